@@ -1,0 +1,86 @@
+"""The one model class: every variant of the zoo is an `Autoencoder` with other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from zoo.types import Bottleneck, Code, Corruption, Likelihood, Network, Shape, Step
+
+
+class Autoencoder(nn.Module):
+    """An encoder, a bottleneck and a decoder.
+
+        x --corruption--> seen --encoder--> h --bottleneck--> Code(z, point) --decoder--> raw --likelihood--> x_hat
+
+    `forward` is the stochastic pass that an objective is fitted on: it corrupts, and a variational bottleneck samples.
+    `encode`, `decode` and `reconstruct` are the deterministic use of the model: no corruption, point codes.
+
+    Args:
+        encoder: (B, C, H, W) -> (B, bottleneck.in_features).
+        bottleneck: (B, in_features) -> Code.
+        decoder: (B, bottleneck.out_features) -> (B, likelihood channels, H, W).
+        likelihood: what the decoder's output means.
+        corruption: what the encoder is shown instead of x while fitting.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        bottleneck: Bottleneck,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        corruption: Corruption,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.bottleneck: Bottleneck = bottleneck
+        self.likelihood, self.corruption = likelihood, corruption
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Step:
+        """The fitting pass over x: (B, C, H, W); all its randomness is drawn from `generator`."""
+        seen, hidden = self.corruption(x, generator)
+        code = self.bottleneck(self.encoder(seen), generator)
+        return Step(code, self.decoder(code.z), seen, hidden)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The point codes of images: (B, C, H, W) -> (B, D)."""
+        code = self.bottleneck(self.encoder(x))
+        return code.point
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The images that codes stand for: (B, D) -> (B, C, H, W), in data space whatever the likelihood."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """`decode(encode(x))`: (B, C, H, W) -> (B, C, H, W)."""
+        return self.decode(self.encode(x))
+
+
+def build(
+    shape: Shape,
+    network: Network,
+    bottleneck: Callable[[], Bottleneck],
+    likelihood: Likelihood,
+    corruption: Corruption,
+    seed: int,
+) -> Autoencoder:
+    """Assemble an autoencoder for images of `shape`.
+
+    Args:
+        shape: (C, H, W).
+        network: builds encoder and decoder to the bottleneck's measure.
+        bottleneck: builds the bottleneck.
+        likelihood: what the decoder's output means.
+        corruption: damage to the encoder's input while fitting.
+        seed: determines every initial weight; the global random state is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        middle = bottleneck()
+        encoder, decoder = network(
+            shape, middle.in_features, middle.out_features, likelihood.channels(shape[0])
+        )
+    return Autoencoder(encoder, middle, decoder, likelihood, corruption)
