@@ -1,0 +1,38 @@
+"""Sparsity by count: a wide code of which only the k largest units speak."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from zoo.bottlenecks import check_width
+from zoo.errors import ZooError
+from zoo.types import Code
+
+
+class TopK(nn.Module):
+    """z_i = max(h_i, 0) if h_i is among the k largest of h, else 0.
+
+    A. Makhzani, B. Frey, "k-Sparse Autoencoders", 2013, arXiv:1312.5663; with the ReLU of L. Gao et al., 2024,
+    arXiv:2406.04093, eq. 4.
+
+    Args:
+        units: D, wider than the image for an overcomplete code.
+        k: units that may be active at a time.
+
+    Raises:
+        ZooError: k is not in 1..units.
+    """
+
+    def __init__(self, units: int, k: int) -> None:
+        super().__init__()
+        self.in_features = self.out_features = check_width(units, "bottleneck.units")
+        self.k = check_width(k, "bottleneck.k")
+        if k > units:
+            raise ZooError(f"bottleneck.k={k}: more active units than the bottleneck.units={units} there are")
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
+        """h: (B, D) -> z = point: (B, D), at most k of them not zero."""
+        values, index = h.topk(self.k, dim=1, sorted=False)
+        z = torch.zeros_like(h).scatter(1, index, values.relu())
+        return Code(z, z)

@@ -1,0 +1,1 @@
+"""Networks: builders of (encoder, decoder), each satisfying `zoo.types.Network`."""

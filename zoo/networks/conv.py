@@ -1,0 +1,58 @@
+"""Strided convolutions and their transposes around a dense layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from zoo.errors import ZooError
+from zoo.networks.mlp import layers
+from zoo.types import Shape
+
+KERNEL, STRIDE, PADDING = 4, 2, 1  # halves a side; the kernel is a multiple of the stride, so no checkerboards
+
+
+def conv(
+    shape: Shape,
+    in_features: int,
+    out_features: int,
+    channels: int,
+    filters: Sequence[int] = (32, 64),
+    hidden: Sequence[int] = (256,),
+    activation: Callable[[], nn.Module] = nn.GELU,
+) -> tuple[nn.Module, nn.Module]:
+    """One halving convolution per entry of `filters`, dense layers of `hidden`, and the mirror image of it all.
+
+    Raises:
+        ZooError: the image is too small to be halved that often.
+    """
+    sides = [shape[1:]]
+    for _ in filters:
+        sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
+    if 0 in sides[-1]:
+        raise ZooError(
+            f"network.filters={list(filters)} halves a {shape[1]}x{shape[2]} image to nothing; give fewer filters"
+        )
+    maps = [shape[0], *filters]
+    down: list[nn.Module] = []
+    for before, after in zip(maps[:-1], maps[1:], strict=True):
+        down += [nn.Conv2d(before, after, KERNEL, STRIDE, PADDING), activation()]
+    up: list[nn.Module] = []
+    maps[0] = channels
+    for i in range(len(filters), 0, -1):
+        missing = [sides[i - 1][axis] - STRIDE * sides[i][axis] for axis in (0, 1)]  # 1 where an odd side was halved
+        up += [
+            activation(),
+            nn.ConvTranspose2d(maps[i], maps[i - 1], KERNEL, STRIDE, PADDING, output_padding=missing),
+        ]
+    volume = (filters[-1], *sides[-1])
+    return (
+        nn.Sequential(*down, nn.Flatten(), *layers([math.prod(volume), *hidden, in_features], activation)),
+        nn.Sequential(
+            *layers([out_features, *reversed(hidden), math.prod(volume)], activation),
+            nn.Unflatten(1, volume),
+            *up,
+        ),
+    )

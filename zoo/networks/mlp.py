@@ -1,0 +1,40 @@
+"""Dense encoder and decoder of any depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from zoo.types import Shape
+
+
+def mlp(
+    shape: Shape,
+    in_features: int,
+    out_features: int,
+    channels: int,
+    hidden: Sequence[int] = (1000, 500, 250),
+    activation: Callable[[], nn.Module] = nn.GELU,
+) -> tuple[nn.Module, nn.Module]:
+    """pixels -> hidden... -> in_features, and its mirror image; no activation at either end of the code.
+
+    The default sizes are those of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks",
+    Science 313, 2006.
+    """
+    return (
+        nn.Sequential(nn.Flatten(), *layers([math.prod(shape), *hidden, in_features], activation)),
+        nn.Sequential(
+            *layers([out_features, *reversed(hidden), channels * shape[1] * shape[2]], activation),
+            nn.Unflatten(1, (channels, *shape[1:])),
+        ),
+    )
+
+
+def layers(sizes: Sequence[int], activation: Callable[[], nn.Module]) -> list[nn.Module]:
+    """Linear layers from each size to the next, with an activation between two of them."""
+    modules: list[nn.Module] = []
+    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        modules += [nn.Linear(before, after), activation()]
+    return modules[:-1]
