@@ -1,0 +1,57 @@
+"""A real data set and real small models for the evaluator's tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from zoo.autoencoder import Autoencoder
+from zoo.bottlenecks.dense import Dense
+from zoo.corruption import Clean
+from zoo.data.images import Images
+from zoo.likelihood import Gaussian
+
+
+@dataclass(frozen=True)
+class Splits:
+    name: str
+    train: Images
+    validation: Images
+    test: Images
+    classes: tuple[str, ...]
+
+
+def autoencoder(encoder: nn.Module, decoder: nn.Module, width: int) -> Autoencoder:
+    return Autoencoder(encoder, Dense(width), decoder, Gaussian(), Clean())
+
+
+@pytest.fixture(scope="session")
+def digits() -> Splits:
+    bunch = load_digits()
+    pixels = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]
+    labels = torch.from_numpy(bunch.target).long()
+    train, validation, test = (
+        Images(pixels[part], labels[part], 16.0)
+        for part in (slice(0, 1200), slice(1200, 1400), slice(1400, None))
+    )
+    return Splits("digits", train, validation, test, tuple(map(str, range(10))))
+
+
+@pytest.fixture
+def identity_model() -> Callable[[int, int, int], Autoencoder]:
+    def build(c: int, h: int, w: int) -> Autoencoder:
+        return autoencoder(nn.Flatten(), nn.Unflatten(1, (c, h, w)), c * h * w)
+
+    return build
+
+
+@pytest.fixture
+def small_model() -> Autoencoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5))
+        decoder = nn.Sequential(nn.Linear(16, 64), nn.Unflatten(1, (1, 8, 8)))
+    return autoencoder(encoder, decoder, 16)

@@ -1,0 +1,123 @@
+"""The one evaluator: every variant answers the same questions, asked by the same code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
+from zoo.autoencoder import Autoencoder
+from zoo.errors import ZooError
+from zoo.evaluation.metrics.registry import METRICS, Metric, NotApplicable, Outcome
+from zoo.evaluation.subject import ImageSplits, Subject
+
+Progress = Callable[[Metric, int, int], None]
+
+
+def evaluate(
+    model: Autoencoder,
+    data: ImageSplits,
+    groups: Sequence[str],
+    fit: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Put the questions of `groups` to a fitted model, on the test images.
+
+    Deterministic: evaluation mode, point codes, no corruption, fixed seeds. The model keeps the mode it was in.
+
+    Args:
+        model: the fitted model.
+        data: the splits it was fitted on.
+        groups: names of groups of metrics.
+        fit: what the fit reported: at least "seconds" and "epochs" (0 for a closed form).
+        progress: called before each metric with the metric, how many are done, and how many there are.
+
+    Returns:
+        {name: {"value", "unit", "direction", "group", "definition", "measured", "n", "per_class"?, "curve"?,
+        "reason"?}}, ready for JSON: "n" is the number of images (or other items) that the value rests on, null
+        where it rests on none; "per_class" is {class: mean}; a metric that does not apply has value null and a
+        "reason"; "measured" tells of wall-clock figures, which differ from run to run.
+
+    Raises:
+        ZooError: a group is unknown.
+    """
+    known = list(dict.fromkeys(m.group for m in METRICS.values()))
+    if unknown := [group for group in groups if group not in known]:
+        raise ZooError(f"evaluation groups {unknown} do not exist; the groups are {known}")
+    metrics = [m for m in METRICS.values() if m.group in groups]
+    records: dict[str, dict[str, Any]] = {}
+    with deterministic(model), torch.no_grad():
+        subject = Subject(model, data, fit)
+        for done, metric in enumerate(metrics):
+            if progress is not None:
+                progress(metric, done, len(metrics))
+            records[metric.name] = {
+                "group": metric.group,
+                "unit": metric.unit,
+                "direction": metric.direction,
+                "definition": metric.definition,
+                "measured": metric.measured,
+                **measure(metric, subject),
+            }
+    return records
+
+
+@contextmanager
+def deterministic(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode within the block; afterwards modules' modes and the CPU's random state are as before."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
+    """Apply one metric to `subject`: "value", "n", and what the kind of its outcome allows besides."""
+    try:
+        arguments = [getattr(subject, name) for name in metric.needs]
+        result = summary(metric.function(*arguments), subject)
+    except NotApplicable as reason:
+        return {"value": None, "n": None, "reason": str(reason)}
+    shown = [len(a) for a in arguments if isinstance(a, Tensor)]
+    result = {"n": shown[-1] if shown else None} | result
+    if not finite(result):
+        return {
+            "value": None,
+            "n": result["n"],
+            "reason": "the model's outputs gave a value that is not finite",
+        }
+    return result
+
+
+def summary(outcome: Outcome, subject: Subject) -> dict[str, Any]:
+    """What a record says of an outcome: the mean of a curve; mean, number and means per class of values per image."""
+    if isinstance(outcome, dict):
+        return {"value": sum(outcome.values()) / len(outcome), "curve": outcome}
+    if not isinstance(outcome, Tensor):
+        return {"value": outcome}
+    values, labels = outcome.double().cpu(), subject.data.test.labels
+    per_class = {
+        name: values[labels == label].mean().item()
+        for label, name in enumerate(subject.data.classes)
+        if (labels == label).any()
+    }
+    result: dict[str, Any] = {"value": values.mean().item(), "n": len(values)}
+    return result | ({"per_class": per_class} if per_class else {})
+
+
+def finite(value: Any) -> bool:
+    """Whether every number in nested dictionaries and lists is finite."""
+    if isinstance(value, dict):
+        return all(map(finite, value.values()))
+    if isinstance(value, list):
+        return all(map(finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

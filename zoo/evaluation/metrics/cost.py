@@ -1,0 +1,108 @@
+"""What a model costs: size, arithmetic and time."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from zoo.autoencoder import Autoencoder
+from zoo.evaluation.metrics.registry import NotApplicable, metric
+
+WARM_UP = 3
+SECONDS = 0.3
+
+
+@metric("cost", "parameters", "lower")
+def parameters(model: Autoencoder) -> float:
+    """Numbers that fitting may change, shared ones counted once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+@metric("cost", "multiply-accumulates per image", "lower")
+def macs(model: Autoencoder, image: Tensor) -> float:
+    """Multiply-accumulates of matrix products, convolutions and attention to encode and decode one image.
+
+    Biases, activations and normalisation are not counted.
+
+    Args:
+        model: the model.
+        image: (1, C, H, W).
+    """
+    with FlopCounterMode(display=False) as counter:
+        model.reconstruct(image)
+    return int(counter.get_total_flops()) // 2
+
+
+@metric("cost", "numbers per image", "none")
+def code_width(test_codes: Tensor) -> float:
+    """Numbers in the point code of one image; test_codes: (N, D)."""
+    return test_codes.shape[1]
+
+
+@metric("cost", "seconds", "lower", measured=True)
+def fit_seconds(fit: Mapping[str, Any]) -> float:
+    """Wall-clock time of the fit, validation included and data loading not."""
+    return float(fit["seconds"])
+
+
+@metric("cost", "epochs", "none")
+def epochs(fit: Mapping[str, Any]) -> float:
+    """Passes over the training images that the fit made.
+
+    Raises:
+        NotApplicable: the fit has a closed form.
+    """
+    if not fit["epochs"]:
+        raise NotApplicable("the fit has a closed form and makes no epochs")
+    return int(fit["epochs"])
+
+
+@metric("cost", "images per second", "higher", measured=True)
+def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
+    """Images encoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
+
+    Median over at least 5 batches and 0.3 s, after a warm-up of 3 batches.
+
+    Args:
+        model: the model.
+        batch: (B, C, H, W).
+    """
+    return len(batch) / median_seconds(lambda: model.encode(batch), batch.device)
+
+
+@metric("cost", "images per second", "higher", measured=True)
+def decode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
+    """Codes decoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
+
+    Median over at least 5 batches and 0.3 s, after a warm-up of 3 batches.
+
+    Args:
+        model: the model.
+        batch: (B, C, H, W), whose codes are decoded.
+    """
+    codes = model.encode(batch)
+    return len(batch) / median_seconds(lambda: model.decode(codes), batch.device)
+
+
+def median_seconds(call: Callable[[], object], device: torch.device) -> float:
+    """Median wall-clock seconds of `call` over at least 5 calls and 0.3 s, after 3 calls to warm up."""
+
+    def timed() -> float:
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
+    for _ in range(WARM_UP):
+        timed()
+    times: list[float] = []
+    while len(times) < 5 or sum(times) < SECONDS:
+        times.append(timed())
+    return statistics.median(times)

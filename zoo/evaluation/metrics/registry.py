@@ -1,0 +1,73 @@
+"""The register of metrics: pure functions that say what they need by the names of their parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from torch import Tensor
+
+Direction = Literal["lower", "higher", "none"]
+Outcome = Tensor | float | dict[str, float]
+F = TypeVar("F", bound=Callable[..., Outcome])
+
+
+class NotApplicable(Exception):
+    """Raised by a metric, or by what it needs, that has no meaning for a model or a data set; says why."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A registered metric.
+
+    Attributes:
+        name: key in the records.
+        function: returns (N,) values, one per test image, of which the evaluator takes the mean; or one number;
+            or a curve, {point of the grid: number}, whose value is the mean over its points.
+        group: what switches it on.
+        unit: of the value.
+        direction: which values are better: "lower", "higher" or "none".
+        definition: first paragraph of the function's docstring.
+        measured: whether it is a wall-clock figure or the like, which differs from run to run.
+    """
+
+    name: str
+    function: Callable[..., Outcome]
+    group: str
+    unit: str
+    direction: Direction
+    definition: str
+    measured: bool
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the `Subject`'s properties that the function wants: its parameters without a default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return tuple(p.name for p in parameters if p.default is inspect.Parameter.empty)
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def metric(group: str, unit: str, direction: Direction, measured: bool = False) -> Callable[[F], F]:
+    """Register the decorated function as a metric under its own name; see `Metric` for the arguments.
+
+    Raises:
+        ValueError: the name is taken, or the function has no docstring to define it.
+    """
+
+    def register(function: F) -> F:
+        name = function.__name__
+        if name in METRICS:
+            raise ValueError(
+                f"two metrics are named {name!r}: {METRICS[name].function.__module__} has one already"
+            )
+        if not function.__doc__:
+            raise ValueError(f"the metric {name!r} has no docstring; its first paragraph is its definition")
+        definition = " ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split())
+        METRICS[name] = Metric(name, function, group, unit, direction, definition, measured)
+        return function
+
+    return register
