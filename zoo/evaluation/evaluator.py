@@ -28,7 +28,7 @@ def evaluate(
 ) -> dict[str, dict[str, Any]]:
     """Put the questions of `groups` to a fitted model, on the test images.
 
-    Deterministic: evaluation mode, point codes, no corruption, fixed seeds. The model keeps the mode it was in.
+    Deterministic: evaluation mode, point codes, no corruption, fixed seeds. The model keeps its own mode.
 
     Args:
         model: the fitted model.
@@ -38,10 +38,10 @@ def evaluate(
         progress: called before each metric with the metric, how many are done, and how many there are.
 
     Returns:
-        {name: {"value", "unit", "direction", "group", "definition", "measured", "n", "per_class"?, "curve"?,
-        "reason"?}}, ready for JSON: "n" is the number of images (or other items) that the value rests on, null
-        where it rests on none; "per_class" is {class: mean}; a metric that does not apply has value null and a
-        "reason"; "measured" tells of wall-clock figures, which differ from run to run.
+        {name: {"value", "unit", "direction", "group", "definition", "measured", "n", "per_class"?,
+        "curve"?, "reason"?}}, ready for JSON: "n" is the number of images (or other items) that the value rests
+        on, null where it rests on none; "per_class" is {class: mean}; a metric that does not apply has value
+        null and a "reason"; "measured" tells of wall-clock figures, which differ from run to run.
 
     Raises:
         ZooError: a group is unknown.
@@ -69,7 +69,7 @@ def evaluate(
 
 @contextmanager
 def deterministic(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within the block; afterwards modules' modes and the CPU's random state are as before."""
+    """Evaluation mode inside; on leaving, every module's mode and the CPU's random state are as before."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -99,7 +99,7 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
 
 
 def summary(outcome: Outcome, subject: Subject) -> dict[str, Any]:
-    """What a record says of an outcome: the mean of a curve; mean, number and means per class of values per image."""
+    """What a record says of an outcome: a curve's mean; of values per image the mean, number and class means."""
     if isinstance(outcome, dict):
         return {"value": sum(outcome.values()) / len(outcome), "curve": outcome}
     if not isinstance(outcome, Tensor):

@@ -1,4 +1,4 @@
-"""What a metric may ask for: a fitted model and its data, everything heavy computed once, when first asked."""
+"""What a metric may ask for: a fitted model and its data, all that is heavy computed once, on demand."""
 
 from __future__ import annotations
 

@@ -65,15 +65,16 @@ def blur_matrix(size: int) -> Tensor:
 
 @metric("reconstruction", "1", "higher")
 def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
-    """Structural similarity, data range 1: Gaussian window 11x11 of std 1.5, edges reflected, mean over the map.
+    """Structural similarity for a data range of 1, Gaussian window 11x11 of std 1.5, edges reflected.
 
-        (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2)),  c1 = 0.01^2, c2 = 0.03^2
+        (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2)), c1 = 0.01^2, c2 = 0.03^2
 
-    with the window's weighted means m, variances s^2 and covariance s_xy, averaged over all pixels and channels.
-    The window is separable, so filtering an image is a product with one banded matrix from each side.
+    with the window's weighted means m, variances s^2 and covariance s_xy, averaged over all pixels and
+    channels, the border too. The window is separable, so filtering is one banded matrix product a side.
 
-    Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli, "Image quality assessment", 2004, eq. 13. Equal to torchmetrics'
-    `StructuralSimilarityIndexMeasure(data_range=1.0)`; those that crop the map's border give other numbers.
+    Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli, "Image quality assessment: from error visibility to structural
+    similarity", 2004, eq. 13. Equal to torchmetrics' `StructuralSimilarityIndexMeasure(data_range=1.0)`; those
+    that crop the map's border give other numbers.
 
     Args:
         x: (N, C, H, W) in [0, 1].

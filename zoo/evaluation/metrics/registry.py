@@ -24,8 +24,8 @@ class Metric:
 
     Attributes:
         name: key in the records.
-        function: returns (N,) values, one per test image, of which the evaluator takes the mean; or one number;
-            or a curve, {point of the grid: number}, whose value is the mean over its points.
+        function: returns (N,) values, one per test image, of which the evaluator takes the mean; or one
+            number; or a curve, {point of the grid: number}, whose value is the mean over its points.
         group: what switches it on.
         unit: of the value.
         direction: which values are better: "lower", "higher" or "none".
