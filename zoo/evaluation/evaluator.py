@@ -39,9 +39,10 @@ def evaluate(
 
     Returns:
         {name: {"value", "unit", "direction", "group", "definition", "measured", "n", "per_class"?,
-        "curve"?, "reason"?}}, ready for JSON: "n" is the number of images (or other items) that the value rests
-        on, null where it rests on none; "per_class" is {class: mean}; a metric that does not apply has value
-        null and a "reason"; "measured" tells of wall-clock figures, which differ from run to run.
+        "curve"?, "reason"?}}, ready for JSON: "n" is the number of images (or other items) that the
+        value rests on, null where it rests on none; "per_class" is {class: mean}; a metric that does
+        not apply has value null and a "reason"; "measured" tells of wall-clock figures, which differ
+        from run to run.
 
     Raises:
         ZooError: a group is unknown.
@@ -99,7 +100,7 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
 
 
 def summary(outcome: Outcome, subject: Subject) -> dict[str, Any]:
-    """What a record says of an outcome: a curve's mean; of values per image the mean, number and class means."""
+    """What a record says of an outcome: a curve's mean; of values per image their mean, in all and by class."""
     if isinstance(outcome, dict):
         return {"value": sum(outcome.values()) / len(outcome), "curve": outcome}
     if not isinstance(outcome, Tensor):

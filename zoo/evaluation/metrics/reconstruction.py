@@ -72,9 +72,9 @@ def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
     with the window's weighted means m, variances s^2 and covariance s_xy, averaged over all pixels and
     channels, the border too. The window is separable, so filtering is one banded matrix product a side.
 
-    Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli, "Image quality assessment: from error visibility to structural
-    similarity", 2004, eq. 13. Equal to torchmetrics' `StructuralSimilarityIndexMeasure(data_range=1.0)`; those
-    that crop the map's border give other numbers.
+    Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli, "Image quality assessment: from error visibility to
+    structural similarity", 2004, eq. 13. Equal to torchmetrics'
+    `StructuralSimilarityIndexMeasure(data_range=1.0)`; those that crop the map's border give other numbers.
 
     Args:
         x: (N, C, H, W) in [0, 1].
