@@ -1,0 +1,66 @@
+import torch
+
+from zoo.data.images import Batches, Images
+
+
+def numbered(n: int) -> Images:
+    """n images of 1x1x2, the pixels of the i-th of which are i and i."""
+    return Images(torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).repeat(1, 1, 1, 2), torch.arange(n))
+
+
+def order_of(batches: Batches) -> list[int]:
+    return (torch.cat(list(batches))[:, 0, 0, 0] * 255).round().int().tolist()
+
+
+def test_pixels_come_out_as_float32_in_unit_range_by_index_and_by_slice():
+    images = Images(torch.tensor([0, 4, 8, 16], dtype=torch.uint8).view(4, 1, 1, 1), torch.zeros(4), scale=16)
+    expected = torch.tensor([0, 0.25, 0.5, 1]).view(4, 1, 1, 1)
+    index = torch.tensor([3, 0, 3])
+    assert images[:].dtype is images[index].dtype is torch.float32
+    assert torch.equal(images[:], expected)
+    assert torch.equal(images[index], expected[index])
+    assert len(images) == 4
+    assert images.shape == (1, 1, 1)
+
+
+def test_reading_float_images_leaves_the_stored_ones_untouched():
+    images = Images(torch.rand(5, 3, 4, 4), torch.zeros(5), scale=2.0)
+    before = images.pixels.clone()
+    images[:].zero_()
+    images[torch.arange(2)].zero_()
+    assert torch.equal(images.pixels, before)
+    assert torch.equal(images[:], before / 2)
+
+
+def test_subset_keeps_images_labels_and_scale_together():
+    images = Images(torch.arange(6, dtype=torch.uint8).view(6, 1, 1, 1), torch.arange(6) * 10, scale=5.0)
+    part = images.subset(torch.tensor([4, 1]))
+    assert part.labels.tolist() == [40, 10]
+    assert part.pixels.flatten().tolist() == [4, 1]
+    assert part.scale == 5.0
+
+
+def test_unshuffled_batches_keep_the_order_and_the_last_partial_batch():
+    batches = Batches(numbered(10), 4)
+    assert len(batches) == 3
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert order_of(batches) == list(range(10))
+
+
+def test_each_epoch_is_a_new_permutation_and_the_seed_determines_all():
+    one, same, other = (Batches(numbered(50), 8, seed) for seed in (3, 3, 4))
+    epochs = [order_of(one) for _ in range(3)]
+    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    assert [order_of(same) for _ in range(3)] == epochs
+    assert order_of(other) != epochs[0]
+
+
+def test_state_resumes_the_shuffling_where_it_stood():
+    batches = Batches(numbered(50), 8, seed=3)
+    order_of(batches)
+    state = batches.state_dict()
+    rest = [order_of(batches) for _ in range(2)]
+    resumed = Batches(numbered(50), 8, seed=99)
+    resumed.load_state_dict(state)
+    assert [order_of(resumed) for _ in range(2)] == rest
