@@ -101,12 +101,13 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), 1e-3)
 
 
-def fit(folder: Path, epochs: int, resume: Path | None = None) -> list[float]:
+def fit(epochs: int, save: Path | None = None, resume: Path | None = None) -> list[float]:
     trainer = Trainer(
         max_epochs=epochs,
         accelerator="cpu",
         logger=False,
-        callbacks=[ModelCheckpoint(folder, filename="last")],
+        enable_checkpointing=save is not None,
+        callbacks=[ModelCheckpoint(save.parent, filename=save.stem)] if save else [],
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -118,6 +119,6 @@ def fit(folder: Path, epochs: int, resume: Path | None = None) -> list[float]:
 def test_lightning_sees_the_loaders_own_batches_and_a_resumed_fit_goes_on_with_the_next_epoch(tmp_path):
     loader = ImageData(digits, seed=3).train_dataloader()
     expected = [batch.mean().item() for _ in range(3) for batch in loader]
-    assert fit(tmp_path / "whole", 3) == expected
-    begun = fit(tmp_path / "resumed", 1)
-    assert begun + fit(tmp_path / "resumed", 3, resume=tmp_path / "resumed" / "last.ckpt") == expected
+    checkpoint = tmp_path / "first.ckpt"
+    assert fit(3) == expected
+    assert fit(1, save=checkpoint) + fit(3, resume=checkpoint) == expected

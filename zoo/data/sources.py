@@ -154,10 +154,11 @@ def _download(root: Path, files: Iterable[Path], publisher: str, fetch: Callable
                 (root / file).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(Path(partial) / file, root / file)
     except (RuntimeError, OSError, HTTPException) as error:
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        names = ", ".join(file.name for file in missing)
         raise ZooError(
-            f"{root / missing[0].parent} lacks {', '.join(file.name for file in missing)}; downloading them from "
-            f"{publisher} failed ({reason[0]}): run again with a network, or put the files there"
+            f"{root / missing[0].parent} lacks {names}; downloading from {publisher} failed ({reason}): "
+            "run again with a network, or put the files there"
         ) from error
 
 
