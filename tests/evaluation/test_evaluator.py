@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,9 +8,9 @@ from torch import Tensor, nn
 
 from zoo.errors import ZooError
 from zoo.evaluation import evaluator
-from zoo.evaluation.evaluator import evaluate, measure, summary
+from zoo.evaluation.evaluator import evaluate, interval, measure, summary
 from zoo.evaluation.metrics import registry
-from zoo.evaluation.metrics.registry import METRICS, Metric, NotApplicable, metric
+from zoo.evaluation.metrics.registry import METRICS, Curve, Metric, NotApplicable, metric
 from zoo.evaluation.subject import Subject
 
 FIT = {"seconds": 1.5, "epochs": 3}
@@ -98,9 +99,9 @@ def test_not_applicable_has_a_reason_and_no_value(small_model, digits):
 
     entry = measure(as_metric(impossible), Subject(small_model, digits, FIT))
     assert entry == {"value": None, "n": None, "reason": "these images are too small"}
-    assert evaluate(small_model, digits, ["cost"], FIT | {"epochs": 0})["epochs"]["reason"].startswith(
-        "the fit has"
-    )
+    records = evaluate(small_model, digits, ["reconstruction"], FIT)
+    assert records["ms_ssim"]["value"] is None
+    assert records["ms_ssim"]["reason"].endswith("at least 176 pixels a side, not 8")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -108,14 +109,35 @@ def test_a_diverged_model_gives_no_numbers(digits, small_model, bad):
     nn.init.constant_(small_model.decoder[0].weight, bad)
     records = evaluate(small_model, digits, ["reconstruction"], FIT)
     assert {entry["value"] for entry in records.values()} == {None}
-    assert all("not finite" in entry["reason"] for entry in records.values())
+    assert all("not finite" in entry["reason"] for name, entry in records.items() if name != "ms_ssim")
 
 
-def test_a_curve_is_kept_and_its_mean_is_the_value(small_model, digits):
-    assert summary({"0.1": 1.0, "0.2": 3.0}, Subject(small_model, digits, FIT)) == {
-        "value": 2.0,
-        "curve": {"0.1": 1.0, "0.2": 3.0},
-    }
+def test_a_curve_is_kept_whole(small_model, digits):
+    table = {"std": [0.1, 0.2], "mse": [1.0, 3.0]}
+    entry = summary(Curve(2.0, table), "lower", Subject(small_model, digits, FIT))
+    assert entry == {"value": 2.0, "curve": table}
+
+
+def test_the_worst_are_the_largest_or_the_smallest(small_model, digits):
+    values = torch.arange(397.0)  # the worst 1 % of 397 images are 4
+    subject = Subject(small_model, digits, FIT)
+    assert summary(values, "lower", subject)["worst"] == pytest.approx(394.5)
+    assert summary(values, "higher", subject)["worst"] == pytest.approx(1.5)
+    assert "worst" not in summary(values > 3, "higher", subject)
+    assert "worst" not in summary(values, "none", subject)
+
+
+def test_the_bootstrap_interval_is_that_of_a_mean():
+    values = torch.randn(2000, generator=torch.Generator().manual_seed(1)).double()
+    low, high = interval(values)
+    half_width = 1.96 * values.std().item() / 2000**0.5
+    assert low == pytest.approx(values.mean().item() - half_width, abs=0.1 * half_width)
+    assert high == pytest.approx(values.mean().item() + half_width, abs=0.1 * half_width)
+
+
+def test_a_data_set_without_labels(small_model, digits):
+    unlabelled = replace(digits, classes=())
+    assert "per_class" not in evaluate(small_model, unlabelled, ["reconstruction"], FIT)["sse"]
 
 
 def test_registration(monkeypatch):

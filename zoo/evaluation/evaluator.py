@@ -13,10 +13,12 @@ from torch import Tensor, nn
 import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
 from zoo.autoencoder import Autoencoder
 from zoo.errors import ZooError
-from zoo.evaluation.metrics.registry import METRICS, Metric, NotApplicable, Outcome
+from zoo.evaluation.metrics.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
 from zoo.evaluation.subject import ImageSplits, Subject
 
 Progress = Callable[[Metric, int, int], None]
+RESAMPLES = 1000
+WORST = 0.01
 
 
 def evaluate(
@@ -34,15 +36,16 @@ def evaluate(
         model: the fitted model.
         data: the splits it was fitted on.
         groups: names of groups of metrics.
-        fit: what the fit reported: at least "seconds" and "epochs" (0 for a closed form).
+        fit: what the fit reported: at least "seconds" and "epochs".
         progress: called before each metric with the metric, how many are done, and how many there are.
 
     Returns:
         {name: {"value", "unit", "direction", "group", "definition", "measured", "n", "per_class"?,
-        "curve"?, "reason"?}}, ready for JSON: "n" is the number of images (or other items) that the
-        value rests on, null where it rests on none; "per_class" is {class: mean}; a metric that does
-        not apply has value null and a "reason"; "measured" tells of wall-clock figures, which differ
-        from run to run.
+        "interval"?, "worst"?, "curve"?, "reason"?}}, ready for JSON. "n" is the number of images (or
+        other items) that the value rests on, null where it rests on none. "per_class" is {class: mean},
+        "interval" a bootstrap 95 % interval over test images, "worst" the mean of the worst 1 % of
+        them, "curve" a table of named columns. A metric that does not apply has value null and a
+        "reason". "measured" tells of wall-clock figures, which differ from run to run.
 
     Raises:
         ZooError: a group is unknown.
@@ -85,7 +88,7 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     """Apply one metric to `subject`: "value", "n", and what the kind of its outcome allows besides."""
     try:
         arguments = [getattr(subject, name) for name in metric.needs]
-        result = summary(metric.function(*arguments), subject)
+        result = summary(metric.function(*arguments), metric.direction, subject)
     except NotApplicable as reason:
         return {"value": None, "n": None, "reason": str(reason)}
     shown = [len(a) for a in arguments if isinstance(a, Tensor)]
@@ -99,20 +102,35 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     return result
 
 
-def summary(outcome: Outcome, subject: Subject) -> dict[str, Any]:
-    """What a record says of an outcome: a curve's mean; of values per image their mean, in all and by class."""
-    if isinstance(outcome, dict):
-        return {"value": sum(outcome.values()) / len(outcome), "curve": outcome}
+def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[str, Any]:
+    """What a record says of an outcome: its value, and what else its kind allows (see `evaluate`)."""
+    if isinstance(outcome, Curve):
+        return {"value": outcome.value, "curve": outcome.table}
     if not isinstance(outcome, Tensor):
         return {"value": outcome}
     values, labels = outcome.double().cpu(), subject.data.test.labels
-    per_class = {
-        name: values[labels == label].mean().item()
-        for label, name in enumerate(subject.data.classes)
-        if (labels == label).any()
-    }
-    result: dict[str, Any] = {"value": values.mean().item(), "n": len(values)}
-    return result | ({"per_class": per_class} if per_class else {})
+    result: dict[str, Any] = {"value": values.mean().item(), "n": len(values), "interval": interval(values)}
+    if outcome.dtype != torch.bool and direction != "none":
+        worst = values.topk(math.ceil(WORST * len(values)), largest=direction == "lower").values
+        result["worst"] = worst.mean().item()
+    if subject.data.classes:
+        result["per_class"] = {
+            name: values[labels == label].mean().item()
+            for label, name in enumerate(subject.data.classes)
+            if (labels == label).any()
+        }
+    return result
+
+
+def interval(values: Tensor, seed: int = 0) -> list[float]:
+    """Percentile bootstrap 95 % interval of the mean of `values`: (N,), from 1,000 resamples.
+
+    B. Efron, "Bootstrap methods: another look at the jackknife", 1979.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n = len(values)
+    means = [values[torch.randint(n, (n,), generator=generator)].mean() for _ in range(RESAMPLES)]
+    return torch.stack(means).quantile(values.new_tensor([0.025, 0.975])).tolist()
 
 
 def finite(value: Any) -> bool:

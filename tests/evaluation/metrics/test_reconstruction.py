@@ -3,7 +3,7 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from zoo.evaluation.evaluator import evaluate
-from zoo.evaluation.metrics.reconstruction import mae, mse, psnr, sse, ssim
+from zoo.evaluation.metrics.reconstruction import explained_variance, mae, ms_ssim, mse, psnr, sse, ssim
 from zoo.evaluation.metrics.registry import NotApplicable
 
 
@@ -45,3 +45,32 @@ def test_identity_model_is_perfect(identity_model, digits):
     for name, value in perfect.items():
         assert records[name]["value"] == pytest.approx(value, rel=1e-7, abs=1e-12)
         assert set(records[name]["per_class"]) == set(digits.classes)
+
+
+def test_ms_ssim_of_images_large_enough():
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(3, 1, 176, 180, generator=g)
+    noisy, noisier = (x + std * torch.randn(x.shape, generator=g) for std in (0.1, 0.3))
+    torch.testing.assert_close(ms_ssim(x, x, chunk=2), torch.ones(3))
+    assert (ms_ssim(x, noisier) < ms_ssim(x, noisy)).all()
+    assert (ms_ssim(x, noisy) < 0.999).all()
+
+
+def test_explained_variance_of_perfect_mean_and_worse(digits):
+    x = digits.test[:]
+    mean = x.mean(0, keepdim=True).expand_as(x)
+    assert explained_variance(x, x) == 1
+    assert explained_variance(x, mean) == pytest.approx(0, abs=1e-6)
+    assert explained_variance(x, 2 * mean - x) == pytest.approx(-3, abs=1e-5)  # error twice the deviation
+    with pytest.raises(NotApplicable, match="all test images are equal"):
+        explained_variance(mean, x)
+
+
+def test_explained_variance_equals_scikit_learns(digits):
+    from sklearn.metrics import r2_score
+
+    x = digits.test[:].flatten(1)
+    x = x[:, x.std(0) > 0]  # scikit-learn leaves out pixels that do not vary
+    x_hat = 0.8 * x + 0.1
+    expected = r2_score(x.numpy(), x_hat.numpy(), multioutput="variance_weighted")
+    assert explained_variance(x[:, None, None], x_hat[:, None, None]) == pytest.approx(expected, rel=1e-5)

@@ -9,6 +9,7 @@ from zoo.evaluation.metrics.registry import NotApplicable, metric
 
 PERFECT_MSE = 1e-10
 WINDOW, WINDOW_STD = 11, 1.5
+SCALES = 5
 
 
 @metric("reconstruction", "squared error per image", "lower")
@@ -96,3 +97,49 @@ def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
         similarity /= (m_a * m_a + m_b * m_b + c1) * (variances + c2)
         values.append(similarity.flatten(1).mean(1))
     return torch.cat(values)
+
+
+@metric("reconstruction", "1", "higher")
+def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
+    """Structural similarity over five scales, each half the last, windows and constants as in ssim.
+
+    Z. Wang, E. Simoncelli, A. Bovik, "Multiscale structural similarity for image quality assessment", 2003;
+    computed by torchmetrics.
+
+    Args:
+        x: (N, C, H, W) in [0, 1].
+        x_hat: (N, C, H, W).
+        chunk: images compared at a time, which bounds memory and changes nothing else.
+
+    Raises:
+        NotApplicable: a side is shorter than the window at the coarsest scale.
+    """
+    smallest = WINDOW * 2 ** (SCALES - 1)
+    if min(x.shape[2:]) < smallest:
+        raise NotApplicable(
+            f"five scales of an {WINDOW}x{WINDOW} window need images of at least {smallest} pixels a side, "
+            f"not {min(x.shape[2:])}"
+        )
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as similarity
+
+    pairs = zip(torch.split(x_hat, chunk), torch.split(x, chunk), strict=True)
+    return torch.cat([similarity(b, a, data_range=1.0, reduction="none") for b, a in pairs])
+
+
+@metric("reconstruction", "1", "higher")
+def explained_variance(x: Tensor, x_hat: Tensor) -> float:
+    """1 - sum (x - x_hat)^2 / sum (x - mean)^2, both sums over all test images and pixels.
+
+    The mean is each pixel's over the test images; the second term is the fraction of variance unexplained.
+
+    Args:
+        x: (N, C, H, W).
+        x_hat: (N, C, H, W).
+
+    Raises:
+        NotApplicable: all test images are equal.
+    """
+    total = (x - x.double().mean(0)).square().sum()
+    if total == 0:
+        raise NotApplicable("all test images are equal, so there is no variance to explain")
+    return 1 - ((x - x_hat).double().square().sum() / total).item()

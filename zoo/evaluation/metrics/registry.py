@@ -10,7 +10,22 @@ from typing import Literal, TypeVar
 from torch import Tensor
 
 Direction = Literal["lower", "higher", "none"]
-Outcome = Tensor | float | dict[str, float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A value with the table it is drawn from.
+
+    Attributes:
+        value: the one number that stands for the curve.
+        table: named columns of one length; the first is the axis.
+    """
+
+    value: float
+    table: dict[str, list[float] | list[str]]
+
+
+Outcome = Tensor | float | Curve
 F = TypeVar("F", bound=Callable[..., Outcome])
 
 
@@ -24,8 +39,9 @@ class Metric:
 
     Attributes:
         name: key in the records.
-        function: returns (N,) values, one per test image, of which the evaluator takes the mean; or one
-            number; or a curve, {point of the grid: number}, whose value is the mean over its points.
+        function: returns one number; or a `Curve`; or (N,) values, one per test image, of which the
+            evaluator takes the mean, overall and by class, and a bootstrap interval (and the mean of the
+            worst where the values are more than right or wrong, that is, not booleans).
         group: what switches it on.
         unit: of the value.
         direction: which values are better: "lower", "higher" or "none".
