@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import nn
 
 from zoo.data.datamodule import ImageData
@@ -71,6 +71,12 @@ def test_a_validation_fraction_outside_the_open_unit_interval_is_refused(fractio
         ImageData(numbered(40), validation_fraction=fraction)
 
 
+@pytest.mark.parametrize("seeds", [{"seed": -1}, {"split_seed": -1}])
+def test_a_negative_seed_is_refused(seeds):
+    with pytest.raises(ZooError, match="seed is -1"):
+        ImageData(numbered(40), **seeds)
+
+
 def test_a_batch_size_below_one_is_refused():
     with pytest.raises(ZooError, match="batch_size is 0"):
         ImageData(numbered(40), batch_size=0)
@@ -106,8 +112,10 @@ def fit(epochs: int, save: Path | None = None, resume: Path | None = None) -> li
         max_epochs=epochs,
         accelerator="cpu",
         logger=False,
-        enable_checkpointing=save is not None,
-        callbacks=[ModelCheckpoint(save.parent, filename=save.stem)] if save else [],
+        enable_checkpointing=False,
+        callbacks=LambdaCallback(on_train_epoch_end=lambda trainer, _: trainer.save_checkpoint(save))
+        if save
+        else None,
         enable_progress_bar=False,
         enable_model_summary=False,
     )

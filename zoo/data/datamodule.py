@@ -27,7 +27,7 @@ class ImageData(LightningDataModule):
         seed: determines the order of the training images, a new one in each epoch.
 
     Raises:
-        ZooError: `batch_size` or `validation_fraction` out of range; when read, a source too small to be cut.
+        ZooError: a number out of range; when read, a source too small to be cut.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class ImageData(LightningDataModule):
             raise ZooError(
                 f"validation_fraction is {validation_fraction}; it must lie between 0 and 1, both excluded"
             )
+        if min(seed, split_seed) < 0:
+            raise ZooError(f"seed is {seed} and split_seed is {split_seed}; both must be 0 or more")
         super().__init__()
         self._given = source
         self.batch_size, self.validation_fraction = batch_size, validation_fraction

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,33 +58,43 @@ class Images:
 class Batches:
     """All of `images`, once per iteration, as whole float32 batches: (B, C, H, W) in [0, 1].
 
-    What Lightning needs of a data loader and no more: a length, batches, and the state from which a resumed
-    run shuffles on. Nothing is done per image.
+    What Lightning asks of a data loader and no more. Nothing is done per image.
 
     Args:
         images: the set; its pixels stay as stored until a batch is asked for.
         size: images per batch; the last batch holds what is left.
-        seed: shuffles, with a new permutation at each iteration; None keeps the stored order.
+        seed: shuffles, with an order that depends on `seed` and the number of the epoch alone; None keeps the
+            stored order.
+
+    Attributes:
+        epoch: number of the next iteration; each adds one.
     """
 
+    batch_sampler = None
+
     def __init__(self, images: Images, size: int, seed: int | None = None) -> None:
-        self.images, self.size = images, size
-        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self.images, self.size, self.seed, self.epoch = images, size, seed, 0
 
     def __len__(self) -> int:
         return -(-len(self.images) // self.size)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return self.images.batches(self.size, self.generator)
+        if self.seed is None:
+            generator = None
+        else:
+            words = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
+            generator = torch.Generator().manual_seed(int(words[0]))
+        self.epoch += 1
+        yield from self.images.batches(self.size, generator)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The random state that the next permutation will be drawn from."""
-        return {} if self.generator is None else {"generator": self.generator.get_state()}
+    @property
+    def sampler(self) -> Batches:
+        """Where Lightning looks for `set_epoch`, as in a DataLoader: a resumed run goes on with its epoch."""
+        return self
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from `state_dict()`."""
-        if self.generator is not None:
-            self.generator.set_state(state["generator"])
+    def set_epoch(self, epoch: int) -> None:
+        """Go on with the iteration of that number."""
+        self.epoch = epoch
 
 
 @dataclass(frozen=True)
