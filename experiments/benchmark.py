@@ -1,0 +1,240 @@
+"""From records to the benchmark of one data set: table, Markdown page, figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from zoo.errors import ZooError
+from zoo.figures import FIGURES
+from zoo.figures.seeds import by_name, estimate, scope, values
+from zoo.figures.style import save
+from zoo.records import Record, write_atomically
+
+ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
+TERMINAL, NAME = 100, 32  # characters of a line, and of the longest name that stands in one line
+
+
+def benchmark(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per name, best mse first: `variant`, `seeds`, and `<metric>`, `<metric>_ci95` for every metric.
+
+    `<metric>` is the mean over seeds, `<metric>_ci95` half the width of its 95 % interval (Student's t),
+    empty with one seed; both are empty where the metric does not apply.
+
+    Raises:
+        ZooError: one name stands for several configurations, or has a seed twice.
+    """
+    rows = []
+    for name, group in by_name(records).items():
+        row: dict[str, Any] = {"variant": name, "seeds": len(group)}
+        for metric in definitions(records):
+            found = estimate(values(group, metric))
+            row[metric] = None if found is None else found.mean
+            row[f"{metric}_ci95"] = None if found is None else found.half_width
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys(frame.columns[2:], float))
+
+
+def definitions(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Every metric that the records hold, in their order, with its unit, direction, group and definition."""
+    return {name: about for record in records for name, about in record.metrics.items()}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric as written: each row's mean and half-width, empty where there is none, and if it is best."""
+
+    metric: str
+    about: dict[str, Any]
+    means: list[str]
+    half_widths: list[str]
+    best: list[bool]
+
+    @property
+    def name(self) -> str:
+        """Metric and direction: "mse ↓"."""
+        return self.metric + ARROWS[self.about["direction"]]
+
+    @property
+    def unit(self) -> str:
+        """Empty where the metric has none."""
+        return "" if self.about["unit"] == "1" else self.about["unit"]
+
+    def texts(self, bold: str) -> list[str]:
+        """Each row's cell, the best marked by `bold.format(mean)`."""
+        return [
+            (bold.format(mean) if best else mean) + (f" ± {half}" if half else "")
+            for mean, half, best in zip(self.means, self.half_widths, self.best, strict=True)
+        ]
+
+
+def columns(records: Sequence[Record]) -> list[Column]:
+    """The columns of the table that hold anything, group by group."""
+    frame, found = benchmark(records), []
+    for metric, about in definitions(records).items():
+        means, half_widths = frame[metric].tolist(), frame[f"{metric}_ci95"].tolist()
+        places = decimals(means)
+        shown = [written(mean, place) for mean, place in zip(means, places, strict=True)]
+        best = frame[metric].min() if about["direction"] == "lower" else frame[metric].max()
+        top = {text for text, mean in zip(shown, means, strict=True) if mean == best} - {""}
+        marked = [about["direction"] != "none" and text in top for text in shown]
+        varies = any(half > 0 for half in half_widths)
+        halves = [
+            written(half, place) if varies else "" for half, place in zip(half_widths, places, strict=True)
+        ]
+        if any(shown):
+            found.append(Column(metric, about, shown, halves, marked))
+    order = list(dict.fromkeys(column.about["group"] for column in found))
+    return sorted(found, key=lambda column: order.index(column.about["group"]))
+
+
+def decimals(means: Sequence[float]) -> list[int]:
+    """Decimals of each value of a column: none for whole numbers, else enough for three significant digits.
+
+    All rows have as many as the smallest value needs, unless the column spans more than a factor of 100.
+    """
+    sizes = [abs(mean) for mean in means if math.isfinite(mean) and mean]
+    if all(size == round(size) for size in sizes):
+        return [0] * len(means)
+    alike = max(sizes) < 100 * min(sizes)
+    needed = [min(sizes) if alike or not math.isfinite(mean) or not mean else abs(mean) for mean in means]
+    return [max(0, 2 - math.floor(math.log10(size))) for size in needed]
+
+
+def written(number: float, places: int) -> str:
+    """A number to so many decimals, or to one significant digit where that would hide it; empty for none."""
+    if math.isnan(number):
+        return ""
+    text = f"{number:,.{places}f}"
+    return f"{number:.0e}" if number and not any(digit in text for digit in "123456789") else text
+
+
+def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = ()) -> str:
+    """The benchmark as a Markdown page: a table for each group of metrics, pictures, definitions.
+
+    Args:
+        records: of one data set.
+        command: writes the page again.
+        figures: names of picture files beside the page.
+    """
+    rows, table = by_name(records), columns(records)
+    interval = " ± half the width of its 95 % interval (Student's t)" if any(map(several, table)) else ""
+    parts = [
+        f"# {records[0].data}: {scope(records)}",
+        f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better, **bold** best; sorted by mse.",
+    ]
+    for group, part in groupby(table, key=lambda column: str(column.about["group"])):
+        cells = {
+            "variant": [name.replace("|", r"\|") for name in rows],
+            "seeds": [str(len(r)) for r in rows.values()],
+        }
+        for column in part:
+            cells[column.name + (f" ({column.unit})" if column.unit else "")] = column.texts("**{}**")
+        alignment = ("left", *["right"] * (len(cells) - 1))
+        text = pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True, colalign=alignment)
+        parts += [f"## {group.capitalize()}", text]
+    if figures:
+        parts += ["## Figures", *(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in figures)]
+    parts += [
+        "## Definitions",
+        "\n".join(f"- **{column.metric}**: {column.about['definition']}" for column in table),
+    ]
+    if reasons := missing(records):
+        parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
+    parts += [f"Written from the records by `{command}`."]
+    return "\n\n".join(parts) + "\n"
+
+
+def several(column: Column) -> bool:
+    """Whether a column has any interval."""
+    return any(column.half_widths)
+
+
+def missing(records: Sequence[Record]) -> list[str]:
+    """Why cells are empty: "psnr of pca, svd: the reason", one text for each metric and reason."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for name, group in by_name(records).items():
+        for record in group:
+            for metric, about in record.metrics.items():
+                if about["value"] is None:
+                    found.setdefault((metric, about["reason"]), {})[name] = None
+    return [f"**{metric}** of {', '.join(names)}: {reason}" for (metric, reason), names in found.items()]
+
+
+def print_benchmark(records: Sequence[Record], console: Console | None = None) -> None:
+    """Print the benchmark in as many tables of at most 100 characters a line as its columns need."""
+    console = console or Console(width=TERMINAL)
+    rows = list(by_name(records))
+    room = TERMINAL - min(max(map(len, rows)), NAME) - 3
+    parts: list[list[Column]] = []
+    left, group = 0, None
+    for column in columns(records):
+        width = 2 + max(map(len, [column.name, *column.texts("{}")]))
+        if width > left or column.about["group"] != group:
+            parts.append([])
+            left, group = room, column.about["group"]
+        parts[-1].append(column)
+        left -= width
+    console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}", highlight=False)
+    for part in parts:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("variant", max_width=NAME, overflow="fold")
+        for column in part:
+            table.add_column(column.name, justify="right", no_wrap=True)
+        for cells in zip(
+            map(escape, rows), *(column.texts("[bold green]{}[/]") for column in part), strict=True
+        ):
+            table.add_row(*cells)
+        console.print(table)
+
+
+def write_report(
+    records: Sequence[Record], folder: Path, command: str, sweep: Sequence[Record] = ()
+) -> list[Path]:
+    """Write benchmark.md, benchmark.csv and every figure that the records hold something for.
+
+    Args:
+        records: those of the table, of one data set.
+        folder: where the files go.
+        command: writes them again.
+        sweep: records of other widths, for the figure of error against width.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        ZooError: there are no records, or not of one data set, or one name stands for several configurations.
+    """
+    if not records:
+        raise ZooError(f"{folder}: no records to report; run `python -m experiments.run` first")
+    if len(names := sorted({record.data for record in (*records, *sweep)})) > 1:
+        raise ZooError(
+            f"{folder}: records of {', '.join(names)}; a report is about one data set, so write one for each"
+        )
+    page, table = folder / "benchmark.md", folder / "benchmark.csv"
+    frame = benchmark(records)
+    pictures = []
+    for name, draw in FIGURES.items():
+        figure = draw(union(records, sweep) if name == "error_against_width" else records)
+        if figure is not None:
+            pictures.append(folder / f"{name}.png")
+            save(figure, pictures[-1])
+    write_atomically(table, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode())
+    write_atomically(page, markdown(records, command, [picture.name for picture in pictures]).encode())
+    return [page, table, *pictures]
+
+
+def union(records: Sequence[Record], sweep: Sequence[Record]) -> list[Record]:
+    """All runs of both, each once."""
+    return list({(record.name, record.hash, record.seed): record for record in (*records, *sweep)}.values())
