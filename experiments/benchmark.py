@@ -17,7 +17,7 @@ from rich.table import Table
 
 from zoo.errors import ZooError
 from zoo.figures import FIGURES
-from zoo.figures.seeds import by_name, estimate, scope, values
+from zoo.figures.seeds import by_name, decimals, estimate, scope, values, written
 from zoo.figures.style import save
 from zoo.records import Record, write_atomically
 
@@ -97,27 +97,6 @@ def columns(records: Sequence[Record]) -> list[Column]:
             found.append(Column(metric, about, shown, halves, marked))
     order = list(dict.fromkeys(column.about["group"] for column in found))
     return sorted(found, key=lambda column: order.index(column.about["group"]))
-
-
-def decimals(means: Sequence[float]) -> list[int]:
-    """Decimals of each value of a column: none for whole numbers, else enough for three significant digits.
-
-    All rows have as many as the smallest value needs, unless the column spans more than a factor of 100.
-    """
-    sizes = [abs(mean) for mean in means if math.isfinite(mean) and mean]
-    if all(size == round(size) for size in sizes):
-        return [0] * len(means)
-    alike = max(sizes) < 100 * min(sizes)
-    needed = [min(sizes) if alike or not math.isfinite(mean) or not mean else abs(mean) for mean in means]
-    return [max(0, 2 - math.floor(math.log10(size))) for size in needed]
-
-
-def written(number: float, places: int) -> str:
-    """A number to so many decimals, or to one significant digit where that would hide it; empty for none."""
-    if math.isnan(number):
-        return ""
-    text = f"{number:,.{places}f}"
-    return f"{number:.0e}" if number and not any(digit in text for digit in "123456789") else text
 
 
 def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = ()) -> str:

@@ -1,0 +1,110 @@
+"""One run as plain data: what a composed configuration says of it, and where its files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from zoo.records import Record, digest, read_record, record_path
+
+AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
+INCIDENTAL = ("root", "progress")  # where files lie and what is shown changes no number
+NOT_IN_NAME = ("variant", "data", "width", "seed", "force", "study", "evaluation", "paths", "trainer.progress")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, before or after it is done; it can be sent to another process.
+
+    Attributes:
+        name: the row's name: the variant and what the command line changed of it ("vae network=conv").
+        variant: stem of the variant's yaml.
+        data: stem of the data set's yaml.
+        width: units of the code that were asked for.
+        seed: determines every random choice.
+        axes: the resolved configuration of the seven axes. A setting that no axis refers to is not in it, so a closed
+            form does not depend on epochs or learning rates.
+        groups: the evaluator's groups of metrics to score.
+        threads: CPU threads to compute with.
+        force: run although the record exists.
+        results: folder of the records.
+        models: folder of the fitted models.
+    """
+
+    name: str
+    variant: str
+    data: str
+    width: int
+    seed: int
+    axes: dict[str, Any]
+    groups: list[str]
+    threads: int
+    force: bool
+    results: Path
+    models: Path
+
+    @classmethod
+    def of(cls, cfg: DictConfig, hydra: DictConfig) -> Job:
+        """The run that a composed configuration and Hydra's own part of it describe."""
+        choices = hydra.runtime.choices
+        changes = [o.lstrip("+") for o in hydra.overrides.task if not _of_any(NOT_IN_NAME, o)]
+        axes = {axis: OmegaConf.to_container(cfg[axis], resolve=True, throw_on_missing=True) for axis in AXES}
+        return cls(
+            name=" ".join([choices.variant, *sorted(changes)]),
+            variant=choices.variant,
+            data=choices.data,
+            width=cfg.width,
+            seed=cfg.seed,
+            axes=axes,
+            groups=list(cfg.evaluation.groups),
+            threads=cfg.trainer.threads,
+            force=cfg.force,
+            results=Path(cfg.paths.results),
+            models=Path(cfg.paths.models),
+        )
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """All that determines the fitted model, seed apart."""
+        config: dict[str, Any] = _without_incidentals(self.axes)
+        return config
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of `config`."""
+        return digest(self.config)
+
+    @property
+    def record_path(self) -> Path:
+        """Where the record lies."""
+        return record_path(self.results, self.data, self.variant, self.key, self.seed)
+
+    @property
+    def model_path(self) -> Path:
+        """Where the fitted model lies."""
+        return self.models / self.data / self.variant / f"{self.key}-s{self.seed}.safetensors"
+
+    def existing(self) -> Record | None:
+        """The record of this run, if it was done before and is not to be done again."""
+        return read_record(self.record_path) if self.record_path.exists() and not self.force else None
+
+    def missing(self, record: Record) -> list[str]:
+        """The groups of metrics asked for that `record` has no score of."""
+        scored = {entry["group"] for entry in record.metrics.values()}
+        return [group for group in self.groups if group not in scored]
+
+
+def _of_any(keys: Iterable[str], override: str) -> bool:
+    key = override.lstrip("+").split("=")[0]
+    return key in keys or key.startswith(("paths.", "evaluation."))
+
+
+def _without_incidentals(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_incidentals(value) for key, value in node.items() if key not in INCIDENTAL}
+    return node

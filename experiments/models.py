@@ -1,0 +1,62 @@
+"""Models from configuration, to a file and back: the file holds the weights and the configuration that rebuilds them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as safetensors
+
+from zoo.autoencoder import Autoencoder, build
+from zoo.errors import ZooError
+from zoo.types import Shape
+
+TRUSTED = ("zoo.", "torch.nn.", "hydra.utils.get_class")
+PARTS = ("network", "bottleneck", "likelihood", "corruption")
+
+
+def build_model(config: dict[str, Any], shape: Shape, seed: int) -> Autoencoder:
+    """A fresh model for images of `shape` from the determining configuration of a run."""
+    parts = {axis: instantiate(config[axis]) for axis in PARTS}
+    return build(shape, **parts, seed=seed)
+
+
+def save_model(path: Path, model: Autoencoder, config: dict[str, Any], shape: Shape, seed: int) -> None:
+    """Write the weights, and the configuration that rebuilds the model, to one safetensors file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    about = {"config": json.dumps(config), "shape": json.dumps(shape), "seed": str(seed)}
+    safetensors.save_model(model, str(partial), metadata=about)
+    partial.replace(path)
+
+
+def load_model(path: Path) -> Autoencoder:
+    """Rebuild a saved model; nothing in the file is executed, and it can only name parts of the zoo and torch.nn.
+
+    Raises:
+        ZooError: no such file, not a model of the zoo, or one that names something else.
+    """
+    if not path.is_file():
+        raise ZooError(f"{path}: no such model; fit it by `python -m experiments.run`")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            about = file.metadata() or {}
+        config = json.loads(about["config"])
+        refuse_foreign(path, config)
+        model = build_model(config, tuple(json.loads(about["shape"])), int(about["seed"]))
+        safetensors.load_model(model, str(path))
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise ZooError(f"{path}: not a model that this version of the zoo saved ({error}); fit it again") from error
+    return model.eval()
+
+
+def refuse_foreign(path: Path, node: Any) -> None:
+    """ZooError if the configuration of a saved model names a target outside the zoo and torch.nn."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("_target_", "path") and not str(value).startswith(TRUSTED):
+                raise ZooError(f"{path}: names {value}, which is no part of the zoo; do not load files you do not trust")
+            refuse_foreign(path, value)

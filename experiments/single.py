@@ -1,0 +1,115 @@
+"""One run, from data to record."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+
+from experiments.job import Job
+from experiments.models import build_model, load_model, save_model
+from zoo.autoencoder import Autoencoder
+from zoo.data.datamodule import ImageData
+from zoo.evaluation.evaluator import evaluate
+from zoo.figures.strips import encode_strip
+from zoo.records import Record, write_record
+
+PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
+SHOWN = 10  # test images whose reconstructions a record carries
+
+
+def run_one(job: Job) -> Record:
+    """Fit, score and record one run, as far as its record does not have it already.
+
+    Raises:
+        ZooError: what the user can mend; nothing is written then.
+    """
+    record = job.existing()
+    missing = job.groups if record is None else job.missing(record)
+    if record is not None and not missing:
+        return record
+    torch.set_num_threads(job.threads)
+    data = ImageData(**instantiate(job.axes["data"]))
+    data.setup()
+    if record is not None and job.model_path.exists():
+        metrics = evaluate(load_model(job.model_path), data, missing, record.fit)
+        record = replace(record, metrics=record.metrics | metrics)
+        write_record(job.results, record)
+        return record
+    model = build_model(job.config, data.shape, job.seed)
+    report = instantiate(job.axes["fit"])(model, data, instantiate(job.axes["objective"]), job.seed)
+    model.eval()
+    fit = asdict(report)
+    metrics = evaluate(model, data, job.groups, fit)
+    save_model(job.model_path, model, job.config, data.shape, job.seed)
+    record = Record(
+        name=job.name,
+        variant=job.variant,
+        data=job.data,
+        width=job.width,
+        seed=job.seed,
+        hash=job.key,
+        config=job.config,
+        fit=fit | {"history": rounded(report.history)},
+        metrics=metrics,
+        images=strips(model, data),
+        environment=environment(),
+    )
+    write_record(job.results, record)
+    return record
+
+
+@torch.no_grad()
+def strips(model: Autoencoder, data: ImageData) -> dict[str, str]:
+    """What the figures show of a run: the same few test images, and what the model makes of them.
+
+    The images are the first of each class in turn, the noise is drawn with a fixed seed.
+    """
+    labels = data.test.labels
+    first = [int(torch.nonzero(labels == label)[0]) for label in labels.unique()][:SHOWN]
+    x = data.test[torch.tensor(first)]
+    images = {"original": x, "reconstruction": model.reconstruct(x)}
+    seen, hidden = model.corruption(x, torch.Generator().manual_seed(0))
+    if hidden is not None:
+        images |= {"corrupted": seen, "restored": model.reconstruct(seen)}
+    if hasattr(model.bottleneck, "sample"):
+        images["samples"] = model.decode(model.bottleneck.sample(2 * SHOWN, torch.Generator().manual_seed(0)))
+    return {name: encode_strip(batch) for name, batch in images.items()}
+
+
+def rounded(history: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Six significant digits: what a curve can show."""
+    return {name: [float(f"{value:.6g}") for value in values] for name, values in history.items()}
+
+
+def environment() -> dict[str, Any]:
+    """Package versions, git commit, machine, and the time of the run."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    git = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "git": git or None,
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),
+        },
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def describe(job: Job, record: Record) -> None:
+    """Tell a person what came out and where the files are."""
+    width = max(map(len, record.metrics))
+    for name, entry in record.metrics.items():
+        shown = f"{entry['value']:>14.6g}" if entry["value"] is not None else f"{'n/a':>14}"
+        print(f"  {name:<{width}} {shown}  {entry['unit']}")
+    print(f"record  {job.record_path}")
+    print(f"model   {job.model_path}" + ("" if job.model_path.exists() else " (not on this machine)"))

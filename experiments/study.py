@@ -1,0 +1,99 @@
+"""A study: a grid of runs, on a pool of as many processes as there are cores, ending in tables and figures."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+
+import joblib
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from experiments.job import Job
+from experiments.report import report_jobs
+from zoo.errors import ZooError
+from zoo.records import Record
+
+
+
+def jobs_of(cfg: DictConfig, hydra: DictConfig) -> list[list[Job]]:
+    """The runs of a study, sweep by sweep.
+
+    A sweep is a list of overrides in Hydra's own syntax (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it stands for
+    their product. What the command line overrides goes for every run.
+    """
+    changes = [o for o in hydra.overrides.task if not o.startswith("study=")]
+    points = (
+        [compose("config", [*overrides, *changes], return_hydra_config=True) for overrides in product(sweep)]
+        for sweep in cfg.study.sweeps
+    )
+    return [[Job.of(point, point.hydra) for point in sweep] for sweep in points]
+
+
+def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Every combination of the values of a sweep's overrides."""
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    axes = [
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [override.input_line or ""]
+        for override in parser.parse_overrides(list(sweep))
+    ]
+    return itertools.product(*axes)
+
+
+def run_study(cfg: DictConfig, hydra: DictConfig) -> None:
+    """Run what the study still lacks, then write its tables and figures.
+
+    Raises:
+        ZooError: runs failed; told one by one, after all others are done.
+    """
+    table, *others = jobs_of(cfg, hydra)
+    jobs = list({job.record_path: job for sweep in (table, *others) for job in sweep}.values())
+    failures = run_jobs(jobs, cfg.study.processes or os.cpu_count() or 1)
+    report_jobs(table, [job for sweep in others for job in sweep], command=f"study={hydra.runtime.choices.study}")
+    if failures:
+        raise ZooError(f"{len(failures)} of {len(jobs)} runs failed:\n  " + "\n  ".join(failures))
+
+
+def run_jobs(jobs: Sequence[Job], processes: int) -> list[str]:
+    """Run jobs on a pool of single-threaded processes, showing progress; return what the failed ones said."""
+    todo = [job for job in jobs if (record := job.existing()) is None or job.missing(record)]
+    console = Console()
+    console.print(f"{len(jobs)} runs, {len(jobs) - len(todo)} of them done before, {len(todo)} to run")
+    if not todo:
+        return []
+    failures = []
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(TextColumn("runs"), *columns, console=console) as bar:
+        task = bar.add_task("runs", total=len(todo))
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            pool = joblib.Parallel(n_jobs=min(processes, len(todo)), return_as="generator_unordered")
+            for job, outcome in pool(joblib.delayed(attempt)(job) for job in todo):
+                if isinstance(outcome, str):
+                    failures.append(f"{job.name} width {job.width} seed {job.seed}: {outcome}")
+                    console.print(f"[red]failed[/red] {failures[-1]}", highlight=False)
+                else:
+                    mse = outcome.metrics["mse"]["value"]
+                    console.print(
+                        f"{job.name:<24} width {job.width:<4} seed {job.seed}  mse {mse:.5f}  "
+                        f"fit {outcome.fit['seconds']:.1f} s",
+                        highlight=False,
+                    )
+                bar.advance(task)
+    return failures
+
+
+def attempt(job: Job) -> tuple[Job, Record | str]:
+    """Run a job in a worker; a failure comes back as its message, so that the others go on."""
+    from experiments.single import run_one
+
+    try:
+        return job, run_one(job)
+    except Exception as error:
+        return job, str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,224 @@
+"""The gradient fit: any objective, by Lightning."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from torch import Tensor, nn
+
+from zoo.autoencoder import Autoencoder
+from zoo.data.datamodule import ImageData
+from zoo.errors import ZooError
+from zoo.fit.progress import Progress
+from zoo.fit.schedules import constant
+from zoo.objective import Objective
+from zoo.types import FitReport
+
+Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
+
+MONITOR = "validation_total"
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Minimise the objective by stochastic gradients; keep the weights of the best epoch on validation.
+
+    Args:
+        optimizer: makes the optimiser from the parameters.
+        schedule: makes the learning-rate schedule from the optimiser and the number of steps.
+        epochs: passes over the training images, at most.
+        batch_size: images per step.
+        clip: largest norm of the gradient; a larger one is scaled down. None for no clipping.
+        patience: stop after so many validations without a better one; None runs all epochs.
+        validate_every: epochs between validations.
+        accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
+        precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
+        matmul: torch's float32 matmul precision. On CPUs "medium" goes through oneDNN: over twice as fast on AMD, as exact.
+        threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
+        progress: show a bar.
+    """
+
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    schedule: Schedule = constant
+    epochs: int = 20
+    batch_size: int = 256
+    clip: float | None = None
+    patience: int | None = None
+    validate_every: int = 1
+    accelerator: str = "cpu"
+    precision: Any = "32-true"
+    matmul: str = "medium"
+    threads: int = 1
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "validate_every", "threads"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ZooError(f"{name}={value}: a gradient fit needs a whole number, at least 1")
+
+    def __call__(self, model: Autoencoder, data: ImageData, objective: Objective, seed: int) -> FitReport:
+        """Fit `model` in place.
+
+        Raises:
+            ZooError: the loss is no longer a finite number.
+        """
+        data.batch_size, data.seed = self.batch_size, seed
+        module = GradientModule(model, objective, self.optimizer, self.schedule, seed)
+        callbacks: list[Callback] = [KeepBest()]
+        if self.patience is not None:
+            callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
+        if self.progress:
+            callbacks.append(Progress())
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its banner says nothing of this fit
+        with arithmetic(self.matmul, self.threads), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            trainer = L.Trainer(
+                accelerator=self.accelerator,
+                devices=1,
+                precision=self.precision,
+                max_epochs=self.epochs,
+                check_val_every_n_epoch=min(self.validate_every, self.epochs),
+                gradient_clip_val=self.clip,
+                callbacks=callbacks,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
+            start = time.perf_counter()
+            with warnings.catch_warnings():
+                # Lightning's own use of a deprecated torch name; nothing a user could act on
+                warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+                trainer.fit(module, datamodule=data)
+            seconds = time.perf_counter() - start
+        best = callbacks[0]
+        assert isinstance(best, KeepBest)
+        return FitReport(seconds, trainer.current_epoch, best.restore(module), module.history)
+
+
+class GradientModule(L.LightningModule):
+    """One autoencoder, its objective and its optimiser, as Lightning wants them.
+
+    Nothing is logged per step: the terms are added up in one tensor and read once an epoch.
+
+    Attributes:
+        history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        objective: Objective,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        schedule: Schedule,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.objective, self.seed = model, objective, seed
+        self._optimizer, self._schedule = optimizer, schedule
+        self.history: dict[str, list[float]] = {}
+        self._names: list[str] = []
+        self._sums: dict[str, Tensor | float] = {}
+
+    def on_fit_start(self) -> None:
+        """Randomness of the fit comes from one generator, that of validation from another, rewound each time."""
+        self._generator = torch.Generator(self.device).manual_seed(self.seed)
+        self._steps = int(self.trainer.estimated_stepping_batches)
+
+    def training_step(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> the batch's total."""
+        return self._step(x, self._generator, "train")
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate every epoch on the same corruption and the same samples."""
+        self._validation_generator = torch.Generator(self.device).manual_seed(self.seed)
+
+    def validation_step(self, x: Tensor) -> None:
+        """x: (B, C, H, W)."""
+        self._step(x, self._validation_generator, "validation")
+
+    def on_validation_epoch_end(self) -> None:
+        """Hand the monitored value to early stopping and to the best weights."""
+        self.log(MONITOR, self._means("validation")["total"])
+
+    def on_train_epoch_end(self) -> None:
+        """Close the epoch's entry of the history."""
+        row = {"epoch": float(self.current_epoch + 1)}
+        row |= {f"train_{name}": value for name, value in self._means("train").items()}
+        if "validation" in self._sums:
+            row |= {f"validation_{name}": value for name, value in self._means("validation").items()}
+            for name, value in row.items():
+                self.history.setdefault(name, []).append(value)
+        self._sums = {}
+        if not all(torch.isfinite(torch.tensor(list(row.values())))):
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            broken = [name for name, value in row.items() if not abs(value) < float("inf")]
+            raise ZooError(
+                f"epoch {self.current_epoch + 1}: {', '.join(broken)} is not a finite number; "
+                f"lower optimizer.lr (now {rate:g}) or set fit.clip"
+            )
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, and the schedule stepped with every batch."""
+        optimizer = self._optimizer(self.model.parameters())
+        scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _step(self, x: Tensor, generator: torch.Generator, stage: str) -> Tensor:
+        progress = self.global_step / self._steps
+        terms = self.objective(self.model, x, self.model(x, generator), progress)
+        self._names = list(terms)
+        values = torch.stack([*(value.detach() for value in terms.values()), x.new_ones(())])
+        self._sums[stage] = self._sums.get(stage, 0.0) + values * len(x)
+        return terms["total"]
+
+    def _means(self, stage: str) -> dict[str, float]:
+        sums = self._sums[stage]
+        assert isinstance(sums, Tensor)
+        *means, _ = (sums / sums[-1]).tolist()
+        return dict(zip(self._names, means, strict=True))
+
+
+class KeepBest(Callback):
+    """Keep a copy of the weights of the best validation so far, in memory."""
+
+    def __init__(self) -> None:
+        self.value = float("inf")
+        self.epoch = 0
+        self.weights: Mapping[str, Tensor] = {}
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Copy the weights if this validation was the best."""
+        value = float(trainer.callback_metrics[MONITOR])
+        if value < self.value:
+            self.value, self.epoch = value, trainer.current_epoch + 1
+            self.weights = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
+
+    def restore(self, module: L.LightningModule) -> int:
+        """Put the best weights back and return their epoch."""
+        module.load_state_dict(self.weights)
+        return self.epoch
+
+
+@contextmanager
+def arithmetic(matmul: str, threads: int) -> Iterator[None]:
+    """Set torch's matmul precision and thread count, and put both back."""
+    before = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_float32_matmul_precision(matmul)
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.set_num_threads(before[1])

@@ -1,0 +1,25 @@
+"""Learning-rate schedules, each made from an optimiser and the number of steps of the fit."""
+
+from __future__ import annotations
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+
+
+def cosine(optimizer: Optimizer, steps: int) -> LRScheduler:
+    """From the optimiser's rate to zero along half a cosine. I. Loshchilov, F. Hutter, 2016, arXiv:1608.03983, eq. 5."""
+    return CosineAnnealingLR(optimizer, T_max=steps)
+
+
+def one_cycle(optimizer: Optimizer, steps: int, warmup: float = 0.3) -> LRScheduler:
+    """Up to the optimiser's rate over the share `warmup` of the steps, then down to nothing.
+
+    L. Smith, N. Topin, "Super-Convergence", 2017, arXiv:1708.07120.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, max_lr=rates, total_steps=steps, pct_start=warmup, cycle_momentum=False)
+
+
+def constant(optimizer: Optimizer, steps: int) -> LRScheduler:
+    """The optimiser's rate throughout."""
+    return LambdaLR(optimizer, lambda step: 1.0)

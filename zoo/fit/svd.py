@@ -1,0 +1,79 @@
+"""The closed form: scikit-learn finds the principal subspace, and a linear model's weights are set to it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from sklearn.decomposition import PCA, TruncatedSVD
+from torch import Tensor, nn
+
+from zoo.autoencoder import Autoencoder
+from zoo.bottlenecks.dense import Dense
+from zoo.data.datamodule import ImageData
+from zoo.errors import ZooError
+from zoo.objective import Objective
+from zoo.types import FitReport
+
+
+@dataclass(frozen=True)
+class Svd:
+    """encode(x) = V (x - m), decode(z) = V^T z + m, V: (D, P) the leading right singular vectors of the (centred) images.
+
+    The best linear code there is, in squared error on the training images: C. Eckart, G. Young, "The approximation of one
+    matrix by another of lower rank", Psychometrika 1, 1936.
+
+    Args:
+        centre: m is the mean image (principal components); otherwise m = 0 (truncated singular value decomposition).
+    """
+
+    centre: bool = True
+
+    def __call__(self, model: Autoencoder, data: ImageData, objective: Objective, seed: int) -> FitReport:
+        """Write the solution on all of `data.train` into the model's two linear layers; the objective is not read.
+
+        Raises:
+            ZooError: the model is not linear, or its code is wider than the data allow.
+        """
+        encoder, decoder = linear_layers(model)
+        x = data.train[:].flatten(1)
+        width = encoder.out_features
+        if width > min(x.shape):
+            raise ZooError(
+                f"width={width}: {len(x)} images of {x.shape[1]} pixels have at most {min(x.shape)} principal "
+                "components; choose a smaller width"
+            )
+        start = time.perf_counter()
+        components, mean = self._solve(x, width, seed)
+        with torch.no_grad():
+            encoder.weight.copy_(components)
+            encoder.bias.copy_(-components @ mean)
+            decoder.weight.copy_(components.T)
+            decoder.bias.copy_(mean)
+        return FitReport(seconds=time.perf_counter() - start, epochs=1, best_epoch=1)
+
+    def _solve(self, x: Tensor, width: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Components (D, P) and mean (P,)."""
+        if self.centre:
+            pca = PCA(width, svd_solver="covariance_eigh").fit(x.numpy())
+            return torch.from_numpy(pca.components_), torch.from_numpy(pca.mean_)
+        # ARPACK is exact but cannot give all components; the randomised solver is exact when it is asked for all
+        algorithm = "arpack" if width < min(x.shape) else "randomized"
+        svd = TruncatedSVD(width, algorithm=algorithm, random_state=seed).fit(x.numpy())
+        return torch.from_numpy(svd.components_.copy()), torch.zeros(x.shape[1])
+
+
+def linear_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
+    """The only layers of a linear model with a plain bottleneck; ZooError where the model is another."""
+    layers = [
+        [part for part in side if not isinstance(part, nn.Flatten | nn.Unflatten)]
+        for side in (model.encoder, model.decoder)
+        if isinstance(side, nn.Sequential)
+    ]
+    match layers:
+        case [[nn.Linear() as encoder], [nn.Linear() as decoder]] if (
+            isinstance(model.bottleneck, Dense) and isinstance(model.bottleneck.activation, nn.Identity)
+        ):
+            return encoder, decoder
+    raise ZooError("fit=svd solves network=linear with bottleneck=dense only; give another model fit=gradient")
