@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.records import Record, digest, read_record, record_path
@@ -49,7 +50,7 @@ class Job:
     models: Path
 
     @classmethod
-    def of(cls, cfg: DictConfig, hydra: DictConfig) -> Job:
+    def of(cls, cfg: DictConfig, hydra: HydraConf) -> Job:
         """The run that a composed configuration and Hydra's own part of it describe."""
         choices = hydra.runtime.choices
         changes = [o.lstrip("+") for o in hydra.overrides.task if not _of_any(NOT_IN_NAME, o)]

@@ -58,5 +58,7 @@ def refuse_foreign(path: Path, node: Any) -> None:
     if isinstance(node, dict):
         for key, value in node.items():
             if key in ("_target_", "path") and not str(value).startswith(TRUSTED):
-                raise ZooError(f"{path}: names {value}, which is no part of the zoo; do not load files you do not trust")
+                raise ZooError(
+                    f"{path}: names {value}, which is no part of the zoo; do not load files you do not trust"
+                )
             refuse_foreign(path, value)

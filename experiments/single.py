@@ -72,7 +72,7 @@ def strips(model: Autoencoder, data: ImageData) -> dict[str, str]:
     The images are the first of each class in turn, the noise is drawn with a fixed seed.
     """
     labels = data.test.labels
-    first = [int(torch.nonzero(labels == label)[0]) for label in labels.unique()][:SHOWN]
+    first = [int(torch.nonzero(labels == label)[0]) for label in sorted(set(labels.tolist()))][:SHOWN]
     x = data.test[torch.tensor(first)]
     images = {"original": x, "reconstruction": model.reconstruct(x)}
     seen, hidden = model.corruption(x, torch.Generator().manual_seed(0))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import joblib
 from hydra import compose
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
@@ -20,8 +21,7 @@ from zoo.errors import ZooError
 from zoo.records import Record
 
 
-
-def jobs_of(cfg: DictConfig, hydra: DictConfig) -> list[list[Job]]:
+def jobs_of(cfg: DictConfig, hydra: HydraConf) -> list[list[Job]]:
     """The runs of a study, sweep by sweep.
 
     A sweep is a list of overrides in Hydra's own syntax (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it stands for
@@ -47,7 +47,7 @@ def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return itertools.product(*axes)
 
 
-def run_study(cfg: DictConfig, hydra: DictConfig) -> None:
+def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     """Run what the study still lacks, then write its tables and figures.
 
     Raises:

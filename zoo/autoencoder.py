@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from zoo.types import Bottleneck, Code, Corruption, Likelihood, Network, Shape, Step
+from zoo.types import Bottleneck, Corruption, Likelihood, Network, Shape, Step
 
 
 class Autoencoder(nn.Module):
@@ -80,7 +80,5 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         middle = bottleneck()
-        encoder, decoder = network(
-            shape, middle.in_features, middle.out_features, likelihood.channels(shape[0])
-        )
+        encoder, decoder = network(shape, middle.in_features, middle.out_features, likelihood.channels(shape[0]))
     return Autoencoder(encoder, middle, decoder, likelihood, corruption)

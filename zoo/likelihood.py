@@ -38,5 +38,3 @@ class Gaussian(nn.Module):
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
         return raw.float()
-
-

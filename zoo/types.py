@@ -25,7 +25,7 @@ class Code:
     """What a bottleneck lets through.
 
     Attributes:
-        z: (B, D), or (K*B, D) with K samples per image: what the decoder receives.
+        z: (B, D), or (K*B, D) with K samples per image, sample by sample: what the decoder receives.
         point: (B, D), the deterministic code that evaluation uses (a VAE's posterior mean).
         penalties: named terms of the objective, each (B,) or (K*B,), in nats: "kl", "l1", "commit", ...
     """
@@ -66,9 +66,7 @@ class Bottleneck(Protocol):
 class Network(Protocol):
     """A builder of encoder and decoder for one image shape."""
 
-    def __call__(
-        self, shape: Shape, in_features: int, out_features: int, channels: int
-    ) -> tuple[nn.Module, nn.Module]:
+    def __call__(self, shape: Shape, in_features: int, out_features: int, channels: int) -> tuple[nn.Module, nn.Module]:
         """Build an encoder and a decoder.
 
         Args:

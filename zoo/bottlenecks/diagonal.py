@@ -33,5 +33,5 @@ class Diagonal(nn.Module):
         return Code(z, mean, {"kl": kl})
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n draws from the prior: (n, D)."""
+        """N draws from the prior: (n, D)."""
         return torch.randn(n, self.out_features, generator=generator, device=generator.device)

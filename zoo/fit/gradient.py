@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -26,6 +26,7 @@ from zoo.types import FitReport
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 MONITOR = "validation_total"
+SHOWN = 10_000  # images that a module may start from
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Gradient:
             ZooError: the loss is no longer a finite number.
         """
         data.batch_size, data.seed = self.batch_size, seed
+        start_from(model, data)
         module = GradientModule(model, objective, self.optimizer, self.schedule, seed)
         callbacks: list[Callback] = [KeepBest()]
         if self.patience is not None:
@@ -105,6 +107,17 @@ class Gradient:
         best = callbacks[0]
         assert isinstance(best, KeepBest)
         return FitReport(seconds, trainer.current_epoch, best.restore(module), module.history)
+
+
+def start_from(model: Autoencoder, data: ImageData) -> None:
+    """Show training images to the modules that start from data: those with a method `start(images: Tensor)`.
+
+    A dictionary's origin is the mean image, a codebook's entries are codes of images, and so on.
+    """
+    images = data.train[:SHOWN]
+    for module in model.modules():
+        if callable(start := getattr(module, "start", None)):
+            start(images)
 
 
 class GradientModule(L.LightningModule):

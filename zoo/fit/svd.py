@@ -72,8 +72,8 @@ def linear_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
         if isinstance(side, nn.Sequential)
     ]
     match layers:
-        case [[nn.Linear() as encoder], [nn.Linear() as decoder]] if (
-            isinstance(model.bottleneck, Dense) and isinstance(model.bottleneck.activation, nn.Identity)
+        case [[nn.Linear() as encoder], [nn.Linear() as decoder]] if isinstance(model.bottleneck, Dense) and isinstance(
+            model.bottleneck.activation, nn.Identity
         ):
             return encoder, decoder
     raise ZooError("fit=svd solves network=linear with bottleneck=dense only; give another model fit=gradient")

@@ -42,7 +42,8 @@ def conv(
     up: list[nn.Module] = []
     maps[0] = channels
     for i in range(len(filters), 0, -1):
-        missing = [sides[i - 1][axis] - STRIDE * sides[i][axis] for axis in (0, 1)]  # 1 where an odd side was halved
+        (tall, wide), (high, broad) = sides[i - 1], sides[i]
+        missing = (tall - STRIDE * high, wide - STRIDE * broad)  # 1 where an odd side was halved
         up += [
             activation(),
             nn.ConvTranspose2d(maps[i], maps[i - 1], KERNEL, STRIDE, PADDING, output_padding=missing),

@@ -32,15 +32,18 @@ class Analysis(nn.Module):
         self.bias = nn.Parameter(torch.zeros(synthesis.in_features))
         self.origin = synthesis.bias
 
+    @torch.no_grad()
+    def start(self, images: Tensor) -> None:
+        """Put the origin at the mean of images: (N, C, H, W)."""
+        self.origin.copy_(images.flatten(1).mean(0))
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, P) -> (B, D)."""
         return F.linear(x - self.origin, self.weight, self.bias)
 
 
-def dictionary(
-    shape: Shape, in_features: int, out_features: int, channels: int
-) -> tuple[nn.Module, nn.Module]:
-    """h = W (x - b) + a, raw = V z + b: unit-norm columns in V, W initialised to V^T, b shared.
+def dictionary(shape: Shape, in_features: int, out_features: int, channels: int) -> tuple[nn.Module, nn.Module]:
+    """H = W (x - b) + a, raw = V z + b: unit-norm columns in V, W initialised to V^T, b shared and started at the mean image.
 
     Without the shared start over half of the units of a wide code never become active. L. Gao et al., "Scaling and evaluating
     sparse autoencoders", 2024, arXiv:2406.04093, section 2 and appendix A.

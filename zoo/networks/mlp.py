@@ -18,7 +18,7 @@ def mlp(
     hidden: Sequence[int] = (1000, 500, 250),
     activation: Callable[[], nn.Module] = nn.GELU,
 ) -> tuple[nn.Module, nn.Module]:
-    """pixels -> hidden... -> in_features, and its mirror image; no activation at either end of the code.
+    """Pixels -> hidden... -> in_features, and its mirror image; no activation at either end of the code.
 
     The default sizes are those of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks",
     Science 313, 2006.
