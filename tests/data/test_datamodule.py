@@ -113,9 +113,7 @@ def fit(epochs: int, save: Path | None = None, resume: Path | None = None) -> li
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
-        callbacks=LambdaCallback(on_train_epoch_end=lambda trainer, _: trainer.save_checkpoint(save))
-        if save
-        else None,
+        callbacks=LambdaCallback(on_train_epoch_end=lambda trainer, _: trainer.save_checkpoint(save)) if save else None,
         enable_progress_bar=False,
         enable_model_summary=False,
     )

@@ -41,9 +41,7 @@ class ImageData(LightningDataModule):
         if batch_size < 1:
             raise ZooError(f"batch_size is {batch_size}; it must be 1 or more")
         if not 0 < validation_fraction < 1:
-            raise ZooError(
-                f"validation_fraction is {validation_fraction}; it must lie between 0 and 1, both excluded"
-            )
+            raise ZooError(f"validation_fraction is {validation_fraction}; it must lie between 0 and 1, both excluded")
         if min(seed, split_seed) < 0:
             raise ZooError(f"seed is {seed} and split_seed is {split_seed}; both must be 0 or more")
         super().__init__()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
@@ -15,9 +16,11 @@ from functools import cache
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from zoo.data.images import Images, Source
 from zoo.errors import ZooError
@@ -36,6 +39,10 @@ FASHION_MNIST_MD5 = {
     "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
 DIGITS = tuple("0123456789")
+
+FACES_FILE = "olivettifaces.mat"
+FACES_PAGE = "https://scikit-learn.org/stable/modules/generated/sklearn.datasets.fetch_olivetti_faces.html"
+FACES_WHITE = 242.0  # the largest of the published bytes, which scikit-learn's loader maps to 1
 
 
 @cache
@@ -89,7 +96,8 @@ def mnist(root: str = "data") -> Source:
 
     Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998; CC BY-SA 3.0.
     """
-    return _idx_source("mnist", "MNIST", Path(root), MNIST_MD5, DIGITS)
+    page = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+    return _idx_source("mnist", "MNIST", root, MNIST_MD5, DIGITS, page)
 
 
 @cache
@@ -108,31 +116,230 @@ def fashion_mnist(root: str = "data") -> Source:
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     )
-    return _idx_source("fashion_mnist", "FashionMNIST", Path(root), FASHION_MNIST_MD5, classes)
+    page = "https://github.com/zalandoresearch/fashion-mnist"
+    return _idx_source("fashion_mnist", "FashionMNIST", root, FASHION_MNIST_MD5, classes, page)
+
+
+@cache
+def cifar10(root: str = "data") -> Source:
+    """50,000 + 10,000 photographs of ten things, 3x32x32, with the published split; downloaded where missing.
+
+    Args:
+        root: folder that holds, or will hold, `cifar-10-batches-py`, as torchvision lays it out.
+
+    Raises:
+        ZooError: files are missing and cannot be downloaded, or differ from the published ones.
+
+    Source: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009.
+    """
+    from torchvision.datasets import CIFAR10
+
+    md5s = dict((*CIFAR10.train_list, *CIFAR10.test_list))
+    contents = _published(root, CIFAR10.base_folder, md5s, CIFAR10.url, lambda to: CIFAR10(to, download=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of files pickled as long ago as these
+        batches = [pickle.loads(content, encoding="latin1") for content in contents]
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    return Source("cifar10", _rows(batches[:-1]), _rows(batches[-1:]), classes)
+
+
+def _rows(batches: list[dict[str, Any]]) -> Images:
+    """The images of unpickled CIFAR files, which keep each one as a row of 3,072 bytes."""
+    pixels = torch.from_numpy(np.concatenate([batch["data"] for batch in batches]))
+    labels = torch.tensor([label for batch in batches for label in batch["labels"]])
+    return Images(pixels.view(-1, 3, 32, 32), labels)
+
+
+@cache
+def faces(root: str = "data") -> Source:
+    """Photographs of 40 people, ten of each, 1x64x64: 300 + 100, in 243 grey levels; downloaded if missing.
+
+    The set has no published split. Ours is by person, so that reconstruction is judged on people never seen:
+    the first 30 train, the last 10 test. No label would be on both sides, so none is given. The validation
+    images, which the datamodule cuts, show people that training has seen.
+
+    Args:
+        root: folder that holds, or will hold, `olivettifaces.mat`: under the name "faces" 4096 x 400 uint8,
+            each column a face, one column of the picture after the other.
+
+    Raises:
+        ZooError: the file is missing and cannot be downloaded, or is not of this form.
+
+    Source: AT&T Laboratories Cambridge; F. Samaria, A. Harter, Parameterisation of a stochastic model for
+    human face identification, 1994. Downloaded by scikit-learn.
+    """
+    from scipy.io import loadmat
+
+    path = Path(root) / FACES_FILE
+    _download(Path(root), [Path(FACES_FILE)], FACES_PAGE, _fetch_faces)
+    try:
+        columns = loadmat(path)["faces"]
+        if columns.shape != (64 * 64, 400) or columns.dtype != np.uint8 or columns.max() != FACES_WHITE:
+            raise ValueError(f"{columns.dtype} of shape {columns.shape}, at most {columns.max()}")
+    except Exception as error:  # scipy has no one error for a damaged file
+        raise ZooError(
+            f"{path}: not the Olivetti faces, which are uint8 of shape (4096, 400), at most {FACES_WHITE:.0f}, "
+            f"under the name faces ({error}); delete it and run again to download it"
+        ) from error
+    pixels = torch.from_numpy(columns).T.reshape(400, 1, 64, 64).transpose(2, 3).contiguous()
+    labels = torch.zeros(400, dtype=torch.int64)
+    train = Images(pixels[:300], labels[:300], FACES_WHITE)
+    test = Images(pixels[300:], labels[300:], FACES_WHITE)
+    return Source("faces", train, test)
+
+
+def _fetch_faces(folder: str) -> None:
+    """Download the faces by scikit-learn and write them as they were published."""
+    from scipy.io import savemat
+    from sklearn.datasets import fetch_olivetti_faces
+
+    published = fetch_olivetti_faces(data_home=folder, n_retries=1, delay=0.1).images
+    pixels = np.rint(published * FACES_WHITE).astype(np.uint8)
+    savemat(Path(folder) / FACES_FILE, {"faces": pixels.transpose(0, 2, 1).reshape(400, -1).T})
+
+
+@cache
+def patches(
+    size: int = 12,
+    n_train: int = 20_000,
+    n_test: int = 5_000,
+    colour: bool = False,
+    whiten: bool = False,
+    epsilon: float = 0.01,
+    seed: int = 0,
+) -> Source:
+    """Square patches cut at random from the two photographs, 427x640, that come with scikit-learn.
+
+    Training patches lie in the left three quarters of a photograph, test patches in the right quarter, so
+    that no pixel is in both. Within a side they overlap: the validation patches, which the datamodule cuts
+    from the training ones, are less foreign than the test patches. The label is the photograph.
+
+    Whitening is ZCA, fitted on the training patches (mean m, covariance C = E diag(l) E'):
+
+        w = E diag(l + epsilon mean(l))^(-1/2) E' (x - m),    pixel = clip(1/2 + w / 10, 0, 1)
+
+    so that [0, 1] spans five standard deviations of w either way.
+
+    Args:
+        size: height and width of a patch, in pixels, 2 to 160.
+        n_train: number of training patches.
+        n_test: number of test patches.
+        colour: red, green and blue; otherwise their luma 0.299 R + 0.587 G + 0.114 B.
+        whiten: decorrelate the pixels.
+        epsilon: what is added to each eigenvalue, as a share of their mean; it keeps noise small.
+        seed: determines where the patches lie.
+
+    Raises:
+        ZooError: a number out of range.
+
+    Source: B. Olshausen, D. Field, Emergence of simple-cell receptive field properties by learning a sparse
+    code for natural images, 1996 (the setting); A. Bell, T. Sejnowski, The independent components of natural
+    scenes are edge filters, 1997 (ZCA).
+    """
+    from sklearn.datasets import load_sample_images
+
+    if not 2 <= size <= 160:
+        raise ZooError(f"size is {size}; a patch must be 2 to 160 pixels wide, as the test regions are 160")
+    if n_train < 2 or n_test < 1:
+        raise ZooError(f"n_train is {n_train} and n_test is {n_test}; they must be 2 and 1 or more")
+    if not epsilon > 0:
+        raise ZooError(f"epsilon is {epsilon}; it must be above 0")
+    photographs = np.stack(load_sample_images().images)
+    if not colour:
+        photographs = np.rint(photographs @ np.array([[0.299], [0.587], [0.114]])).astype(np.uint8)
+    pixels = torch.from_numpy(photographs).permute(0, 3, 1, 2)
+    generator = torch.Generator().manual_seed(seed)
+    train = _cut(pixels[..., :480], size, n_train, generator)
+    test = _cut(pixels[..., 480:], size, n_test, generator)
+    if whiten:
+        train, test = _whitened(train, test, epsilon)
+    name = "patches" + "_colour" * colour + "_whitened" * whiten
+    return Source(name, train, test, ("china", "flower"))
+
+
+def _cut(regions: Tensor, size: int, n: int, generator: torch.Generator) -> Images:
+    """`n` square patches at random places of regions: (R, C, H, W), labelled by their region."""
+    windows = regions.unfold(2, size, 1).unfold(3, size, 1)
+    label, row, column = (
+        torch.randint(places, (n,), generator=generator)
+        for places in (len(regions), windows.shape[2], windows.shape[3])
+    )
+    return Images(windows[label, :, row, column].contiguous(), label)
+
+
+def _whitened(train: Images, test: Images, epsilon: float) -> tuple[Images, Images]:
+    """Both sets under the ZCA whitening of the first (see `patches`), as float32 pixels in [0, 1]."""
+    x = train[:].flatten(1).double()
+    mean = x.mean(0)
+    eigenvalues, vectors = torch.linalg.eigh(torch.cov((x - mean).T, correction=0))
+    whitening = vectors * (eigenvalues + epsilon * eigenvalues.mean()).rsqrt() @ vectors.T
+
+    def whitened(images: Images) -> Images:
+        w = (images[:].flatten(1).double() - mean) @ whitening
+        return Images((0.5 + w / 10).clamp(0, 1).float().view(images.pixels.shape), images.labels, scale=1.0)
+
+    return whitened(train), whitened(test)
 
 
 def _idx_source(
-    name: str, dataset: str, root: Path, md5s: Mapping[str, str], classes: tuple[str, ...]
+    name: str, dataset: str, root: str, md5s: Mapping[str, str], classes: tuple[str, ...], page: str
 ) -> Source:
-    """Read a data set of torchvision's MNIST family, downloading and checking its files."""
-    from torchvision import datasets
+    """Read a data set of torchvision's MNIST family.
 
-    kind = getattr(datasets, dataset)
-    folder = Path(dataset) / "raw"
-    _download(root, [folder / file for file in md5s], kind.mirrors[0], lambda to: kind(to, download=True))
-    _verify(root / folder, md5s)
-    parts = (kind(root, train=train) for train in (True, False))
-    train, test = (Images(part.data[:, None], part.targets) for part in parts)
+    An idx file is a header (16 bytes for images, 8 for labels), then one byte per pixel or label.
+    """
+
+    def fetch(to: str) -> None:
+        from torchvision import datasets
+
+        getattr(datasets, dataset)(to, download=True)
+
+    contents = _published(root, f"{dataset}/raw", md5s, page, fetch)
+    train_pixels, train_labels, test_pixels, test_labels = (torch.frombuffer(c, dtype=torch.uint8) for c in contents)
+    train = Images(train_pixels[16:].view(-1, 1, 28, 28), train_labels[8:].long())
+    test = Images(test_pixels[16:].view(-1, 1, 28, 28), test_labels[8:].long())
     return Source(name, train, test, classes)
 
 
-def _download(root: Path, files: Iterable[Path], publisher: str, fetch: Callable[[str], object]) -> None:
+def _published(
+    root: str, folder: str, md5s: Mapping[str, str], page: str, fetch: Callable[[str], object]
+) -> list[bytearray]:
+    """What stands in the files of a published data set, downloaded where missing.
+
+    Args:
+        root: folder of all data sets.
+        folder: the set's own folder below `root`.
+        md5s: name and published MD5 of each of its files.
+        page: see `_download`.
+        fetch: see `_download`.
+
+    Raises:
+        ZooError: the download failed, or a file differs from the published one.
+    """
+    place = Path(root) / folder
+    _download(Path(root), [Path(folder) / file for file in md5s], page, fetch)
+    contents = []
+    for file, expected in md5s.items():
+        content = bytearray((place / file).read_bytes())
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found != expected:
+            known = {"MNIST": MNIST_MD5, "FashionMNIST": FASHION_MNIST_MD5}
+            owner = next((f", that of {name}" for name, others in known.items() if found in others.values()), "")
+            raise ZooError(
+                f"{place / file}: its {len(content):,} bytes have the checksum {found}{owner}, not the "
+                f"published {expected}; delete the folder {place} and run again to download it"
+            )
+        contents.append(content)
+    return contents
+
+
+def _download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str], object]) -> None:
     """Bring those of `files` that are missing below `root`, each whole or not at all.
 
     Args:
         root: folder of all data sets.
         files: paths below `root`.
-        publisher: address to name where the download fails.
+        page: where a user finds the files, for the message where the download fails.
         fetch: downloads all files below the folder it is given.
 
     Raises:
@@ -157,25 +364,6 @@ def _download(root: Path, files: Iterable[Path], publisher: str, fetch: Callable
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         names = ", ".join(file.name for file in missing)
         raise ZooError(
-            f"{root / missing[0].parent} lacks {names}; downloading from {publisher} failed ({reason}): "
-            "run again with a network, or put the files there"
+            f"{root / missing[0].parent} lacks {names}, and the download failed ({reason}): run again with a "
+            f"network, or put the files of {page} there"
         ) from error
-
-
-def _verify(folder: Path, md5s: Mapping[str, str]) -> None:
-    """Compare the files in `folder` with their published MD5.
-
-    Raises:
-        ZooError: a file differs.
-    """
-    for file, expected in md5s.items():
-        content = (folder / file).read_bytes()
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if found == expected:
-            continue
-        known = {"MNIST": MNIST_MD5, "FashionMNIST": FASHION_MNIST_MD5}
-        owner = next((f", that of {name}" for name, others in known.items() if found in others.values()), "")
-        raise ZooError(
-            f"{folder / file}: its {len(content):,} bytes have the checksum {found}{owner}, not the "
-            f"published {expected}; delete the folder {folder} and run again to download it"
-        )

@@ -1,0 +1,379 @@
+import gzip
+import hashlib
+import pickle
+import socket
+import tarfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import savemat
+from sklearn.datasets import _olivetti_faces, load_digits, load_sample_images
+from torchvision import datasets
+
+from zoo.data import sources
+from zoo.data.images import Source
+from zoo.data.sources import cifar10, digits, faces, fashion_mnist, mnist, patches
+from zoo.errors import ZooError
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    def no_address(*args: object, **kwargs: object) -> None:
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_address)
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+# Digits
+
+
+def test_digits_are_scikit_learns_each_once_under_its_own_label():
+    source = digits()
+    published = load_digits()
+    ours = torch.cat([source.train.pixels, source.test.pixels]).flatten(1).numpy()
+    labels = torch.cat([source.train.labels, source.test.labels]).numpy()
+    rows = sorted(map(tuple, np.column_stack([ours, labels])))
+    assert rows == sorted(map(tuple, np.column_stack([published.data, published.target]).astype(int)))
+    assert source.train.shape == (1, 8, 8)
+    assert source.train.pixels.dtype is torch.uint8
+    assert source.train[:].max() == source.test[:].max() == 1
+
+
+def test_digits_are_split_by_the_fraction_with_every_digit_in_proportion():
+    source = digits(test_fraction=0.2)
+    assert (len(source.train), len(source.test)) == (1437, 360)
+    shares = [part.labels.bincount() / len(part) for part in (source.train, source.test)]
+    assert (shares[0] - shares[1]).abs().max() < 1 / 360
+
+
+def test_the_split_of_digits_is_fixed_by_its_seed():
+    first, other = digits(split_seed=0), digits(split_seed=1)
+    digits.cache_clear()
+    assert torch.equal(digits(split_seed=0).test.pixels, first.test.pixels)
+    assert not torch.equal(other.test.pixels, first.test.pixels)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, 0.001, 0.999])
+def test_digits_refuse_a_fraction_that_cannot_be(fraction):
+    with pytest.raises(ZooError, match=f"test_fraction is {fraction}"):
+        digits(test_fraction=fraction)
+
+
+# Published files: the real readers and the real downloaders, on small sets that this machine publishes to itself
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Publisher:
+    folder: Path
+    url: str
+
+
+@pytest.fixture
+def publisher(tmp_path, monkeypatch):
+    folder = tmp_path / "publisher"
+    folder.mkdir()
+    monkeypatch.setenv("no_proxy", "*")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield Publisher(folder, f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def idx(publisher, monkeypatch):
+    """Files of 5 + 3 random images, which torchvision's MNIST and our checks now stand for."""
+    draw = np.random.default_rng(0)
+    files = {}
+    for part, n in (("train", 5), ("t10k", 3)):
+        pixels = draw.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        header = np.array([0x803, n, 28, 28], dtype=">i4").tobytes()
+        files[f"{part}-images-idx3-ubyte"] = header + pixels.tobytes()
+        labels = draw.integers(0, 10, n, dtype=np.uint8)
+        files[f"{part}-labels-idx1-ubyte"] = np.array([0x801, n], dtype=">i4").tobytes() + labels.tobytes()
+    archives = {f"{file}.gz": gzip.compress(content) for file, content in files.items()}
+    for file, content in archives.items():
+        (publisher.folder / file).write_bytes(content)
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [publisher.url])
+    monkeypatch.setattr(datasets.MNIST, "resources", [(file, md5(content)) for file, content in archives.items()])
+    monkeypatch.setattr(sources, "MNIST_MD5", {file: md5(content) for file, content in files.items()})
+    return files
+
+
+def test_a_missing_set_is_downloaded_read_as_torchvision_reads_it_and_left_without_scraps(tmp_path, idx, capsys):
+    root = tmp_path / "data"
+    source = mnist(str(root))
+    for train, part in ((True, source.train), (False, source.test)):
+        expected = datasets.MNIST(root, train=train)
+        assert torch.equal(part.pixels[:, 0], expected.data)
+        assert torch.equal(part.labels, expected.targets)
+    assert {path.name for path in root.rglob("*")} == {"MNIST", "raw", *idx}
+    assert capsys.readouterr().out == ""
+
+
+def test_a_set_is_read_once_per_process_and_without_a_network_once_it_is_there(tmp_path, idx, offline):
+    root = tmp_path / "data"
+    (root / "MNIST" / "raw").mkdir(parents=True)
+    for file, content in idx.items():
+        (root / "MNIST" / "raw" / file).write_bytes(content)
+    source = mnist(str(root))
+    assert mnist(str(root)) is source
+
+
+def test_only_missing_files_are_replaced(tmp_path, idx):
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    kept = raw / "train-images-idx3-ubyte"
+    kept.write_bytes(idx[kept.name])
+    before = kept.stat().st_ino
+    assert len(mnist(str(tmp_path / "data")).test) == 3
+    assert kept.stat().st_ino == before
+
+
+def test_a_download_that_breaks_off_leaves_nothing_behind(tmp_path, idx, publisher):
+    archive = publisher.folder / "t10k-images-idx3-ubyte.gz"
+    archive.write_bytes(archive.read_bytes()[:-20])
+    with pytest.raises(ZooError, match="the download failed"):
+        mnist(str(tmp_path / "data"))
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "file", "page"),
+    [
+        (mnist, "MNIST/raw", "t10k-labels-idx1-ubyte", "https://ossci-datasets"),
+        (fashion_mnist, "FashionMNIST/raw", "train-images-idx3-ubyte", "https://github.com/zalandoresearch"),
+        (cifar10, "cifar-10-batches-py", "data_batch_1", "https://www.cs.toronto.edu"),
+        (faces, "", "olivettifaces.mat", "https://scikit-learn.org"),
+    ],
+)
+def test_a_missing_set_without_a_network_is_told_in_one_line(
+    tmp_path: Path, offline: None, source: Callable[[str], Source], folder: str, file: str, page: str
+):
+    with pytest.raises(ZooError) as caught:
+        source(str(tmp_path))
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / folder} lacks ")
+    assert "\n" not in message
+    for part in (file, page, "Name or service not known", "run again with a network"):
+        assert part in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_truncated_file_is_named_with_the_way_out(tmp_path, idx):
+    mnist(str(tmp_path / "data"))
+    mnist.cache_clear()
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    file = raw / "t10k-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ZooError) as caught:
+        mnist(str(tmp_path / "data"))
+    message = str(caught.value)
+    assert message.startswith(f"{file}: its 2,367 bytes have the checksum {md5(file.read_bytes())}, not the published ")
+    assert message.endswith(f"delete the folder {raw} and run again to download it")
+
+
+def test_mnist_in_fashion_mnists_place_is_found_out(tmp_path, idx):
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file, content in idx.items():
+        (raw / file).write_bytes(content)
+    with pytest.raises(ZooError, match=f"{raw / 'train-images-idx3-ubyte'}: .*, that of MNIST, not the published"):
+        fashion_mnist(str(tmp_path))
+
+
+@pytest.mark.parametrize(("source", "name"), [(mnist, "MNIST"), (fashion_mnist, "FashionMNIST")])
+def test_the_published_sets_are_read_as_torchvision_reads_them(source, name):
+    root = REPOSITORY / "data"
+    if not (root / name / "raw").is_dir():
+        pytest.skip(f"{name} is not in {root}")
+    read = source(str(root))
+    for train, part, n in ((True, read.train, 60_000), (False, read.test, 10_000)):
+        expected = getattr(datasets, name)(root, train=train)
+        assert len(part) == n
+        assert torch.equal(part.pixels[:, 0], expected.data)
+        assert torch.equal(part.labels, expected.targets)
+    assert tuple(kind.split(" - ")[0] for kind in expected.classes) == read.classes
+
+
+class OldPickle:
+    """Pickles as a uint8 array does under the NumPy of 2009, which wrote the flags of a dtype as integers."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __reduce__(self) -> tuple[object, ...]:
+        rebuild, arguments, (version, shape, _, order, content) = self.array.__reduce__()
+        return rebuild, arguments, (version, shape, OldDtype(), order, content)
+
+
+class OldDtype:
+    def __reduce__(self) -> tuple[object, ...]:
+        return np.dtype, ("u1", 0, 1)
+
+
+def test_cifar10_comes_in_colour_as_torchvision_reads_it(tmp_path, publisher, monkeypatch):
+    draw = np.random.default_rng(0)
+    folder = publisher.folder / "cifar-10-batches-py"
+    folder.mkdir()
+    lists = {"train_list": [f"data_batch_{i}" for i in range(1, 6)], "test_list": ["test_batch"]}
+    for name, files in lists.items():
+        for file in files:
+            rows = draw.integers(0, 256, (4, 3072), dtype=np.uint8)
+            batch = {"data": OldPickle(rows), "labels": draw.integers(0, 10, 4).tolist()}
+            (folder / file).write_bytes(pickle.dumps(batch, protocol=2))
+        published = [[file, md5((folder / file).read_bytes())] for file in files]
+        monkeypatch.setattr(datasets.CIFAR10, name, published)
+    meta = pickle.dumps({"label_names": ["airplane"]})
+    (folder / "batches.meta").write_bytes(meta)
+    monkeypatch.setattr(datasets.CIFAR10, "meta", {**datasets.CIFAR10.meta, "md5": md5(meta)})
+    archive = publisher.folder / datasets.CIFAR10.filename
+    with tarfile.open(archive, "w:gz") as out:
+        out.add(folder, folder.name)
+    monkeypatch.setattr(datasets.CIFAR10, "url", publisher.url + archive.name)
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5(archive.read_bytes()))
+
+    source = cifar10(str(tmp_path / "data"))
+    assert source.train.shape == source.test.shape == (3, 32, 32)
+    assert (len(source.train), len(source.test), len(source.classes)) == (20, 4, 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # see cifar10
+        expected = datasets.CIFAR10(folder.parent, train=True)
+    assert np.array_equal(source.train.pixels.permute(0, 2, 3, 1).numpy(), expected.data)
+    assert source.train.labels.tolist() == expected.targets
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cifar-10-batches-py"]
+
+
+# Faces
+
+
+def drawn_faces() -> np.ndarray:
+    columns = np.random.default_rng(0).integers(0, 243, (4096, 400), dtype=np.uint8)
+    columns[0, :2] = 0, 242
+    return columns
+
+
+def test_faces_are_read_as_scikit_learn_reads_them_and_split_by_person(tmp_path, monkeypatch):
+    published, root = tmp_path / "published.mat", tmp_path / "data"
+    savemat(published, {"faces": drawn_faces()})
+    metadata = _olivetti_faces.FACES._replace(
+        url=published.as_uri(), checksum=hashlib.sha256(published.read_bytes()).hexdigest()
+    )
+    monkeypatch.setattr(_olivetti_faces, "FACES", metadata)
+    expected = _olivetti_faces.fetch_olivetti_faces(data_home=tmp_path / "scikit-learn").images
+    downloaded = faces(str(root))
+    faces.cache_clear()
+    for source in (downloaded, faces(str(root))):
+        assert np.array_equal(source.train[:][:, 0].numpy(), expected[:300])
+        assert np.array_equal(source.test[:][:, 0].numpy(), expected[300:])
+        assert source.classes == ()
+    assert [path.name for path in root.iterdir()] == ["olivettifaces.mat"]
+
+
+def test_the_published_faces_stand_upright():
+    root = REPOSITORY / "data"
+    if not (root / "olivettifaces.mat").is_file():
+        pytest.skip(f"olivettifaces.mat is not in {root}")
+    mean = faces(str(root)).train[:].mean(0)[0]
+    # Left and right of a face are alike, top and bottom are not.
+    assert (mean - mean.flip(1)).abs().mean() < (mean - mean.flip(0)).abs().mean() / 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no matrix", {"other": drawn_faces()}, {"faces": drawn_faces()[1:]}])
+def test_a_wrong_file_of_faces_is_named_with_the_way_out(tmp_path, content):
+    path = tmp_path / "olivettifaces.mat"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        savemat(path, content)
+    with pytest.raises(ZooError, match=f"{path}: not the Olivetti faces.*delete it and run again"):
+        faces(str(tmp_path))
+
+
+# Patches
+
+
+def occurs(patch: torch.Tensor, photograph: np.ndarray) -> bool:
+    """Whether patch: (C, S, S) stands somewhere in photograph: (H, W, C)."""
+    size = patch.shape[-1]
+    windows = np.lib.stride_tricks.sliding_window_view(photograph, (size, size), axis=(0, 1))
+    return bool((windows == patch.numpy()).all(axis=(2, 3, 4)).any())
+
+
+def test_patches_are_cut_from_their_own_side_of_the_photograph_they_are_labelled_with():
+    source = patches(size=6, n_train=50, n_test=50, colour=True)
+    photographs = load_sample_images().images
+    assert source.train.shape == (3, 6, 6)
+    assert set(source.train.labels.tolist()) == set(source.test.labels.tolist()) == {0, 1}
+    for part, side in ((source.train, slice(None, 480)), (source.test, slice(480, None))):
+        for patch, label in zip(part.pixels[:5], part.labels[:5], strict=True):
+            assert occurs(patch, photographs[label][:, side])
+
+
+def test_grey_patches_are_the_luma_of_the_coloured_ones():
+    grey, colour = (patches(size=6, n_train=50, n_test=5, colour=colour) for colour in (False, True))
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    luma = (colour.train.pixels * weights).sum(1, keepdim=True)
+    assert (grey.train.pixels - luma).abs().max() <= 0.5 + 1e-4
+    assert (grey.name, colour.name) == ("patches", "patches_colour")
+
+
+def test_patches_are_drawn_by_their_seed():
+    first, other = (patches(n_train=20, n_test=5, seed=seed) for seed in (0, 1))
+    patches.cache_clear()
+    assert torch.equal(patches(n_train=20, n_test=5, seed=0).train.pixels, first.train.pixels)
+    assert not torch.equal(other.train.pixels, first.train.pixels)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_whitened_patches_have_the_covariance_that_zca_promises(colour):
+    plain, white = (patches(size=5, n_train=4000, n_test=50, colour=colour, whiten=w) for w in (False, True))
+    covariance = np.cov(plain.train[:].flatten(1).double().numpy().T, bias=True)
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    promised = vectors * (eigenvalues / (eigenvalues + 0.01 * eigenvalues.mean())) @ vectors.T
+    w = 10 * (white.train[:].flatten(1).double().numpy() - 0.5)
+    kept = (np.abs(w) < 5 - 1e-5).all(axis=1)
+    unclipped = 10 * (np.cov(w.T, bias=True) - promised) / 10
+    assert kept.mean() > 0.9
+    assert np.abs(unclipped).max() < 0.05
+    # Symmetric, so that each pixel stays where it is: it goes with itself more than with any other.
+    together = np.corrcoef(plain.train[:].flatten(1).numpy().T, w.T)[: len(promised), len(promised) :]
+    assert (together.argmax(axis=1) == np.arange(len(promised))).mean() > 0.9
+    for part in (white.train, white.test):
+        assert part[:].min() >= 0
+        assert part[:].max() <= 1
+
+
+def test_whitening_of_test_patches_is_fitted_on_training_patches():
+    few, many = (patches(size=5, n_train=500, n_test=n, whiten=True) for n in (10, 20))
+    assert torch.equal(few.train.pixels, many.train.pixels)
+    assert abs(few.test[:].mean() - 0.5) > 1e-4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": 1}, {"size": 161}, {"n_train": 1}, {"n_test": 0}, {"epsilon": 0.0}, {"epsilon": -1.0}]
+)
+def test_patches_refuse_what_cannot_be(wrong):
+    name, value = next(iter(wrong.items()))
+    with pytest.raises(ZooError, match=f"{name} is {value}"):
+        patches(**wrong)
