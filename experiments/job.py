@@ -52,13 +52,13 @@ class Job:
     @classmethod
     def of(cls, cfg: DictConfig, hydra: HydraConf) -> Job:
         """The run that a composed configuration and Hydra's own part of it describe."""
-        choices = hydra.runtime.choices
+        choices: dict[str, str] = dict(hydra.runtime.choices)
         changes = [o.lstrip("+") for o in hydra.overrides.task if not _of_any(NOT_IN_NAME, o)]
         axes = {axis: OmegaConf.to_container(cfg[axis], resolve=True, throw_on_missing=True) for axis in AXES}
         return cls(
-            name=" ".join([choices.variant, *sorted(changes)]),
-            variant=choices.variant,
-            data=choices.data,
+            name=" ".join([choices["variant"], *sorted(changes)]),
+            variant=choices["variant"],
+            data=choices["data"],
             width=cfg.width,
             seed=cfg.seed,
             axes=axes,

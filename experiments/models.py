@@ -1,4 +1,4 @@
-"""Models from configuration, to a file and back: the file holds the weights and the configuration that rebuilds them."""
+"""Models from configuration, to a file and back: a file holds the weights and the configuration that rebuilds them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
@@ -18,9 +19,19 @@ TRUSTED = ("zoo.", "torch.nn.", "hydra.utils.get_class")
 PARTS = ("network", "bottleneck", "likelihood", "corruption")
 
 
+def make(node: dict[str, Any]) -> Any:
+    """Instantiate a node of the configuration; what its constructor has to say to the user comes through as it is."""
+    try:
+        return instantiate(node)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ZooError):
+            raise error.__cause__ from None
+        raise
+
+
 def build_model(config: dict[str, Any], shape: Shape, seed: int) -> Autoencoder:
     """A fresh model for images of `shape` from the determining configuration of a run."""
-    parts = {axis: instantiate(config[axis]) for axis in PARTS}
+    parts = {axis: make(config[axis]) for axis in PARTS}
     return build(shape, **parts, seed=seed)
 
 

@@ -10,10 +10,9 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 
 from experiments.job import Job
-from experiments.models import build_model, load_model, save_model
+from experiments.models import build_model, load_model, make, save_model
 from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.evaluation.evaluator import evaluate
@@ -35,7 +34,7 @@ def run_one(job: Job) -> Record:
     if record is not None and not missing:
         return record
     torch.set_num_threads(job.threads)
-    data = ImageData(**instantiate(job.axes["data"]))
+    data = ImageData(**make(job.axes["data"]))
     data.setup()
     if record is not None and job.model_path.exists():
         metrics = evaluate(load_model(job.model_path), data, missing, record.fit)
@@ -43,7 +42,7 @@ def run_one(job: Job) -> Record:
         write_record(job.results, record)
         return record
     model = build_model(job.config, data.shape, job.seed)
-    report = instantiate(job.axes["fit"])(model, data, instantiate(job.axes["objective"]), job.seed)
+    report = make(job.axes["fit"])(model, data, make(job.axes["objective"]), job.seed)
     model.eval()
     fit = asdict(report)
     metrics = evaluate(model, data, job.groups, fit)

@@ -24,8 +24,8 @@ from zoo.records import Record
 def jobs_of(cfg: DictConfig, hydra: HydraConf) -> list[list[Job]]:
     """The runs of a study, sweep by sweep.
 
-    A sweep is a list of overrides in Hydra's own syntax (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it stands for
-    their product. What the command line overrides goes for every run.
+    A sweep is a list of overrides in Hydra's own syntax (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it
+    stands for their product. What the command line overrides goes for every run.
     """
     changes = [o for o in hydra.overrides.task if not o.startswith("study=")]
     points = (
@@ -56,7 +56,7 @@ def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     table, *others = jobs_of(cfg, hydra)
     jobs = list({job.record_path: job for sweep in (table, *others) for job in sweep}.values())
     failures = run_jobs(jobs, cfg.study.processes or os.cpu_count() or 1)
-    report_jobs(table, [job for sweep in others for job in sweep], command=f"study={hydra.runtime.choices.study}")
+    report_jobs(table, [job for sweep in others for job in sweep], hydra.runtime.choices["study"])
     if failures:
         raise ZooError(f"{len(failures)} of {len(jobs)} runs failed:\n  " + "\n  ".join(failures))
 

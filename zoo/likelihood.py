@@ -12,8 +12,8 @@ from zoo.errors import ZooError
 class Gaussian(nn.Module):
     """p(x | raw) = N(x; raw, std^2), pixel by pixel, with one fixed std.
 
-    nll = sum_pixels weight * ((x - raw)^2 / (2 std^2) + log std + log(2 pi) / 2). The std is the exchange rate between squared
-    error and nats of penalty: at 1 the reconstruction of images in [0, 1] drowns in a VAE's KL term.
+    nll = sum_pixels weight * ((x - raw)^2 / (2 std^2) + log std + log(2 pi) / 2). The std is the exchange rate between
+    squared error and nats of penalty: at 1 the reconstruction of images in [0, 1] drowns in a VAE's KL term.
 
     Args:
         std: in units of the pixel range [0, 1].

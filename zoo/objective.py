@@ -16,8 +16,8 @@ Term = Callable[[Autoencoder, Tensor, Step], dict[str, Tensor]]
 class Objective:
     """total = nll + sum_k weight_k(progress) * penalty_k, summed over pixels, averaged over the batch.
 
-    Penalties come from the bottleneck (`Code.penalties`) and from `terms`; one without a weight counts once. With K samples
-    per image, all of them are averaged.
+    Penalties come from the bottleneck (`Code.penalties`) and from `terms`; one without a weight counts once. With K
+    samples per image, all of them are averaged.
 
     Args:
         weights: {penalty: weight}.

@@ -32,9 +32,10 @@ class Record:
         hash: digest of `config`.
         config: the resolved configuration of all that determines the fitted model, seed apart.
         fit: "seconds", "epochs", "best_epoch", and "history": {term: [one value per epoch]}.
-        metrics: {name: {"value", "unit", "direction", "group", "n", "definition", "per_class"?, "reason"?}}; a metric that
-            does not apply has value null and a reason.
-        images: {strip name: base64 PNG}, test images in a row: "original", "reconstruction", "corrupted", "restored", "samples".
+        metrics: {name: {"value", "unit", "direction", "group", "n", "definition", "per_class"?, "reason"?}}; a metric
+            that does not apply has value null and a reason.
+        images: {strip name: base64 PNG}, test images in a row: "original", "reconstruction", "corrupted", "restored",
+            "samples".
         environment: package versions, git commit, machine and time of the run.
     """
 

@@ -43,7 +43,8 @@ class Gradient:
         validate_every: epochs between validations.
         accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
-        matmul: torch's float32 matmul precision. On CPUs "medium" goes through oneDNN: over twice as fast on AMD, as exact.
+        matmul: torch's float32 matmul precision. On CPUs "medium" goes through oneDNN: over twice as fast on AMD, as
+            exact.
         threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
         progress: show a bar.
     """

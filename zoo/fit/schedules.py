@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 
 
 def cosine(optimizer: Optimizer, steps: int) -> LRScheduler:
-    """From the optimiser's rate to zero along half a cosine. I. Loshchilov, F. Hutter, 2016, arXiv:1608.03983, eq. 5."""
+    """From the optimiser's rate to zero along half a cosine: I. Loshchilov, F. Hutter, arXiv:1608.03983, eq. 5."""
     return CosineAnnealingLR(optimizer, T_max=steps)
 
 

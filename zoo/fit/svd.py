@@ -19,10 +19,11 @@ from zoo.types import FitReport
 
 @dataclass(frozen=True)
 class Svd:
-    """encode(x) = V (x - m), decode(z) = V^T z + m, V: (D, P) the leading right singular vectors of the (centred) images.
+    """encode(x) = V (x - m), decode(z) = V^T z + m, with m the mean image or zero.
 
-    The best linear code there is, in squared error on the training images: C. Eckart, G. Young, "The approximation of one
-    matrix by another of lower rank", Psychometrika 1, 1936.
+    V: (D, P) holds the leading right singular vectors of the images less m: the best linear code there is, in squared
+    error on the training images. C. Eckart, G. Young, "The approximation of one matrix by another of lower rank",
+    Psychometrika 1, 1936.
 
     Args:
         centre: m is the mean image (principal components); otherwise m = 0 (truncated singular value decomposition).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -37,7 +38,7 @@ def conv(
         )
     maps = [shape[0], *filters]
     down: list[nn.Module] = []
-    for before, after in zip(maps[:-1], maps[1:], strict=True):
+    for before, after in pairwise(maps):
         down += [nn.Conv2d(before, after, KERNEL, STRIDE, PADDING), activation()]
     up: list[nn.Module] = []
     maps[0] = channels

@@ -43,10 +43,10 @@ class Analysis(nn.Module):
 
 
 def dictionary(shape: Shape, in_features: int, out_features: int, channels: int) -> tuple[nn.Module, nn.Module]:
-    """H = W (x - b) + a, raw = V z + b: unit-norm columns in V, W initialised to V^T, b shared and started at the mean image.
+    """h = W (x - b) + a, raw = V z + b: unit-norm columns in V, W initialised to V^T, b to the mean image.
 
-    Without the shared start over half of the units of a wide code never become active. L. Gao et al., "Scaling and evaluating
-    sparse autoencoders", 2024, arXiv:2406.04093, section 2 and appendix A.
+    Without the shared start over half of the units of a wide code never become active. L. Gao et al., "Scaling and
+    evaluating sparse autoencoders", 2024, arXiv:2406.04093, section 2 and appendix A.
     """
     synthesis = nn.Linear(out_features, channels * shape[1] * shape[2])
     nn.init.normal_(synthesis.weight)

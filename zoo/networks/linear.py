@@ -30,10 +30,10 @@ class Transposed(nn.Module):
 def linear(
     shape: Shape, in_features: int, out_features: int, channels: int, tied: bool = False
 ) -> tuple[nn.Module, nn.Module]:
-    """H = W x + a, raw = V z + b on flattened images; with `tied`, V = W^T.
+    """h = W x + a, raw = V z + b on flattened images; with `tied`, V = W^T.
 
-    With squared error and a gradient fit the optimum spans the principal subspace: P. Baldi, K. Hornik, "Neural networks
-    and principal component analysis", Neural Networks 2, 1989.
+    With squared error and a gradient fit the optimum spans the principal subspace: P. Baldi, K. Hornik, "Neural
+    networks and principal component analysis", Neural Networks 2, 1989.
     """
     encoder = nn.Linear(math.prod(shape), in_features)
     decoder = Transposed(encoder) if tied else nn.Linear(out_features, channels * shape[1] * shape[2])

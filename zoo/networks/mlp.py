@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -18,10 +19,10 @@ def mlp(
     hidden: Sequence[int] = (1000, 500, 250),
     activation: Callable[[], nn.Module] = nn.GELU,
 ) -> tuple[nn.Module, nn.Module]:
-    """Pixels -> hidden... -> in_features, and its mirror image; no activation at either end of the code.
+    """pixels -> hidden... -> in_features, and its mirror image; no activation at either end of the code.
 
-    The default sizes are those of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks",
-    Science 313, 2006.
+    The default sizes are those of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural
+    networks", Science 313, 2006.
     """
     return (
         nn.Sequential(nn.Flatten(), *layers([math.prod(shape), *hidden, in_features], activation)),
@@ -35,6 +36,6 @@ def mlp(
 def layers(sizes: Sequence[int], activation: Callable[[], nn.Module]) -> list[nn.Module]:
     """Linear layers from each size to the next, with an activation between two of them."""
     modules: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+    for before, after in pairwise(sizes):
         modules += [nn.Linear(before, after), activation()]
     return modules[:-1]
