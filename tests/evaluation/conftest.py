@@ -34,8 +34,7 @@ def digits() -> Splits:
     pixels = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]
     labels = torch.from_numpy(bunch.target).long()
     train, validation, test = (
-        Images(pixels[part], labels[part], 16.0)
-        for part in (slice(0, 1200), slice(1200, 1400), slice(1400, None))
+        Images(pixels[part], labels[part], 16.0) for part in (slice(0, 1200), slice(1200, 1400), slice(1400, None))
     )
     return Splits("digits", train, validation, test, tuple(map(str, range(10))))
 

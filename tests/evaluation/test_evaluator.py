@@ -79,9 +79,7 @@ def test_unknown_group(small_model, digits):
 
 def test_progress_is_told_before_each_metric(small_model, digits):
     calls = []
-    records = evaluate(
-        small_model, digits, ["code"], FIT, lambda m, done, total: calls.append((m.name, done, total))
-    )
+    records = evaluate(small_model, digits, ["code"], FIT, lambda m, done, total: calls.append((m.name, done, total)))
     assert calls == [(name, i, len(records)) for i, name in enumerate(records)]
 
 

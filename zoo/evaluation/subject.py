@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -11,8 +13,12 @@ from torch import Tensor
 
 from zoo.autoencoder import Autoencoder
 from zoo.data.images import Images
+from zoo.errors import ZooError
+from zoo.evaluation.metrics.registry import NotApplicable
 
 BATCH = 512
+CLUSTERED = 10_000
+SEED = 0
 
 
 class ImageSplits(Protocol):
@@ -37,6 +43,15 @@ class ImageSplits(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels; empty where there are none."""
+
+
+@contextmanager
+def not_applicable() -> Iterator[None]:
+    """Turn a ZooError (what a density says of codes it cannot be fitted to) into NotApplicable."""
+    try:
+        yield
+    except ZooError as error:
+        raise NotApplicable(str(error)) from error
 
 
 class Subject:
@@ -83,9 +98,93 @@ class Subject:
         """The first test image, on the model's device: (1, C, H, W)."""
         return self.data.test[:1].to(self.device)
 
+    @cached_property
+    def train_codes(self) -> Tensor:
+        """Point codes of the training images: (N, D)."""
+        return self.encode(self.data.train)
+
+    @cached_property
+    def validation_codes(self) -> Tensor:
+        """Point codes of the validation images: (N, D)."""
+        return self.encode(self.data.validation)
+
+    @property
+    def train_labels(self) -> Tensor:
+        """Labels of the training images: (N,)."""
+        return self.labels(self.data.train)
+
+    @property
+    def validation_labels(self) -> Tensor:
+        """Labels of the validation images: (N,)."""
+        return self.labels(self.data.validation)
+
+    @property
+    def test_labels(self) -> Tensor:
+        """Labels of the test images: (N,)."""
+        return self.labels(self.data.test)
+
+    @property
+    def train_pixels(self) -> Tensor:
+        """The training images as rows: (N, C*H*W)."""
+        return self.data.train[:].flatten(1)
+
+    @property
+    def validation_pixels(self) -> Tensor:
+        """The validation images as rows: (N, C*H*W)."""
+        return self.data.validation[:].flatten(1)
+
+    @property
+    def test_pixels(self) -> Tensor:
+        """The test images as rows: (N, C*H*W)."""
+        return self.x.flatten(1)
+
+    @cached_property
+    def kmeans_clusters(self) -> Tensor:
+        """Cluster of each test code, of as many as there are classes: (N,)."""
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
+
+        kmeans = KMeans(self.n_classes, n_init=4, random_state=SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters
+            kmeans.fit(self.train_codes[:CLUSTERED].numpy())
+        return torch.from_numpy(kmeans.predict(self.test_codes.numpy())).long()
+
+    @cached_property
+    def mixture_clusters(self) -> Tensor:
+        """Most probable component of each test code in a Gaussian mixture, as many as classes: (N,)."""
+        from zoo.density.mixture import Mixture
+
+        with not_applicable():
+            mixture = Mixture(self.n_classes, codes=CLUSTERED, seed=SEED).fit(self.train_codes)
+        return mixture.component(self.test_codes)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of labels.
+
+        Raises:
+            NotApplicable: the data set has none.
+        """
+        if len(self.data.classes) < 2:
+            raise NotApplicable(f"the data set {self.data.name} has no labels")
+        return len(self.data.classes)
+
+    def labels(self, images: Images) -> Tensor:
+        """Labels of `images`: (N,); NotApplicable where the data set has none."""
+        _ = self.n_classes
+        return images.labels
+
     def encode(self, images: Images) -> Tensor:
-        """Point codes of `images`: (N, D)."""
-        return torch.cat([self.model.encode(x.to(self.device)).cpu() for x in images.batches(BATCH)])
+        """Point codes of `images`: (N, D).
+
+        Raises:
+            NotApplicable: the model has diverged.
+        """
+        codes = torch.cat([self.model.encode(x.to(self.device)).cpu() for x in images.batches(BATCH)])
+        if not codes.isfinite().all():
+            raise NotApplicable("the model's codes are not finite")
+        return codes
 
     def decode(self, codes: Tensor) -> Tensor:
         """The images that codes (N, D) stand for: (N, C, H, W)."""

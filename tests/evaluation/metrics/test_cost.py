@@ -25,9 +25,7 @@ def test_tied_weights_are_counted_once():
 
 def test_convolutions_by_hand():
     encoder = nn.Sequential(nn.Conv2d(3, 4, 5, stride=2, padding=2), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
-    decoder = nn.Sequential(
-        nn.Linear(2, 4 * 6 * 6), nn.Unflatten(1, (4, 6, 6)), nn.Conv2d(4, 3, 3, padding=1)
-    )
+    decoder = nn.Sequential(nn.Linear(2, 4 * 6 * 6), nn.Unflatten(1, (4, 6, 6)), nn.Conv2d(4, 3, 3, padding=1))
     model = autoencoder(encoder, decoder, 2)
     with torch.no_grad():
         count = macs(model, torch.zeros(1, 3, 12, 12))

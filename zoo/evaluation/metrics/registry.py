@@ -77,9 +77,7 @@ def metric(group: str, unit: str, direction: Direction, measured: bool = False) 
     def register(function: F) -> F:
         name = function.__name__
         if name in METRICS:
-            raise ValueError(
-                f"two metrics are named {name!r}: {METRICS[name].function.__module__} has one already"
-            )
+            raise ValueError(f"two metrics are named {name!r}: {METRICS[name].function.__module__} has one already")
         if not function.__doc__:
             raise ValueError(f"the metric {name!r} has no docstring; its first paragraph is its definition")
         definition = " ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split())

@@ -1,0 +1,60 @@
+"""The affine map that gives codes zero mean and unit covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ZooError
+
+FLOOR = 1e-8
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """u = (z - mean) A / std, with the principal axes A of the codes, those of largest variance first.
+
+    Variances below 1e-8 of the mean variance count as that much, so that units that never vary (or vary only
+    together) leave the map invertible.
+
+    Attributes:
+        mean: (D,) float64.
+        axes: (D, D) float64, orthonormal columns.
+        std: (D,) float64, descending.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, z: Tensor) -> Whitening:
+        """The whitening of codes z: (N, D).
+
+        Raises:
+            ZooError: there are fewer than two codes, or one is not finite, or all are equal.
+        """
+        if len(z) < 2 or not z.isfinite().all():
+            raise ZooError(f"a density needs at least two codes, all finite; these are {len(z)}, or not finite")
+        mean = z.double().mean(0)
+        centred = z - mean.to(z)
+        covariance = (centred.T @ centred).double() / len(z)
+        variances, axes = torch.linalg.eigh(covariance)
+        if not variances.sum() > 0:
+            raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
+        std = variances.clamp(min=FLOOR * variances.mean().item()).sqrt()
+        return cls(mean, axes.flip(1), std.flip(0))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z: (N, D) -> u: (N, D) float64."""
+        return (z.double() - self.mean) @ self.axes / self.std
+
+    def inverse(self, u: Tensor) -> Tensor:
+        """u: (N, D) -> z: (N, D) float32."""
+        return ((u.double() * self.std) @ self.axes.T + self.mean).float()
+
+    def log_density(self, log_density_of_u: Tensor) -> Tensor:
+        """The log density of z from that of its u: (N,) -> (N,)."""
+        return log_density_of_u - self.std.log().sum()
