@@ -1,7 +1,9 @@
 import gzip
 import hashlib
+import io
 import pickle
 import socket
+import struct
 import tarfile
 import warnings
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -216,20 +219,20 @@ def test_the_published_sets_are_read_as_torchvision_reads_them(source, name):
     assert tuple(kind.split(" - ")[0] for kind in expected.classes) == read.classes
 
 
-class OldPickle:
-    """Pickles as a uint8 array does under the NumPy of 2009, which wrote the flags of a dtype as integers."""
+class Python2Pickler(pickle._Pickler):
+    """Writes text and bytes alike as strings, as the Python did that pickled the published files."""
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
+    def save_string(self, text: str | bytes) -> None:
+        content = text.encode() if isinstance(text, str) else text
+        self.write(pickle.BINSTRING + struct.pack("<i", len(content)) + content)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        rebuild, arguments, (version, shape, _, order, content) = self.array.__reduce__()
-        return rebuild, arguments, (version, shape, OldDtype(), order, content)
+    dispatch: ClassVar = {**pickle._Pickler.dispatch, str: save_string, bytes: save_string}
 
 
-class OldDtype:
-    def __reduce__(self) -> tuple[object, ...]:
-        return np.dtype, ("u1", 0, 1)
+def python2_pickle(batch: object) -> bytes:
+    out = io.BytesIO()
+    Python2Pickler(out, protocol=2).dump(batch)
+    return out.getvalue()
 
 
 def test_cifar10_comes_in_colour_as_torchvision_reads_it(tmp_path, publisher, monkeypatch):
@@ -240,8 +243,8 @@ def test_cifar10_comes_in_colour_as_torchvision_reads_it(tmp_path, publisher, mo
     for name, files in lists.items():
         for file in files:
             rows = draw.integers(0, 256, (4, 3072), dtype=np.uint8)
-            batch = {"data": OldPickle(rows), "labels": draw.integers(0, 10, 4).tolist()}
-            (folder / file).write_bytes(pickle.dumps(batch, protocol=2))
+            batch = {"data": rows, "labels": draw.integers(0, 10, 4).tolist()}
+            (folder / file).write_bytes(python2_pickle(batch))
         published = [[file, md5((folder / file).read_bytes())] for file in files]
         monkeypatch.setattr(datasets.CIFAR10, name, published)
     meta = pickle.dumps({"label_names": ["airplane"]})

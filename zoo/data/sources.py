@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.data.images import Images, Source
@@ -138,15 +139,15 @@ def cifar10(root: str = "data") -> Source:
     contents = _published(root, CIFAR10.base_folder, md5s, CIFAR10.url, lambda to: CIFAR10(to, download=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of files pickled as long ago as these
-        batches = [pickle.loads(content, encoding="latin1") for content in contents]
+        batches = [pickle.loads(content.data, encoding="bytes") for content in contents]
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     return Source("cifar10", _rows(batches[:-1]), _rows(batches[-1:]), classes)
 
 
-def _rows(batches: list[dict[str, Any]]) -> Images:
+def _rows(batches: list[dict[bytes, Any]]) -> Images:
     """The images of unpickled CIFAR files, which keep each one as a row of 3,072 bytes."""
-    pixels = torch.from_numpy(np.concatenate([batch["data"] for batch in batches]))
-    labels = torch.tensor([label for batch in batches for label in batch["labels"]])
+    pixels = torch.from_numpy(np.concatenate([batch[b"data"] for batch in batches]))
+    labels = torch.tensor([label for batch in batches for label in batch[b"labels"]])
     return Images(pixels.view(-1, 3, 32, 32), labels)
 
 
@@ -295,7 +296,7 @@ def _idx_source(
         getattr(datasets, dataset)(to, download=True)
 
     contents = _published(root, f"{dataset}/raw", md5s, page, fetch)
-    train_pixels, train_labels, test_pixels, test_labels = (torch.frombuffer(c, dtype=torch.uint8) for c in contents)
+    train_pixels, train_labels, test_pixels, test_labels = map(torch.from_numpy, contents)
     train = Images(train_pixels[16:].view(-1, 1, 28, 28), train_labels[8:].long())
     test = Images(test_pixels[16:].view(-1, 1, 28, 28), test_labels[8:].long())
     return Source(name, train, test, classes)
@@ -303,8 +304,8 @@ def _idx_source(
 
 def _published(
     root: str, folder: str, md5s: Mapping[str, str], page: str, fetch: Callable[[str], object]
-) -> list[bytearray]:
-    """What stands in the files of a published data set, downloaded where missing.
+) -> list[NDArray[np.uint8]]:
+    """The bytes of a published data set, one array per file, downloaded where missing.
 
     Args:
         root: folder of all data sets.
@@ -320,8 +321,8 @@ def _published(
     _download(Path(root), [Path(folder) / file for file in md5s], page, fetch)
     contents = []
     for file, expected in md5s.items():
-        content = bytearray((place / file).read_bytes())
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        content = np.fromfile(place / file, dtype=np.uint8)
+        found = hashlib.md5(content.data, usedforsecurity=False).hexdigest()
         if found != expected:
             known = {"MNIST": MNIST_MD5, "FashionMNIST": FASHION_MNIST_MD5}
             owner = next((f", that of {name}" for name, others in known.items() if found in others.values()), "")
