@@ -38,12 +38,11 @@ class Whitening:
         """
         if len(z) < 2 or not z.isfinite().all():
             raise ZooError(f"a density needs at least two codes, all finite; these are {len(z)}, or not finite")
+        if (z == z[0]).all():
+            raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
         mean = z.double().mean(0)
         centred = z - mean.to(z)
-        covariance = (centred.T @ centred).double() / len(z)
-        variances, axes = torch.linalg.eigh(covariance)
-        if not variances.sum() > 0:
-            raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
+        variances, axes = torch.linalg.eigh((centred.T @ centred).double() / len(z))
         std = variances.clamp(min=FLOOR * variances.mean().item()).sqrt()
         return cls(mean, axes.flip(1), std.flip(0))
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -43,6 +43,17 @@ class ImageSplits(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels; empty where there are none."""
+
+
+@runtime_checkable
+class Discrete(Protocol):
+    """A bottleneck whose codes are entries of a codebook."""
+
+    codebook_size: int
+
+    def indices(self, point: Tensor) -> Tensor:
+        """The entries that point codes (B, D) are made of: (B, M) int64 in 0..codebook_size-1."""
+        ...
 
 
 @contextmanager
@@ -87,6 +98,41 @@ class Subject:
     def test_codes(self) -> Tensor:
         """Point codes of the test images: (N, D)."""
         return self.encode(self.data.test)
+
+    @cached_property
+    def code_spectrum(self) -> Tensor:
+        """Eigenvalues of the covariance of the test codes, largest first: (D,) float64.
+
+        Raises:
+            NotApplicable: all codes are equal.
+        """
+        if (self.test_codes == self.test_codes[0]).all():
+            raise NotApplicable("the codes of all test images are equal")
+        centred = self.test_codes - self.test_codes.mean(0)
+        spectrum: Tensor = torch.linalg.eigvalsh((centred.T @ centred).double() / len(centred))
+        return spectrum.clamp(min=0).flip(0)
+
+    @cached_property
+    def code_indices(self) -> Tensor:
+        """Codebook entries of the test images: (N, M) int64, M positions.
+
+        Raises:
+            NotApplicable: the code is not discrete.
+        """
+        bottleneck = self.discrete
+        return torch.cat([bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(self.test_codes, BATCH)])
+
+    @property
+    def codebook_size(self) -> int:
+        """Entries of the codebook; NotApplicable where the code is not discrete."""
+        return self.discrete.codebook_size
+
+    @property
+    def discrete(self) -> Discrete:
+        """The bottleneck, if its codes are discrete; NotApplicable otherwise."""
+        if not isinstance(self.model.bottleneck, Discrete):
+            raise NotApplicable("the code is not discrete: it has no codebook")
+        return self.model.bottleneck
 
     @cached_property
     def batch(self) -> Tensor:
