@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.table import Table
 
 from zoo.errors import ZooError
 from zoo.figures import FIGURES
-from zoo.figures.seeds import by_name, decimals, estimate, scope, values, written
+from zoo.figures.seeds import Cell, by_name, cells, estimate, scope, values
 from zoo.figures.style import save
 from zoo.records import Record, write_atomically
 
@@ -53,13 +52,12 @@ def definitions(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Column:
-    """One metric as written: each row's mean and half-width, empty where there is none, and if it is best."""
+    """One metric of the table: what it is, its cells by row, and the rows that are best as written."""
 
     metric: str
     about: dict[str, Any]
-    means: list[str]
-    half_widths: list[str]
-    best: list[bool]
+    cells: dict[str, Cell]
+    best: set[str]
 
     @property
     def name(self) -> str:
@@ -68,35 +66,31 @@ class Column:
 
     @property
     def unit(self) -> str:
-        """Empty where the metric has none."""
-        return "" if self.about["unit"] == "1" else self.about["unit"]
+        """In brackets; empty where the metric has none."""
+        return "" if self.about["unit"] == "1" else f" ({self.about['unit']})"
 
-    def texts(self, bold: str) -> list[str]:
-        """Each row's cell, the best marked by `bold.format(mean)`."""
-        return [
-            (bold.format(mean) if best else mean) + (f" ± {half}" if half else "")
-            for mean, half, best in zip(self.means, self.half_widths, self.best, strict=True)
-        ]
+    def texts(self, rows: Iterable[str], bold: str) -> list[str]:
+        """What stands in each of `rows`, the best marked by `bold`, a format."""
+        return [bold.format(self.cells[row]) if row in self.best else str(self.cells.get(row, "")) for row in rows]
 
 
 def columns(records: Sequence[Record]) -> list[Column]:
     """The columns of the table that hold anything, group by group."""
-    frame, found = benchmark(records), []
+    rows, found = by_name(records), []
     for metric, about in definitions(records).items():
-        means, half_widths = frame[metric].tolist(), frame[f"{metric}_ci95"].tolist()
-        places = decimals(means)
-        shown = [written(mean, place) for mean, place in zip(means, places, strict=True)]
-        best = frame[metric].min() if about["direction"] == "lower" else frame[metric].max()
-        top = {text for text, mean in zip(shown, means, strict=True) if mean == best} - {""}
-        marked = [about["direction"] != "none" and text in top for text in shown]
-        varies = any(half > 0 for half in half_widths)
-        halves = [
-            written(half, place) if varies else "" for half, place in zip(half_widths, places, strict=True)
-        ]
-        if any(shown):
-            found.append(Column(metric, about, shown, halves, marked))
-    order = list(dict.fromkeys(column.about["group"] for column in found))
-    return sorted(found, key=lambda column: order.index(column.about["group"]))
+        if filled := cells(rows, metric):
+            found.append(Column(metric, about, filled, best(filled, about["direction"])))
+    order = list(dict.fromkeys(each.about["group"] for each in found))
+    return sorted(found, key=lambda each: order.index(each.about["group"]))
+
+
+def best(filled: dict[str, Cell], direction: str) -> set[str]:
+    """Rows with the best value as written, so that ties within rounding are all best; none without a direction."""
+    if direction == "none":
+        return set()
+    choose = min if direction == "lower" else max
+    top = choose(filled.values(), key=lambda cell: cell.mean)
+    return {row for row, cell in filled.items() if cell.text == top.text}
 
 
 def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = ()) -> str:
@@ -108,36 +102,32 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
         figures: names of picture files beside the page.
     """
     rows, table = by_name(records), columns(records)
-    interval = " ± half the width of its 95 % interval (Student's t)" if any(map(several, table)) else ""
+    varies = any(cell.half_text for each in table for cell in each.cells.values())
+    interval = " ± half the width of its 95 % interval (Student's t)" if varies else ""
     parts = [
         f"# {records[0].data}: {scope(records)}",
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better, **bold** best; sorted by mse.",
     ]
-    for group, part in groupby(table, key=lambda column: str(column.about["group"])):
-        cells = {
+    for group, part in groupby(table, key=lambda each: str(each.about["group"])):
+        text = {
             "variant": [name.replace("|", r"\|") for name in rows],
             "seeds": [str(len(r)) for r in rows.values()],
         }
-        for column in part:
-            cells[column.name + (f" ({column.unit})" if column.unit else "")] = column.texts("**{}**")
-        alignment = ("left", *["right"] * (len(cells) - 1))
-        text = pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True, colalign=alignment)
-        parts += [f"## {group.capitalize()}", text]
+        for each in part:
+            text[each.name + each.unit] = each.texts(rows, "**{}**")
+        alignment = ("left", *["right"] * (len(text) - 1))
+        lines = pd.DataFrame(text).to_markdown(index=False, disable_numparse=True, colalign=alignment)
+        parts += [f"## {group.capitalize()}", lines]
     if figures:
         parts += ["## Figures", *(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in figures)]
     parts += [
         "## Definitions",
-        "\n".join(f"- **{column.metric}**: {column.about['definition']}" for column in table),
+        "\n".join(f"- **{each.metric}**: {each.about['definition']}" for each in table),
     ]
     if reasons := missing(records):
         parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
     parts += [f"Written from the records by `{command}`."]
     return "\n\n".join(parts) + "\n"
-
-
-def several(column: Column) -> bool:
-    """Whether a column has any interval."""
-    return any(column.half_widths)
 
 
 def missing(records: Sequence[Record]) -> list[str]:
@@ -157,30 +147,26 @@ def print_benchmark(records: Sequence[Record], console: Console | None = None) -
     rows = list(by_name(records))
     room = TERMINAL - min(max(map(len, rows)), NAME) - 3
     parts: list[list[Column]] = []
-    left, group = 0, None
-    for column in columns(records):
-        width = 2 + max(map(len, [column.name, *column.texts("{}")]))
-        if width > left or column.about["group"] != group:
+    left = 0
+    for each in columns(records):
+        width = 2 + max(map(len, [each.name, *each.texts(rows, "{}")]))
+        if width > left:
             parts.append([])
-            left, group = room, column.about["group"]
-        parts[-1].append(column)
+            left = room
+        parts[-1].append(each)
         left -= width
     console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}", highlight=False)
     for part in parts:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("variant", max_width=NAME, overflow="fold")
-        for column in part:
-            table.add_column(column.name, justify="right", no_wrap=True)
-        for cells in zip(
-            map(escape, rows), *(column.texts("[bold green]{}[/]") for column in part), strict=True
-        ):
-            table.add_row(*cells)
+        for each in part:
+            table.add_column(each.name, justify="right", no_wrap=True)
+        for line in zip(map(escape, rows), *(each.texts(rows, "[bold green]{}[/]") for each in part), strict=True):
+            table.add_row(*line)
         console.print(table)
 
 
-def write_report(
-    records: Sequence[Record], folder: Path, command: str, sweep: Sequence[Record] = ()
-) -> list[Path]:
+def write_report(records: Sequence[Record], folder: Path, command: str, sweep: Sequence[Record] = ()) -> list[Path]:
     """Write benchmark.md, benchmark.csv and every figure that the records hold something for.
 
     Args:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 
 import torch
 from sklearn.datasets import load_digits
@@ -44,8 +45,7 @@ def digits() -> Splits:
     pixels = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]
     labels = torch.from_numpy(bunch.target).long()
     train, validation, test = (
-        Images(pixels[part], labels[part], 16.0)
-        for part in (slice(0, 1200), slice(1200, 1437), slice(1437, None))
+        Images(pixels[part], labels[part], 16.0) for part in (slice(0, 1200), slice(1200, 1437), slice(1437, None))
     )
     return Splits("digits", train, validation, test, tuple(map(str, range(10))))
 
@@ -61,7 +61,7 @@ def autoencoder(hidden: tuple[int, ...], width: int, seed: int, corruption: Corr
         torch.manual_seed(seed)
         sizes = (64, *hidden, width)
         encoder, decoder = [nn.Flatten()], []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in pairwise(sizes):
             encoder += [nn.Linear(a, b), nn.GELU()]
             decoder = [nn.Linear(b, a), nn.GELU(), *decoder]
         return Autoencoder(
@@ -138,9 +138,7 @@ def digits_record(name: str, width: int, seed: int) -> Record:
         }
         # codes drawn from the Gaussian that fits the training codes
         codes = model.encode(digits().train[:])
-        drawn = torch.distributions.MultivariateNormal(
-            codes.mean(0), torch.cov(codes.T) + 1e-6 * torch.eye(width)
-        )
+        drawn = torch.distributions.MultivariateNormal(codes.mean(0), torch.cov(codes.T) + 1e-6 * torch.eye(width))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             images = {
@@ -173,6 +171,4 @@ def table_records() -> list[Record]:
 
 def sweep_records() -> list[Record]:
     """Every variant at other widths under two seeds."""
-    return [
-        digits_record(name, width, seed) for name in VARIANTS for width in (2, 4, 16) for seed in range(2)
-    ]
+    return [digits_record(name, width, seed) for name in VARIANTS for width in (2, 4, 16) for seed in range(2)]

@@ -7,10 +7,11 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, Formatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from zoo.figures.seeds import by_name, estimate, scope, values
+from zoo.figures.seeds import by_name, cells, scope, values
 from zoo.figures.style import (
     HEAD,
     INK,
@@ -30,12 +31,12 @@ ERROR = "mean squared error per pixel"
 FOOT, AXIS = 0.5, 0.65  # inches below and to the left of a panel
 ROOM = 0.3  # inches between a panel and the labels to its right
 LINE = 0.125  # inches between labels
-COSTS = {
-    "macs": "multiply-accumulates per image",
-    "parameters": "parameters",
-    "fit_seconds": "seconds to fit",
-}
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+COSTS: dict[str, tuple[str, Formatter]] = {
+    "macs": ("multiply-accumulates per image", EngFormatter()),
+    "parameters": ("parameters", EngFormatter()),
+    "fit_seconds": ("seconds to fit", PLAIN),
+}
 
 
 @styled
@@ -65,9 +66,7 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
         panel.plot(x, mean, color=colour, marker=marker, mec="white", mew=0.4)
         ends[name] = (float(x[-1]), mean[-1])
     panel.set(xscale="log", xlabel="code width (numbers per image)")
-    panel.xaxis.set(
-        major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN
-    )
+    panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
     error_axis(panel)
     label_right(ax, panel, ends)
     return figure
@@ -77,9 +76,9 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
 def error_against_cost(records: Sequence[Record]) -> Figure | None:
     """Mse against costs, and the variants that no other beats in both (Pareto front); None without costs."""
     groups = by_name(records)
-    error = means(groups, "mse")
+    error = {name: cell.mean for name, cell in cells(groups, "mse").items()}
     panels = {
-        metric: {name: cost for name, cost in means(groups, metric).items() if name in error and cost > 0}
+        metric: {name: c.mean for name, c in cells(groups, metric).items() if name in error and c.mean > 0}
         for metric in COSTS
     }
     panels = {metric: cost for metric, cost in panels.items() if len(cost) > 1}
@@ -102,7 +101,9 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
         for name in cost:
             colour, marker = look(name)
             panel.plot(cost[name], error[name], color=colour, marker=marker, mec="white", mew=0.4)
-        panel.set(xscale="log", xlabel=COSTS[metric])
+        label, formatter = COSTS[metric]
+        panel.set(xscale="log", xlabel=label)
+        log_axis(panel.xaxis, panel.get_xlim(), formatter)
         error_axis(panel)
         if number:
             panel.set_ylabel("")
@@ -119,21 +120,20 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
     groups = by_name(trained)
     if not groups:
         return None
-    columns = min(max(3, math.ceil(math.sqrt(len(groups)))), 6)
+    columns = min(len(groups), max(3, math.ceil(math.sqrt(len(groups)))), 6)
     rows = math.ceil(len(groups) / columns)
-    wide, high, pitch = 1.3, 0.95, (1.85, 1.5)
+    wide, high, pitch = 1.3, 0.95, (1.85, 1.55)
     title = f"Training on {records[0].data}"
-    subtitle = "solid: validation, dotted: training; dot: the weights that were kept; one line per seed"
-    width = max(AXIS + columns * pitch[0], text_width(subtitle) + 2 * MARGIN)
-    figure, ax = sheet(width, HEAD + rows * pitch[1] + 0.35, title, subtitle)
+    subtitle = "a line per seed; solid: validation, dotted: training, dot: epoch kept; first epochs cut off above"
+    figure, ax = sheet(
+        AXIS + (columns - 1) * pitch[0] + wide + 2 * MARGIN, HEAD + rows * pitch[1] + 0.35, title, subtitle
+    )
     for k, (name, group) in enumerate(groups.items()):
-        x, y = AXIS + k % columns * pitch[0], HEAD + k // columns * pitch[1] + 0.25
+        x, y = AXIS + k % columns * pitch[0], HEAD + k // columns * pitch[1] + 0.3
         panel = place(figure, x, y, wide, high)
         draw_training(panel, group)
-        panel.set_title("\n".join(textwrap.wrap(name, 26)), loc="left", size=SMALL, pad=3)
-    ax.text(
-        AXIS + (columns - 1) * pitch[0] / 2 + wide / 2, HEAD + rows * pitch[1] + 0.2, "epoch", ha="center"
-    )
+        panel.set_title("\n".join(textwrap.wrap(name, 28)), loc="left", size=SMALL, pad=3)
+    ax.text(AXIS + (columns - 1) * pitch[0] / 2 + wide / 2, HEAD + rows * pitch[1] + 0.2, "epoch", ha="center")
     middle = HEAD + rows * pitch[1] / 2
     ax.text(MARGIN, middle, "objective (nats per image)", rotation=90, ha="center", va="center")
     return figure
@@ -154,14 +154,8 @@ def draw_training(panel: Axes, group: Sequence[Record]) -> None:
             panel.plot(best, kept[best], "o", color=colour, ms=3)
     low, high = min(late), max(late)
     panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-    panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    panel.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10), integer=True))
     panel.yaxis.set_major_locator(MaxNLocator(4))
-
-
-def means(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, float]:
-    """Mean over seeds of `metric` by name, of those rows to which it applies."""
-    found = {name: estimate(values(group, metric)) for name, group in groups.items()}
-    return {name: each.mean for name, each in found.items() if each is not None}
 
 
 def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -195,9 +189,15 @@ def apart(widths: Sequence[int]) -> list[int]:
 def error_axis(panel: Axes) -> None:
     """A logarithmic axis of mse with plain numbers, and a grid."""
     panel.set(yscale="log", ylabel=f"{ERROR} (log scale)")
-    ticks = LogLocator(subs=(1, 2, 5), numticks=20)
-    panel.yaxis.set(major_locator=ticks, minor_locator=NullLocator(), major_formatter=PLAIN)
+    log_axis(panel.yaxis, panel.get_ylim(), PLAIN)
     panel.grid(True)
+
+
+def log_axis(axis: Axis, limits: tuple[float, float], formatter: Formatter) -> None:
+    """Label as many values of a logarithmic axis as its span has room for."""
+    span = limits[1] / limits[0]
+    subs = (1, 1.5, 2, 3, 4, 5, 6, 8) if span < 10 else (1, 2, 5) if span < 100 else (1,)
+    axis.set(major_locator=LogLocator(subs=subs, numticks=8), minor_locator=NullLocator(), major_formatter=formatter)
 
 
 def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]]) -> None:

@@ -15,20 +15,18 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.figures.seeds import Estimate, by_name, estimate, scope, values
+from zoo.figures.seeds import Cell, by_name, cells, listing, models, scope
 from zoo.figures.strips import decode_strip
 from zoo.figures.style import (
     DPI,
     HEAD,
     INK,
-    LARGE,
     MARGIN,
     MUTED,
     NORMAL,
     SMALL,
     look,
     sheet,
-    significant,
     styled,
     text_width,
 )
@@ -36,29 +34,32 @@ from zoo.records import Record
 
 CELL = 0.42  # inches of an image
 GAP = 0.04  # inches between images
-LINE = 0.125  # inches of a line of label
-WRAP = 24  # characters in a line of label
+APART = 0.1  # inches above a group of several rows
+LINE = 0.12  # inches of a line of label
+WRAP = 30  # characters in a line of label
 TALL = 24  # rows in one column of a figure
 IMAGES = 12  # images in a row of a figure of one column
-APART = 0.08  # inches above a row that stands apart
+SAMPLES, FEW = 10, 8  # samples in a row; variants, at most, that may show several rows of them
 BAR, BAR_TEXT = 1.5, 1.0  # inches of the longest bar, and of the number at its end
 
 
 @dataclass(frozen=True)
 class Row:
-    """Images (N, C, H, W) under a name, with a remark in a smaller type; `apart` leaves room above."""
+    """Images (N, C, H, W) under a name, with a remark below it."""
 
     name: str
     remark: str
     images: Tensor
-    apart: bool = False
 
     @property
     def label(self) -> list[tuple[str, float, str]]:
-        """Lines beside the images, as text, size and colour: the name, broken at spaces, and the remark."""
-        name = textwrap.wrap(self.name, WRAP, break_long_words=False, break_on_hyphens=False)
-        remark = [(self.remark, SMALL, MUTED)] if self.remark else []
-        return [(line, NORMAL, INK) for line in name] + remark
+        """Lines beside the images, as text, size and colour: the variant, what was changed of it, the remark."""
+        variant, _, changes = self.name.partition(" ")
+        return [
+            *((text, NORMAL, INK) for text in [variant] if text),
+            *((text, SMALL, MUTED) for text in textwrap.wrap(changes, WRAP, break_long_words=False)),
+            *((text, SMALL, INK) for text in [self.remark] if text),
+        ]
 
 
 @styled
@@ -67,9 +68,13 @@ def reconstructions(records: Sequence[Record]) -> Figure | None:
     shown = with_images(records, "original", "reconstruction")
     if not shown:
         return None
-    original = Row("original", "", common_original(shown))
-    rows = [Row(r.name, mse_text(records, r.name), decode_strip(r.images["reconstruction"])) for r in shown]
-    return picture(original, rows, f"Test images of {data(shown)}, reconstructed", scope(records))
+    mse = cells(by_name(records), "mse")
+    groups = [
+        [Row(r.name, f"mse {mse[r.name].text}" if r.name in mse else "", decode_strip(r.images["reconstruction"]))]
+        for r in shown
+    ]
+    title = f"Test images of {records[0].data} through each bottleneck"
+    return picture([original(shown)], groups, title, caption(shown, records))
 
 
 @styled
@@ -78,12 +83,15 @@ def damage(records: Sequence[Record]) -> Figure | None:
     shown = with_images(records, "original", "corrupted", "restored")
     if not shown:
         return None
-    original = Row("original", "", common_original(shown))
-    rows = []
-    for record in shown:
-        rows.append(Row(record.name, "is shown", decode_strip(record.images["corrupted"]), apart=True))
-        rows.append(Row("", "returns", decode_strip(record.images["restored"])))
-    return picture(original, rows, f"Damaged test images of {data(shown)}, restored", scope(shown))
+    groups = [
+        [
+            Row(r.name, "input", decode_strip(r.images["corrupted"])),
+            Row("", "output", decode_strip(r.images["restored"])),
+        ]
+        for r in shown
+    ]
+    title = f"Damaged test images of {records[0].data}, and what comes back"
+    return picture([original(shown)], groups, title, caption(shown, shown))
 
 
 @styled
@@ -92,9 +100,13 @@ def samples(records: Sequence[Record]) -> Figure | None:
     shown = with_images(records, "samples")
     if not shown:
         return None
-    rows = [Row(r.name, "", decode_strip(r.images["samples"])) for r in shown]
-    subtitle = f"decoded from random codes, each from the variant's own prior; {scope(shown)}"
-    return picture(None, rows, f"Images drawn from models of {data(shown)}", subtitle)
+    groups = []
+    for record in shown:
+        first, *more = torch.split(decode_strip(record.images["samples"]), SAMPLES)
+        more = [images for images in more if len(images) == len(first) and len(shown) <= FEW]
+        groups.append([Row(record.name, "", first), *(Row("", "", images) for images in more)])
+    title = f"Images that models of {records[0].data} decode from codes drawn from their prior"
+    return picture([], groups, title, models(shown))
 
 
 @styled
@@ -103,12 +115,15 @@ def overview(records: Sequence[Record]) -> Figure | None:
     shown = with_images(records, "original", "reconstruction")
     if not shown:
         return None
-    original = Row("original", "", common_original(shown))
-    rows = [Row(r.name, "", decode_strip(r.images["reconstruction"])) for r in shown]
-    title = f"Bottlenecks side by side on {data(shown)}"
-    return picture(
-        original, rows, title, scope(records), bars={r.name: errors(records, r.name) for r in shown}
-    )
+    groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
+    title = f"Bottlenecks side by side on {records[0].data}"
+    return picture([original(shown)], groups, title, caption(shown, records), cells(by_name(records), "mse"))
+
+
+def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:
+    """What numbers and images of a figure rest on."""
+    seeds = {record.seed for record in records}
+    return scope(records) + (f"; pictures of seed {listing(r.seed for r in shown)}" if len(seeds) > 1 else "")
 
 
 def with_images(records: Iterable[Record], *strips: str) -> list[Record]:
@@ -117,79 +132,66 @@ def with_images(records: Iterable[Record], *strips: str) -> list[Record]:
     return [record for record in first if all(strip in record.images for strip in strips)]
 
 
-def common_original(records: Sequence[Record]) -> Tensor:
+def original(records: Sequence[Record]) -> Row:
     """The test images that all `records` show.
 
     Raises:
         ZooError: they do not show the same ones.
     """
     first, *others = records
-    original = decode_strip(first.images["original"])
+    images = decode_strip(first.images["original"])
     for other in others:
-        if not torch.equal(original, decode_strip(other.images["original"])):
+        if not torch.equal(images, decode_strip(other.images["original"])):
             raise ZooError(
-                f"the records of {first.name!r} ({first.hash}) and {other.name!r} ({other.hash}) show "
-                "different test images; run the older one again with force=true"
+                f"the records of {first.name!r} ({first.hash}) and {other.name!r} ({other.hash}) show different "
+                "test images; run the older one again with force=true"
             )
-    return original
-
-
-def data(records: Sequence[Record]) -> str:
-    """Name of the data set, for a title."""
-    return records[0].data
-
-
-def errors(records: Iterable[Record], name: str) -> Estimate | None:
-    """The mse of the row `name` over its seeds."""
-    return estimate(values((record for record in records if record.name == name), "mse"))
-
-
-def mse_text(records: Iterable[Record], name: str) -> str:
-    """The remark "mse 0.0123" on the row `name`; empty where it has none."""
-    mse = errors(records, name)
-    return "" if mse is None else f"mse {significant(mse.mean)}"
+    return Row("original", "", images)
 
 
 def picture(
-    original: Row | None,
-    rows: Sequence[Row],
+    head: Sequence[Row],
+    groups: Sequence[Sequence[Row]],
     title: str,
     subtitle: str,
-    bars: Mapping[str, Estimate | None] | None = None,
+    bars: Mapping[str, Cell] | None = None,
 ) -> Figure:
     """Rows of images in as many columns as they need.
 
     Args:
-        original: stands at the head of each column.
-        rows: from top to bottom.
+        head: rows that stand above each column.
+        groups: rows that stay together, from top to bottom.
         title: of the figure.
         subtitle: in smaller type below it.
         bars: errors by the rows' names, drawn to the right of the images.
     """
-    head = [original] if original else []
-    columns = math.ceil(len(rows) / TALL)
-    parts = [[*head, *(rows[i] for i in part)] for part in np.array_split(np.arange(len(rows)), columns)]
-    most = max(IMAGES // columns, 5) if bars is None else max(IMAGES // columns - 2, 4)
-    count = min(most, *(len(row.images) for row in [*head, *rows]))
+    rows = [row for group in groups for row in group]
+    count = math.ceil(len(rows) / TALL)
+    columns = [[groups[i] for i in part] for part in np.array_split(np.arange(len(groups)), count)]
+    most = max(IMAGES // count, 5) if bars is None else max(IMAGES // count - 2, 5)
+    images = min(most, *(len(row.images) for row in (*head, *rows)))
     side = image_side(rows[0].images.shape[-2])
-    lines = [line for row in [*head, *rows] for line in row.label]
-    label = max(text_width(text, size) for text, size, _ in lines) + 0.1
+    labels = [line for row in (*head, *rows) for line in row.label]
+    label = max(text_width(text, size) for text, size, _ in labels) + 0.1
     pitch = on_pixels(max(side, LINE * max(len(row.label) for row in rows)) + GAP)
-    strip = count * (side + GAP)
-    column = label + strip + (0.0 if bars is None else 0.1 + BAR + BAR_TEXT)
-    width = max(columns * (column + 2 * MARGIN), text_width(title, LARGE, "bold") + 2 * MARGIN)
-    height = max(len(part) * pitch + sum(row.apart for row in part) * APART for part in parts)
-    figure, ax = sheet(width, HEAD + height + MARGIN, title, subtitle)
-    for number, part in enumerate(parts):
-        left, y = on_pixels(MARGIN + number * (column + 2 * MARGIN) + label), HEAD
-        for row in part:
-            y = on_pixels(y + row.apart * APART)
-            centre = y + (pitch - GAP) / 2
-            draw_label(ax, row, left - 0.1, centre)
-            draw_strip(ax, row.images[:count], left, on_pixels(centre - side / 2), side)
-            if bars is not None:
-                draw_bar(ax, row, bars, left + strip + 0.1, centre)
-            y += pitch
+    strip = images * (side + GAP)
+    wide = label + strip + (0.1 + BAR + BAR_TEXT if bars else 0.0) + 2 * MARGIN
+    high = max(
+        pitch * (len(head) + sum(map(len, column))) + APART * sum(len(group) > 1 for group in column)
+        for column in columns
+    )
+    figure, ax = sheet(len(columns) * wide, HEAD + high + MARGIN, title, subtitle)
+    for number, column in enumerate(columns):
+        left, y = on_pixels(MARGIN + number * wide + label), HEAD
+        for group in (head, *column):
+            y += APART * (len(group) > 1)
+            for row in group:
+                centre = y + (pitch - GAP) / 2
+                draw_label(ax, row, left - 0.1, centre)
+                draw_strip(ax, row.images[:images], left, on_pixels(centre - side / 2), side)
+                if bars:
+                    draw_bar(ax, row, bars, left + strip + 0.1, centre)
+                y += pitch
     return figure
 
 
@@ -219,21 +221,15 @@ def draw_strip(ax: Axes, images: Tensor, x: float, y: float, side: float) -> Non
         ax.imshow(image, extent=extent, aspect="auto", interpolation=interpolation)
 
 
-def draw_bar(ax: Axes, row: Row, bars: Mapping[str, Estimate | None], x: float, centre: float) -> None:
-    """Draw the error of `row` with its interval and number; above the first row, say what the bars are."""
+def draw_bar(ax: Axes, row: Row, bars: Mapping[str, Cell], x: float, centre: float) -> None:
+    """Draw the error of `row` with its interval and number; beside the originals, say what the bars are."""
     if row.name not in bars:
-        ax.text(x, centre, "mean squared error per pixel", size=SMALL, color=MUTED, va="center_baseline")
+        text = "mean squared error per pixel" if row.name == "original" else ""
+        ax.text(x, centre, text, size=SMALL, color=MUTED, va="center_baseline")
         return
-    error = bars[row.name]
-    if error is None:
-        return
-    scale = BAR / max(e.mean + (e.half_width or 0.0) for e in bars.values() if e)
-    ax.add_patch(
-        Rectangle((x, centre - 0.09), scale * error.mean, 0.18, color=look(row.name)[0], linewidth=0)
-    )
-    end, text = scale * error.mean, significant(error.mean)
-    if error.half_width is not None:
-        low, high = scale * (error.mean - error.half_width), scale * (error.mean + error.half_width)
-        ax.plot((x + max(low, 0.0), x + high), (centre, centre), color=INK, linewidth=1)
-        end, text = high, f"{text} ± {error.half_width:.1g}"
-    ax.text(x + end + 0.06, centre, text, size=SMALL, va="center_baseline")
+    scale = BAR / max(cell.mean + cell.half_width for cell in bars.values())
+    cell = bars[row.name]
+    low, end, high = (scale * (cell.mean + sign * cell.half_width) for sign in (-1, 0, 1))
+    ax.add_patch(Rectangle((x, centre - 0.09), end, 0.18, color=look(row.name)[0], lw=0))
+    ax.plot((x + max(low, 0.0), x + high), (centre, centre), color=INK, lw=1)
+    ax.text(x + high + 0.06, centre, str(cell), size=SMALL, va="center_baseline")

@@ -46,14 +46,10 @@ def decode_strip(strip: str, n: int | None = None) -> Tensor:
         image = Image.open(io.BytesIO(base64.b64decode(strip, validate=True)))
         pixels = np.asarray(image if image.mode in MODES.values() else image.convert("RGB"))
     except (binascii.Error, UnidentifiedImageError, OSError) as error:
-        raise ZooError(
-            f"a strip of images must be a PNG in base64 ({error}); run again to write it anew"
-        ) from error
+        raise ZooError(f"a strip of images must be a PNG in base64 ({error}); run again to write it anew") from error
     h, width = pixels.shape[:2]
     count = width // h if n is None else n
     if count < 1 or width % count or (n is None and width != count * h):
-        raise ZooError(
-            f"a strip of {width}x{h} pixels does not hold {n or 'whole square'} images; give their number n"
-        )
+        raise ZooError(f"a strip of {width}x{h} pixels does not hold {n or 'whole square'} images; give their number n")
     tensor = torch.from_numpy(pixels.copy()).reshape(h, count, width // count, -1)
     return tensor.permute(1, 3, 0, 2).float().div(255)

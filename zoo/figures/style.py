@@ -24,9 +24,10 @@ DPI = 160
 SMALL, NORMAL, LARGE = 7.0, 8.0, 11.0  # points
 FONT = "DejaVu Sans"  # matplotlib brings it along, so figures look alike everywhere
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#dddddd"
-MARKERS = "os^Dv<>pPX"
-HEAD, MARGIN = 0.72, 0.15  # inches of headline, and around a figure
-SALT = 0
+LIMIT = 300_000  # bytes of a picture in the repository
+MARKERS = "os^Dv<>ph"
+HEAD, MARGIN = 0.66, 0.15  # inches of headline, and around a figure
+SALT = 135354  # among many tried, the one that keeps the first eleven variants furthest apart
 
 styled = matplotlib.rc_context(
     {
@@ -81,7 +82,7 @@ def oklch(lightness: float, chroma: float, hue: float) -> tuple[float, float, fl
 def look(name: str) -> tuple[tuple[float, float, float], str]:
     """Colour and marker of a row, drawn from its name alone: the same in every figure."""
     digest = hashlib.sha256(f"{SALT}{name}".encode()).digest()
-    lightness, chroma = ((0.42, 0.11), (0.58, 0.14), (0.72, 0.13))[digest[1] % 3]
+    lightness, chroma = ((0.42, 0.12), (0.54, 0.15), (0.66, 0.15))[digest[1] % 3]
     return oklch(lightness, chroma, digest[0] / 256), MARKERS[digest[2] % len(MARKERS)]
 
 
@@ -93,6 +94,7 @@ def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float
 
 def sheet(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
     """A figure under a headline, and an axes over all of it that counts inches from the upper left corner."""
+    width = max(width, *(MARGIN + text_width(*line) + MARGIN for line in ((title, LARGE, "bold"), (subtitle,))))
     figure = Figure(figsize=(round(width * DPI) / DPI, round(height * DPI) / DPI), dpi=DPI)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(height, 0))
@@ -102,36 +104,28 @@ def sheet(width: float, height: float, title: str, subtitle: str) -> tuple[Figur
     return figure, ax
 
 
-def place(
-    figure: Figure, x: float, y: float, width: float, height: float, sharey: Axes | None = None
-) -> Axes:
+def place(figure: Figure, x: float, y: float, width: float, height: float, sharey: Axes | None = None) -> Axes:
     """Add an axes at inches from the upper left corner."""
     total_width, total_height = figure.get_size_inches()
     box = (x / total_width, 1 - (y + height) / total_height, width / total_width, height / total_height)
-    return figure.add_axes(box, sharey=sharey)
+    ax = figure.add_axes(box, sharey=sharey)
+    ax.patch.set_visible(False)
+    return ax
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Positions at least `gap` apart between `low` and `high`, nearest to the wanted ones in least squares.
 
-    With p_k the k-th smallest position, p_k - k gap must not decrease: an isotonic regression. Where there is no
-    room for all, they share it evenly.
+    With p_k the k-th smallest position, p_k - k gap must not decrease: an isotonic regression. Without room for
+    all, they share it evenly.
     """
     order = np.argsort(wanted, kind="stable")
     gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
     steps = gap * np.arange(len(wanted))
-    fitted = (
-        isotonic_regression(np.asarray(wanted, float)[order] - steps, y_min=low, y_max=high - steps[-1])
-        + steps
-    )
+    fitted = isotonic_regression(np.asarray(wanted, float)[order] - steps, y_min=low, y_max=high - steps[-1]) + steps
     positions = np.empty(len(wanted))
     positions[order] = fitted
     return [float(position) for position in positions]
-
-
-def significant(value: float) -> str:
-    """A number to three significant digits."""
-    return f"{value:#.3g}".rstrip(".")
 
 
 @styled
@@ -140,7 +134,15 @@ def save(figure: Figure, path: Path) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    image = Image.fromarray(pixels).convert("RGB")
-    png = io.BytesIO()
-    image.save(png, "PNG", optimize=True)
-    write_atomically(path, png.getvalue())
+    write_atomically(path, png(Image.fromarray(pixels).convert("RGB")))
+
+
+def png(image: Image.Image) -> bytes:
+    """An image as PNG, in as many colours as stay below 300 kB."""
+    for colours in (None, 256, 64):
+        reduced = image.quantize(colours, dither=Image.Dither.NONE) if colours else image
+        file = io.BytesIO()
+        reduced.save(file, "PNG", optimize=True)
+        if len(file.getvalue()) < LIMIT:
+            break
+    return file.getvalue()
