@@ -5,10 +5,12 @@ The mask that comes back is one wherever the image may have been touched and bro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from zoo.errors import ZooError
 
@@ -72,3 +74,122 @@ class BlockMask:
             spans.append((place >= start) & (place < start + side))
         hole = spans[0][:, None, :, None] & spans[1][:, None, None, :]
         return x.masked_fill(hole, self.fill), hole.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class PixelMask:
+    """Pixels hidden one by one, each with probability `rate`, and painted over with `fill`.
+
+    P. Vincent et al., "Extracting and Composing Robust Features with Denoising Autoencoders", 2008 (masking noise).
+
+    Args:
+        rate: share of pixels hidden.
+        fill: what stands in their place.
+    """
+
+    rate: float = 0.5
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_rate(self.rate)
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return the image with its holes, and the holes."""
+        hole = _uniform(x, generator) < self.rate
+        return x.masked_fill(hole, self.fill), hole.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class SaltAndPepper:
+    """Each pixel with probability `rate` turned black or white, as likely the one as the other.
+
+    P. Vincent et al., "Stacked Denoising Autoencoders", JMLR 11, 2010.
+
+    Args:
+        rate: share of pixels touched.
+    """
+
+    rate: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check_rate(self.rate)
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return the speckled image, and where it was touched."""
+        u = _uniform(x, generator)
+        touched = u < self.rate
+        return torch.where(touched, (u < self.rate / 2).to(x.dtype), x), touched.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Pixelate:
+    """Every block of `size` x `size` pixels replaced by its mean; blocks at the far edges are what is left.
+
+    Args:
+        size: side of a block in pixels.
+    """
+
+    size: int = 4
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ZooError(f"corruption.size={self.size}: a block is at least 1 pixel wide")
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return the coarse image and a mask of ones."""
+        means = F.avg_pool2d(x, self.size, ceil_mode=True)  # partial windows divide by what they hold
+        rows, columns = (torch.arange(length, device=x.device) // self.size for length in x.shape[2:])
+        return means[:, :, rows][:, :, :, columns], x.new_ones(()).expand(len(x), 1, *x.shape[2:])
+
+
+@dataclass(frozen=True)
+class Stain:
+    """Blots and creases, each painted over the image in a grey of its own.
+
+    A blot is a disc around a random pixel whose radius varies by 30 % as it goes round: r (1 + 0.3 sin(3 a + phase)). A
+    crease is a straight line through a random pixel in a random direction.
+
+    Args:
+        blots: blots per image.
+        creases: creases per image.
+        radius: of a blot, as a fraction of the image's shorter side.
+        width: of a crease, likewise.
+    """
+
+    blots: int = 2
+    creases: int = 1
+    radius: float = 0.12
+    width: float = 0.06
+
+    def __post_init__(self) -> None:
+        for name in ("blots", "creases", "radius", "width"):
+            if not getattr(self, name) >= 0:
+                raise ZooError(f"corruption.{name}={getattr(self, name)}: blots and creases have no negative {name}")
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return the stained image and its stains."""
+        height, width = x.shape[2:]
+        side = min(height, width)
+        y = torch.arange(height, device=x.device, dtype=x.dtype)[:, None] + 0.5
+        z = torch.arange(width, device=x.device, dtype=x.dtype)[None, :] + 0.5
+        stains = torch.zeros(len(x), 1, height, width, dtype=torch.bool, device=x.device)
+        for i in range(self.blots + self.creases):
+            u = torch.rand(4, len(x), 1, 1, 1, generator=generator, device=x.device, dtype=x.dtype)
+            down, right, turn, grey = y - u[0] * height, z - u[1] * width, 2 * math.pi * u[2], u[3]
+            if i < self.blots:
+                edge = self.radius * side * (1 + 0.3 * torch.sin(3 * torch.atan2(down, right) + turn))
+                stain = torch.hypot(down, right) < edge
+            else:
+                stain = (down * torch.cos(turn) + right * torch.sin(turn)).abs() < self.width * side / 2
+            x, stains = torch.where(stain, grey, x), stains | stain
+        return x, stains.to(x.dtype)
+
+
+def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """One number from U(0, 1) per pixel: (B, 1, H, W)."""
+    return torch.rand(len(x), 1, *x.shape[2:], generator=generator, device=x.device, dtype=x.dtype)
+
+
+def _check_rate(rate: float) -> None:
+    if not 0 <= rate <= 1:
+        raise ZooError(f"corruption.rate={rate}: a share of pixels is in [0, 1]")

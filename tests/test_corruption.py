@@ -1,0 +1,127 @@
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from zoo.corruption import BlockMask, Clean, Gaussian, Pixelate, PixelMask, SaltAndPepper, Stain
+from zoo.errors import ZooError
+
+DAMAGES = [
+    Clean(),
+    Gaussian(0.3),
+    BlockMask(0.5),
+    PixelMask(0.4),
+    SaltAndPepper(0.2),
+    Pixelate(3),
+    Stain(2, 1),
+]
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.from_numpy(load_digits().images).float()[:600, None] / 16
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=repr)
+def test_contract(damage, x):
+    before = x.clone()
+    seen, hidden = damage(x, generator())
+    again, mask = damage(x, generator())
+    assert torch.equal(x, before)
+    assert torch.equal(seen, again)
+    assert seen.shape == x.shape
+    if hidden is None:
+        assert type(damage) is Clean
+        assert torch.equal(seen, x)
+    else:
+        assert torch.equal(hidden, mask)
+        assert hidden.shape == (len(x), 1, 8, 8)
+        assert ((hidden == 0) | (hidden == 1)).all()
+        assert torch.equal(seen[hidden == 0], x[hidden == 0])
+        assert not torch.equal(seen, x)
+
+
+@pytest.mark.parametrize("damage", [d for d in DAMAGES if type(d) not in (Clean, Pixelate)], ids=repr)
+def test_each_seed_and_each_image_has_its_own(damage, x):
+    assert not torch.equal(damage(x, generator(0))[0], damage(x, generator(1))[0])
+    same = torch.full((2, 1, 8, 8), 0.37)
+    first, second = damage(same, generator())[0]
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("damage", DAMAGES[2:], ids=repr)
+def test_all_channels_are_hidden_at_once(damage):
+    x = torch.rand(50, 3, 9, 7, generator=generator())
+    seen, hidden = damage(x, generator())
+    assert seen.shape == x.shape
+    if type(damage) is not Pixelate:
+        same_place = (seen != x).float().mean(1, keepdim=True)
+        assert (same_place.round() == same_place).all()
+        assert torch.equal(same_place, hidden)
+
+
+def test_gaussian_noise_has_its_std(x):
+    noise = Gaussian(0.3)(x, generator())[0] - x
+    assert noise.std().item() == pytest.approx(0.3, rel=0.02)
+    assert noise.mean().item() == pytest.approx(0, abs=0.01)
+
+
+def test_rates_are_kept(x):
+    assert PixelMask(0.4)(x, generator())[1].mean().item() == pytest.approx(0.4, abs=0.01)
+    grey = torch.full((600, 1, 8, 8), 0.5)
+    seen, hidden = SaltAndPepper(0.2)(grey, generator())
+    assert hidden.mean().item() == pytest.approx(0.2, abs=0.01)
+    assert (seen == 1).float().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert (seen == 0).float().mean().item() == pytest.approx(0.1, abs=0.01)
+
+
+def test_extreme_rates(x):
+    assert torch.equal(PixelMask(0.0)(x, generator())[0], x)
+    assert torch.equal(PixelMask(1.0, fill=0.25)(x, generator())[0], torch.full_like(x, 0.25))
+    assert torch.equal(SaltAndPepper(0.0)(x, generator())[0], x)
+    assert torch.equal(Stain(0, 0)(x, generator())[0], x)
+
+
+def test_block_covers_its_share(x):
+    _, hidden = BlockMask(0.5)(x, generator())
+    assert (hidden.flatten(1).sum(1) == 16).all()
+
+
+def test_pixelate_by_hand():
+    x = torch.arange(12.0).view(1, 1, 3, 4)
+    expected = torch.tensor([[2.5, 2.5, 4.5, 4.5], [2.5, 2.5, 4.5, 4.5], [8.5, 8.5, 10.5, 10.5]])
+    torch.testing.assert_close(Pixelate(2)(x)[0][0, 0], expected)
+    assert torch.equal(Pixelate(1)(x)[0], x)
+    torch.testing.assert_close(Pixelate(9)(x)[0], x.mean().expand_as(x))
+
+
+def test_stains_are_as_large_as_asked():
+    x = torch.full((2000, 1, 40, 50), 2.0)
+    _, blot = Stain(1, 0, radius=0.1)(x, generator())
+    full = blot.flatten(1).sum(1).max().item()  # of the blots that lie inside the image
+    # the area within r (1 + a sin) is pi r^2 (1 + a^2 / 2)
+    assert full == pytest.approx(torch.pi * 4**2 * 1.045, rel=0.1)
+    _, crease = Stain(0, 1, width=0.1)(x, generator())
+    assert crease.flatten(1).sum(1).max().item() <= 1.1 * 4 * (40**2 + 50**2) ** 0.5
+    assert crease.mean(dim=(1, 2, 3)).median().item() == pytest.approx(4 * 40 / 2000, rel=0.3)
+    seen, both = Stain(1, 1)(x, generator())
+    assert len(seen[0][both[0] == 1].unique()) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: PixelMask(1.5), "corruption.rate=1.5"),
+        (lambda: SaltAndPepper(-0.1), "corruption.rate=-0.1"),
+        (lambda: Pixelate(0), "corruption.size=0"),
+        (lambda: Stain(blots=-1), "corruption.blots=-1"),
+        (lambda: Gaussian(-1.0), "corruption.std=-1.0"),
+        (lambda: BlockMask(0.0), "corruption.fraction=0.0"),
+    ],
+)
+def test_values_out_of_range(wrong, message):
+    with pytest.raises(ZooError, match=message):
+        wrong()
