@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
+from zoo.networks import check_mirrored
 from zoo.types import Shape
 
 
@@ -47,14 +48,16 @@ def dictionary(shape: Shape, in_features: int, out_features: int, channels: int)
 
     Without the shared start over half of the units of a wide code never become active. L. Gao et al., "Scaling and
     evaluating sparse autoencoders", 2024, arXiv:2406.04093, section 2 and appendix A.
+
+    Raises:
+        ZooError: the bottleneck or the likelihood is not as wide on one side as on the other.
     """
-    synthesis = nn.Linear(out_features, channels * shape[1] * shape[2])
+    check_mirrored("dictionary", (in_features, out_features), (shape[0], channels))
+    synthesis = nn.Linear(out_features, math.prod(shape))
     nn.init.normal_(synthesis.weight)
     nn.init.zeros_(synthesis.bias)
     parametrize.register_parametrization(synthesis, "weight", UnitColumns())
-    assert in_features == out_features, "a dictionary's code is as wide as its encoder's output"
-    assert math.prod(shape) == synthesis.out_features, "a dictionary's decoder gives one value per pixel"
     return (
         nn.Sequential(nn.Flatten(), Analysis(synthesis)),
-        nn.Sequential(synthesis, nn.Unflatten(1, (channels, *shape[1:]))),
+        nn.Sequential(synthesis, nn.Unflatten(1, shape)),
     )

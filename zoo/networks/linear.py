@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.networks import check_mirrored
 from zoo.types import Shape
 
 
@@ -34,7 +35,12 @@ def linear(
 
     With squared error and a gradient fit the optimum spans the principal subspace: P. Baldi, K. Hornik, "Neural
     networks and principal component analysis", Neural Networks 2, 1989.
+
+    Raises:
+        ZooError: `tied`, and the bottleneck or the likelihood is not as wide on one side as on the other.
     """
+    if tied:
+        check_mirrored("linear_tied", (in_features, out_features), (shape[0], channels))
     encoder = nn.Linear(math.prod(shape), in_features)
     decoder = Transposed(encoder) if tied else nn.Linear(out_features, channels * shape[1] * shape[2])
     return (
