@@ -1,0 +1,1 @@
+"""Commands: fit and score (`run`), score again (`evaluate`), tables and figures (`report`)."""

@@ -90,9 +90,13 @@ class Job:
         """Where the fitted model lies."""
         return self.models / self.data / self.variant / f"{self.key}-s{self.seed}.safetensors"
 
+    def recorded(self) -> Record | None:
+        """The record of this run, if there is one."""
+        return read_record(self.record_path) if self.record_path.exists() else None
+
     def existing(self) -> Record | None:
         """The record of this run, if it was done before and is not to be done again."""
-        return read_record(self.record_path) if self.record_path.exists() and not self.force else None
+        return None if self.force else self.recorded()
 
     def missing(self, record: Record) -> list[str]:
         """The groups of metrics asked for that `record` has no score of."""

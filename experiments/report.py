@@ -1,9 +1,66 @@
-"""Records -> tables and figures."""
+"""Records -> tables and figures.
 
+`python -m experiments.report study=digits` reports a study; `data=mnist` all records of a data set at its own width.
+"""
+
+from __future__ import annotations
+
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from experiments.benchmark import print_benchmark, write_report
 from experiments.job import Job
+from zoo.errors import ZooError
+from zoo.records import Record, read_records
 
 
-def report_jobs(table: Sequence[Job], others: Sequence[Job], command: str) -> None:
-    print(len(table), len(others), command)
+def report_study(sweeps: Sequence[Sequence[Job]], study: str) -> None:
+    """Write and print what a study came to: its first sweep fills the tables, the others add points to the figures.
+
+    Runs that are not done yet are left out, and their number is told.
+    """
+    table, *others = ([(job, job.recorded()) for job in sweep] for sweep in sweeps)
+    runs = [*table, *(run for sweep in others for run in sweep)]
+    if lacking := len({job.record_path for job, record in runs if record is None}):
+        print(f"{lacking} runs of this study have no record yet")
+    for data in dict.fromkeys(job.data for job, _ in runs):
+        tell(
+            table=[record for job, record in table if record and job.data == data],
+            sweep=[record for job, record in runs if record and job.data == data],
+            folder=runs[0][0].results / data,
+            command=f"python -m experiments.report study={study}",
+        )
+
+
+def tell(table: Sequence[Record], sweep: Sequence[Record], folder: Path, command: str) -> None:
+    """Write tables and figures of one data set, print the table, and name the files."""
+    files = write_report(table, folder, command, sweep)
+    print_benchmark(table)
+    for file in files:
+        print(file)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def main(cfg: DictConfig) -> None:
+    """Report a study, or all records of a data set."""
+    try:
+        if cfg.study is not None:
+            from experiments.study import jobs_of
+
+            report_study(jobs_of(cfg, HydraConfig.get()), HydraConfig.get().runtime.choices["study"])
+        else:
+            name, results = HydraConfig.get().runtime.choices["data"], Path(cfg.paths.results)
+            records = read_records(results, name)
+            table = [record for record in records if record.width == cfg.width]
+            tell(table, records, results / name, f"python -m experiments.report data={name}")
+    except ZooError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from experiments.job import Job
-from experiments.report import report_jobs
+from experiments.report import report_study
 from zoo.errors import ZooError
 from zoo.records import Record
 
@@ -53,10 +53,10 @@ def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     Raises:
         ZooError: runs failed; told one by one, after all others are done.
     """
-    table, *others = jobs_of(cfg, hydra)
-    jobs = list({job.record_path: job for sweep in (table, *others) for job in sweep}.values())
+    sweeps = jobs_of(cfg, hydra)
+    jobs = list({job.record_path: job for sweep in sweeps for job in sweep}.values())
     failures = run_jobs(jobs, cfg.study.processes or os.cpu_count() or 1)
-    report_jobs(table, [job for sweep in others for job in sweep], hydra.runtime.choices["study"])
+    report_study(sweeps, hydra.runtime.choices["study"])
     if failures:
         raise ZooError(f"{len(failures)} of {len(jobs)} runs failed:\n  " + "\n  ".join(failures))
 

@@ -19,7 +19,7 @@ class Gaussian(nn.Module):
         std: in units of the pixel range [0, 1].
     """
 
-    def __init__(self, std: float = 0.1) -> None:
+    def __init__(self, std: float = 0.2) -> None:
         super().__init__()
         if not std > 0:
             raise ZooError(f"likelihood.std={std}: a standard deviation is greater than 0")
