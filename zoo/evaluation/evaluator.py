@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,7 +91,7 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
         result = summary(metric.function(*arguments), metric.direction, subject)
     except NotApplicable as reason:
         return {"value": None, "n": None, "reason": str(reason)}
-    shown = [len(a) for a in arguments if isinstance(a, Tensor)]
+    shown = [len(a) for a in arguments if isinstance(a, Sized) and not isinstance(a, Mapping)]
     result = {"n": shown[-1] if shown else None} | result
     if not finite(result):
         return {

@@ -11,10 +11,13 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from zoo import corruption
 from zoo.autoencoder import Autoencoder
 from zoo.data.images import Images
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.restoration import Restoration, Restorer, as_it_is, fill_with, median_filter, restore
+from zoo.types import Corruption
 
 BATCH = 512
 CLUSTERED = 10_000
@@ -134,6 +137,55 @@ class Subject:
             raise NotApplicable("the code is not discrete: it has no codebook")
         return self.model.bottleneck
 
+    @property
+    def gaussian_noise(self) -> Restoration:
+        """Test images under Gaussian noise."""
+        damages = {std: corruption.Gaussian(std) for std in (0.1, 0.2, 0.3, 0.5, 0.75)}
+        return self.restoration("std", damages, {"median filter": median_filter})
+
+    @property
+    def salt_and_pepper(self) -> Restoration:
+        """Test images with pixels turned black or white."""
+        damages = {rate: corruption.SaltAndPepper(rate) for rate in (0.05, 0.1, 0.2, 0.3, 0.5)}
+        return self.restoration("rate", damages, {"median filter": median_filter})
+
+    @property
+    def pixelation(self) -> Restoration:
+        """Test images in coarse blocks."""
+        return self.restoration("block side", {side: corruption.Pixelate(side) for side in (2, 3, 4)}, {})
+
+    @cached_property
+    def block_holes(self) -> Restoration:
+        """Test images with a hidden block."""
+        damages = {fraction: corruption.BlockMask(fraction) for fraction in (0.25, 0.375, 0.5, 0.75)}
+        return self.restoration("fraction", damages, {"mean image": fill_with(self.mean_image)})
+
+    @cached_property
+    def pixel_holes(self) -> Restoration:
+        """Test images with hidden pixels."""
+        damages = {rate: corruption.PixelMask(rate) for rate in (0.1, 0.25, 0.5, 0.75, 0.9)}
+        return self.restoration("rate", damages, {"mean image": fill_with(self.mean_image)})
+
+    @cached_property
+    def stains(self) -> Restoration:
+        """Test images with blots and creases."""
+        damages: dict[float, Corruption] = {blots: corruption.Stain(blots, blots // 2) for blots in (2, 4, 8)}
+        rivals = {"mean image": fill_with(self.mean_image), "median filter": median_filter}
+        return self.restoration("blots", damages, rivals)
+
+    def restoration(
+        self, axis: str, damages: Mapping[float, Corruption], rivals: Mapping[str, Restorer]
+    ) -> Restoration:
+        """Errors of the model and of `rivals` on damaged test images."""
+        model = {"model": lambda seen, mask: self.decode(self.encode(seen)), "damaged": as_it_is}
+        return restore(self.x, axis, damages, {**model, **rivals}, SEED)
+
+    @property
+    def mean_image(self) -> Tensor:
+        """Mean of the training images: (C, H, W)."""
+        train = self.data.train
+        return torch.stack([x.double().sum(0) for x in train.batches(BATCH)]).sum(0).div(len(train)).float()
+
     @cached_property
     def batch(self) -> Tensor:
         """The first 512 test images, on the model's device."""
@@ -221,13 +273,14 @@ class Subject:
         _ = self.n_classes
         return images.labels
 
-    def encode(self, images: Images) -> Tensor:
-        """Point codes of `images`: (N, D).
+    def encode(self, images: Images | Tensor) -> Tensor:
+        """Point codes of images (N, C, H, W): (N, D).
 
         Raises:
             NotApplicable: the model has diverged.
         """
-        codes = torch.cat([self.model.encode(x.to(self.device)).cpu() for x in images.batches(BATCH)])
+        batches = torch.split(images, BATCH) if isinstance(images, Tensor) else images.batches(BATCH)
+        codes = torch.cat([self.model.encode(x.to(self.device)).cpu() for x in batches])
         if not codes.isfinite().all():
             raise NotApplicable("the model's codes are not finite")
         return codes

@@ -1,0 +1,102 @@
+import math
+
+import pytest
+import torch
+
+from tests.evaluation.conftest import autoencoder
+from zoo.corruption import BlockMask, Gaussian, PixelMask, SaltAndPepper
+from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.restoration import as_it_is, fill_with, median_filter, restore
+from zoo.evaluation.subject import Subject
+
+
+@pytest.fixture(scope="module")
+def x(digits):
+    return digits.test[:]
+
+
+def test_noise_left_as_it_is_has_its_variance(x):
+    damages = {std: Gaussian(std) for std in (0.1, 0.5)}
+    found = restore(x, "std", damages, {"damaged": as_it_is}, 0)
+    assert found.levels == [0.1, 0.5]
+    torch.testing.assert_close(found.mse()["damaged"], torch.tensor([0.01, 0.25]).double(), rtol=0.02, atol=0)
+    assert found.untouched.tolist() == [0, 0]
+    assert len(found) == len(x)
+
+
+def test_errors_inside_and_outside_a_hole_by_hand(x):
+    """A restorer that adds 0.1 everywhere and paints 1 in the hole, where the image is 0.5."""
+    grey = torch.full((600, 2, 8, 8), 0.5)
+    found = restore(
+        grey,
+        "fraction",
+        {0.5: BlockMask(0.5)},
+        {"model": lambda seen, mask: torch.where(mask == 1, 1.0, seen + 0.1), "damaged": as_it_is},
+        0,
+    )
+    assert found.hidden.tolist() == [600 * 2 * 16]
+    assert found.untouched.tolist() == [600 * 2 * 48]
+    assert found.mse_inside()["model"].item() == pytest.approx(0.25)
+    assert found.mse_outside()["model"].item() == pytest.approx(0.01, rel=1e-5)
+    assert found.mse_inside()["damaged"].item() == pytest.approx(0.25)
+    assert found.mse_outside()["damaged"].item() == pytest.approx(0, abs=1e-9)
+    assert found.mse()["model"].item() == pytest.approx(0.25 * 0.25 + 0.75 * 0.01, rel=1e-5)
+
+
+def test_damage_is_the_same_for_all_restorers_and_runs(x):
+    seen = {"one": [], "other": []}
+    restorers = {name: (lambda s, m, to=kept: to.append(s.clone()) or s) for name, kept in seen.items()}
+    first = restore(x, "rate", {0.3: PixelMask(0.3)}, restorers, 0)
+    assert torch.equal(torch.cat(seen["one"]), torch.cat(seen["other"]))
+    assert torch.equal(first.inside["one"], restore(x, "rate", {0.3: PixelMask(0.3)}, restorers, 0).inside["one"])
+
+
+def test_median_filter_mends_single_pixels():
+    flat = torch.full((4, 3, 9, 9), 0.3)
+    speckled = flat.clone()
+    speckled[:, :, 4, 4] = 1
+    assert torch.equal(median_filter(speckled, flat), flat)
+
+
+def test_median_filter_beats_leaving_salt_and_pepper(x):
+    wide = torch.nn.functional.interpolate(x, scale_factor=4)
+    found = restore(wide, "rate", {0.2: SaltAndPepper(0.2)}, {"m": median_filter, "d": as_it_is}, 0).mse()
+    assert found["m"] < 0.25 * found["d"]
+
+
+def test_fill_with_puts_the_image_in_the_hole_only():
+    image = torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(0))
+    seen, mask = BlockMask(0.5)(torch.zeros(5, 1, 8, 8), torch.Generator().manual_seed(0))
+    filled = fill_with(image)(seen, mask)
+    assert torch.equal(filled, image * mask)
+
+
+def test_identity_model_leaves_damage_as_it_is(identity_model, digits):
+    records = evaluate(identity_model(1, 8, 8), digits, ["damage"], {})
+    for name, entry in records.items():
+        table = entry["curve"]
+        assert table["model"] == pytest.approx(table["damaged"]), name
+        assert entry["value"] == pytest.approx(math.fsum(table["model"]) / len(table["model"]))
+        assert entry["n"] == len(digits.test)
+    outside = ("inpainting_block_outside_mse", "inpainting_pixels_outside_mse", "stain_outside_mse")
+    assert all(records[name]["value"] == pytest.approx(0, abs=1e-9) for name in outside)
+    rising = records["denoising_gaussian_mse"]["curve"]["damaged"]
+    assert rising == sorted(rising)
+
+
+def test_the_mean_image_is_the_training_images(small_model, digits):
+    expected = digits.train[:].mean(0)
+    torch.testing.assert_close(Subject(small_model, digits, {}).mean_image, expected)
+
+
+def test_mean_image_model_equals_the_mean_image_in_the_hole(digits):
+    """What a constant decoder paints is what the reference paints."""
+    mean = digits.train[:].mean(0)
+    decoder = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        decoder[0].weight.zero_()
+        decoder[0].bias.copy_(mean.flatten())
+    records = evaluate(autoencoder(torch.nn.Flatten(), decoder, 64), digits, ["damage"], {})
+    for name in ("inpainting_block_inside_mse", "inpainting_pixels_inside_mse", "stain_inside_mse"):
+        table = records[name]["curve"]
+        assert table["model"] == pytest.approx(table["mean image"], rel=1e-5)

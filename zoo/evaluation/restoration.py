@@ -1,0 +1,100 @@
+"""Damaged images, what a model makes of them, and what a user would do without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo.types import Corruption
+
+Restorer = Callable[[Tensor, Tensor], Tensor]
+BATCH = 512
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """Squared errors of restored images, by strength of the damage and by restorer.
+
+    Attributes:
+        axis: what the strength is: "std", "rate", ...
+        levels: strengths.
+        hidden: (L,) float64, values (pixels times channels) that the damage may have touched, over all images.
+        untouched: (L,) float64, the other values.
+        inside: {restorer: (L,) float64}, sums of squared errors over the hidden values.
+        outside: the same over the untouched ones.
+        n: images.
+    """
+
+    axis: str
+    levels: list[float]
+    hidden: Tensor
+    untouched: Tensor
+    inside: dict[str, Tensor]
+    outside: dict[str, Tensor]
+    n: int
+
+    def __len__(self) -> int:
+        return self.n
+
+    def mse_inside(self) -> dict[str, Tensor]:
+        """{restorer: (L,)}, mean squared error per hidden value."""
+        return {name: error / self.hidden for name, error in self.inside.items()}
+
+    def mse_outside(self) -> dict[str, Tensor]:
+        """{restorer: (L,)}, mean squared error per untouched value."""
+        return {name: error / self.untouched for name, error in self.outside.items()}
+
+    def mse(self) -> dict[str, Tensor]:
+        """{restorer: (L,)}, mean squared error per value."""
+        return {
+            name: (error + self.outside[name]) / (self.hidden + self.untouched) for name, error in self.inside.items()
+        }
+
+
+def restore(
+    x: Tensor, axis: str, damages: Mapping[float, Corruption], restorers: Mapping[str, Restorer], seed: int
+) -> Restoration:
+    """Damage images at several strengths and let several restorers mend them.
+
+    Args:
+        x: (N, C, H, W), the images as they should be.
+        axis: what the strength is.
+        damages: {strength: damage}, each with a mask of what it touched; every one draws from the same seed.
+        restorers: {name: function of (damaged images, mask (B, 1, H, W)) to images}.
+        seed: determines the damage.
+    """
+    inside = {name: torch.zeros(len(damages), dtype=torch.float64) for name in restorers}
+    outside = {name: torch.zeros(len(damages), dtype=torch.float64) for name in restorers}
+    hidden = torch.zeros(len(damages), dtype=torch.float64)
+    for level, damage in enumerate(damages.values()):
+        generator = torch.Generator().manual_seed(seed)
+        for part in torch.split(x, BATCH):
+            seen, mask = damage(part, generator)
+            assert mask is not None, "damage without a mask is no damage"
+            hidden[level] += mask.sum() * x.shape[1]
+            for name, restorer in restorers.items():
+                error = (restorer(seen, mask) - part).square_().sum(1, keepdim=True)
+                within = (error * mask).sum()
+                inside[name][level] += within
+                outside[name][level] += error.sum() - within
+    return Restoration(axis, list(damages), hidden, x.numel() - hidden, inside, outside, len(x))
+
+
+def as_it_is(seen: Tensor, mask: Tensor) -> Tensor:
+    """Do nothing."""
+    return seen
+
+
+def median_filter(seen: Tensor, mask: Tensor) -> Tensor:
+    """Each pixel's median over 3x3 pixels, edges reflected, channel by channel."""
+    from scipy.ndimage import median_filter as median
+
+    return torch.from_numpy(median(seen.numpy(), size=(1, 1, 3, 3), mode="mirror"))
+
+
+def fill_with(image: Tensor) -> Restorer:
+    """Fill what is hidden with the pixels of `image`: (C, H, W)."""
+    return lambda seen, mask: torch.where(mask == 1, image, seen)
