@@ -125,3 +125,21 @@ def test_stains_are_as_large_as_asked():
 def test_values_out_of_range(wrong, message):
     with pytest.raises(ZooError, match=message):
         wrong()
+
+
+@pytest.mark.parametrize(("fraction", "sides"), [(0.01, (1, 1)), (0.3, (3, 6)), (0.5, (5, 10)), (1.0, (10, 20))])
+def test_block_is_one_rectangle_anywhere_in_the_image(fraction, sides):
+    x = torch.full((4000, 1, 10, 20), 0.5)
+    seen, hidden = BlockMask(fraction, fill=0.25)(x, generator())
+    assert torch.equal(seen, torch.where(hidden == 1, 0.25, 0.5))
+    rows, columns = hidden[:, 0].amax(2), hidden[:, 0].amax(1)
+    for touched, side, length in zip((rows, columns), sides, (10, 20), strict=True):
+        assert (touched.sum(1) == side).all()
+        first = touched.argmax(1)
+        last = length - 1 - touched.flip(1).argmax(1)
+        assert torch.equal(last - first, torch.full_like(first, side - 1))
+        places = length - side + 1
+        counts = first.bincount(minlength=places)
+        assert len(counts) == places
+        assert (counts - len(x) / places).abs().max() < 5 * (len(x) / places) ** 0.5
+    assert (hidden.sum((1, 2, 3)) == sides[0] * sides[1]).all()
