@@ -1,0 +1,75 @@
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from zoo.bottlenecks.diagonal import Diagonal
+from zoo.errors import ZooError
+
+
+@pytest.fixture
+def h():
+    return 2 * torch.randn(6, 10, generator=torch.Generator().manual_seed(0))
+
+
+def posterior(h):
+    mean, log_variance = h.double().split(5, dim=1)
+    return Normal(mean, log_variance.exp().sqrt())
+
+
+def test_kl_is_that_of_torch_distributions(h):
+    kl = Diagonal(5)(h).penalties["kl"]
+    assert kl.shape == (6,)
+    expected = kl_divergence(posterior(h), Normal(0.0, 1.0)).sum(1)
+    torch.testing.assert_close(kl.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_kl_is_zero_at_the_prior_alone():
+    assert torch.equal(Diagonal(5)(torch.zeros(3, 10)).penalties["kl"], torch.zeros(3))
+    assert (Diagonal(5)(torch.eye(10) * 0.1).penalties["kl"] > 0).all()
+
+
+def test_samples_have_the_stated_mean_and_std(h):
+    n = 20_000
+    z = Diagonal(5)(h[:1].expand(n, -1), torch.Generator().manual_seed(1)).z.double()
+    q = posterior(h[:1])
+    error = (z.mean(0) - q.mean[0]) / (q.stddev[0] / n**0.5)
+    assert error.abs().max() < 4
+    assert (z.std(0) / q.stddev[0] - 1).abs().max() < 4 / (2 * n) ** 0.5
+    correlation = torch.corrcoef(z.T) - torch.eye(5, dtype=torch.float64)
+    assert correlation.abs().max() < 4 / n**0.5
+
+
+def test_samples_carry_the_gradient_of_mean_and_std(h):
+    noise = torch.randn(6, 5, generator=torch.Generator().manual_seed(2))
+    leaf = h.clone().requires_grad_()
+    Diagonal(5)(leaf, torch.Generator().manual_seed(2)).z.sum().backward()
+    mean, log_variance = leaf.grad.split(5, dim=1)
+    torch.testing.assert_close(mean, torch.ones(6, 5))
+    torch.testing.assert_close(log_variance, 0.5 * noise * (0.5 * h[:, 5:]).exp())
+
+
+def test_point_is_the_mean_whatever_the_draw(h):
+    one, other = (Diagonal(5)(h, torch.Generator().manual_seed(seed)) for seed in (3, 4))
+    assert torch.equal(one.point, h[:, :5])
+    assert torch.equal(other.point, h[:, :5])
+    assert not torch.equal(one.z, other.z)
+
+
+def test_draws_from_the_prior_are_standard_normal_and_seeded():
+    bottleneck, n = Diagonal(3), 20_000
+    z = bottleneck.sample(n, torch.Generator().manual_seed(5))
+    assert z.shape == (n, 3)
+    assert torch.equal(z, bottleneck.sample(n, torch.Generator().manual_seed(5)))
+    assert z.mean(0).abs().max() < 4 / n**0.5
+    assert (z.std(0) - 1).abs().max() < 4 / (2 * n) ** 0.5
+
+
+def test_half_precision_is_widened():
+    code = Diagonal(5)(torch.randn(3, 10, generator=torch.Generator().manual_seed(0)).bfloat16())
+    assert {code.z.dtype, code.point.dtype, code.penalties["kl"].dtype} == {torch.float32}
+
+
+def test_asks_for_a_mean_and_a_variance_per_dimension():
+    assert (Diagonal(7).in_features, Diagonal(7).out_features) == (14, 7)
+    with pytest.raises(ZooError, match="width=0"):
+        Diagonal(0)

@@ -1,0 +1,51 @@
+import pytest
+import torch
+from torch import nn
+
+from zoo.errors import ZooError
+from zoo.networks.conv import conv
+
+
+@pytest.mark.parametrize("side", [(8, 8), (28, 28), (32, 32), (7, 9), (5, 4), (29, 30)], ids=str)
+@pytest.mark.parametrize("filters", [[4], [4, 8]], ids=str)
+def test_any_side_comes_back(side, filters):
+    encoder, decoder = conv((2, *side), 6, 3, 4, filters, hidden=[16])
+    assert encoder(torch.rand(5, 2, *side)).shape == (5, 6)
+    assert decoder(torch.rand(5, 3)).shape == (5, 4, *side)
+
+
+def test_layers():
+    encoder, decoder = conv((3, 32, 32), 20, 10, 6, filters=[32, 64], hidden=[256], activation=nn.ReLU)
+    down = [nn.Conv2d, nn.ReLU, nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]
+    up = [nn.Linear, nn.ReLU, nn.Linear, nn.Unflatten, nn.ReLU, nn.ConvTranspose2d, nn.ReLU, nn.ConvTranspose2d]
+    assert [type(part) for part in encoder] == down
+    assert [type(part) for part in decoder] == up
+    assert [tuple(p.shape) for p in encoder.parameters() if p.dim() > 1] == [
+        (32, 3, 4, 4),
+        (64, 32, 4, 4),
+        (256, 64 * 8 * 8),
+        (20, 256),
+    ]
+    assert [tuple(p.shape) for p in decoder.parameters() if p.dim() > 1] == [
+        (256, 10),
+        (64 * 8 * 8, 256),
+        (64, 32, 4, 4),
+        (32, 6, 4, 4),
+    ]
+
+
+def test_transposed_convolutions_treat_every_pixel_alike():
+    """No checkerboard: with constant weights, a constant image comes out constant away from the edges."""
+    _, decoder = conv((1, 32, 32), 4, 4, 1, filters=[2, 2], hidden=[8], activation=nn.Identity)
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            parameter.fill_(0.1)
+        inside = decoder(torch.ones(1, 4))[..., 4:-4, 4:-4]
+    assert inside.abs().max() > 0.1
+    torch.testing.assert_close(inside, inside.mean().expand_as(inside))
+
+
+@pytest.mark.parametrize(("side", "filters"), [((3, 3), [4, 8]), ((28, 1), [4])])
+def test_an_image_too_small_to_be_halved(side, filters):
+    with pytest.raises(ZooError, match=r"network\.filters=.* halves a \d+x\d+ image to nothing; give fewer"):
+        conv((1, *side), 4, 4, 1, filters)
