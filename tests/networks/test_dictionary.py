@@ -41,7 +41,7 @@ def test_starts_with_the_transpose_around_a_shared_origin(network, x):
 def test_columns_have_unit_norm_and_a_gradient_across_them(network, x):
     encoder, decoder = network
     synthesis = decoder[0]
-    optimizer = torch.optim.SGD(nn.Sequential(encoder, decoder).parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(nn.Sequential(encoder, decoder).parameters(), lr=1e-3)
     for _ in range(5):
         torch.testing.assert_close(synthesis.weight.norm(dim=0), torch.ones(50))
         optimizer.zero_grad()
