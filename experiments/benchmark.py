@@ -21,6 +21,9 @@ from zoo.figures.style import save
 from zoo.records import Record, write_atomically
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
+SUMMARY = ("mse", "psnr", "ssim", "linear_probe_accuracy", "parameters", "macs", "fit_seconds")
+OF_SWEEP = {"error_against_width"}
+UNKNOWN = {"value": None, "reason": "measured in other runs only; run again to measure it"}
 TERMINAL, NAME = 100, 32  # characters of a line, and of the longest name that stands in one line
 
 
@@ -66,8 +69,8 @@ class Column:
 
     @property
     def unit(self) -> str:
-        """In brackets; empty where the metric has none."""
-        return "" if self.about["unit"] == "1" else f" ({self.about['unit']})"
+        """In brackets; empty where there is none, or the metric is named after it."""
+        return "" if self.about["unit"] in ("1", self.metric) else f" ({self.about['unit']})"
 
     def texts(self, rows: Iterable[str], bold: str) -> list[str]:
         """What stands in each of `rows`, the best marked by `bold`, a format."""
@@ -124,38 +127,37 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
         "## Definitions",
         "\n".join(f"- **{each.metric}**: {each.about['definition']}" for each in table),
     ]
-    if reasons := missing(records):
+    if reasons := missing(records, table):
         parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
     parts += [f"Written from the records by `{command}`."]
     return "\n\n".join(parts) + "\n"
 
 
-def missing(records: Sequence[Record]) -> list[str]:
-    """Why cells are empty: "psnr of pca, svd: the reason", one text for each metric and reason."""
+def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
+    """Why cells of the table are empty: "psnr of pca, svd: the reason", one text for each metric and reason."""
     found: dict[tuple[str, str], dict[str, None]] = {}
-    for name, group in by_name(records).items():
-        for record in group:
-            for metric, about in record.metrics.items():
+    for column in table:
+        for name, group in by_name(records).items():
+            for about in (record.metrics.get(column.metric, UNKNOWN) for record in group):
                 if about["value"] is None:
-                    found.setdefault((metric, about["reason"]), {})[name] = None
+                    found.setdefault((column.metric, about["reason"]), {})[name] = None
     return [f"**{metric}** of {', '.join(names)}: {reason}" for (metric, reason), names in found.items()]
 
 
-def print_benchmark(records: Sequence[Record], console: Console | None = None) -> None:
-    """Print the benchmark in as many tables of at most 100 characters a line as its columns need."""
-    console = console or Console(width=TERMINAL)
-    rows = list(by_name(records))
+def print_benchmark(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:
+    """Print some columns of the benchmark, in as many tables of at most 100 characters a line as they need."""
+    console, rows = Console(width=TERMINAL, highlight=False), list(by_name(records))
     room = TERMINAL - min(max(map(len, rows)), NAME) - 3
     parts: list[list[Column]] = []
     left = 0
-    for each in columns(records):
+    for each in (column for column in columns(records) if column.metric in metrics):
         width = 2 + max(map(len, [each.name, *each.texts(rows, "{}")]))
         if width > left:
             parts.append([])
             left = room
         parts[-1].append(each)
         left -= width
-    console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}", highlight=False)
+    console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}")
     for part in parts:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("variant", max_width=NAME, overflow="fold")
@@ -187,17 +189,19 @@ def write_report(records: Sequence[Record], folder: Path, command: str, sweep: S
         raise ZooError(
             f"{folder}: records of {', '.join(names)}; a report is about one data set, so write one for each"
         )
+    drawn = {name: draw(union(records, sweep) if name in OF_SWEEP else records) for name, draw in FIGURES.items()}
+    pictures = {folder / f"{name}.png": figure for name, figure in drawn.items()}
+    shown = [path for path, figure in pictures.items() if figure is not None]
     page, table = folder / "benchmark.md", folder / "benchmark.csv"
-    frame = benchmark(records)
-    pictures = []
-    for name, draw in FIGURES.items():
-        figure = draw(union(records, sweep) if name == "error_against_width" else records)
-        if figure is not None:
-            pictures.append(folder / f"{name}.png")
-            save(figure, pictures[-1])
-    write_atomically(table, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode())
-    write_atomically(page, markdown(records, command, [picture.name for picture in pictures]).encode())
-    return [page, table, *pictures]
+    text = markdown(records, command, [path.name for path in shown]).encode()
+    write_atomically(table, benchmark(records).to_csv(index=False, float_format="%.10g", lineterminator="\n").encode())
+    for path, figure in pictures.items():
+        if figure is None:
+            path.unlink(missing_ok=True)  # one of an earlier report would contradict this one
+        else:
+            save(figure, path)
+    write_atomically(page, text)
+    return [page, table, *shown]
 
 
 def union(records: Sequence[Record], sweep: Sequence[Record]) -> list[Record]:

@@ -196,7 +196,10 @@ def error_axis(panel: Axes) -> None:
 def log_axis(axis: Axis, limits: tuple[float, float], formatter: Formatter) -> None:
     """Label as many values of a logarithmic axis as its span has room for."""
     span = limits[1] / limits[0]
-    subs = (1, 1.5, 2, 3, 4, 5, 6, 8) if span < 10 else (1, 2, 5) if span < 100 else (1,)
+    if span < 3:
+        subs = [k / 2 for k in range(2, 20)]
+    else:
+        subs = [1, 1.5, 2, 3, 4, 5, 7] if span < 10 else [1, 2, 5] if span < 100 else [1]
     axis.set(major_locator=LogLocator(subs=subs, numticks=8), minor_locator=NullLocator(), major_formatter=formatter)
 
 

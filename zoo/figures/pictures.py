@@ -26,6 +26,7 @@ from zoo.figures.style import (
     NORMAL,
     SMALL,
     look,
+    on_pixels,
     sheet,
     styled,
     text_width,
@@ -193,11 +194,6 @@ def picture(
                     draw_bar(ax, row, bars, left + strip + 0.1, centre)
                 y += pitch
     return figure
-
-
-def on_pixels(inches: float) -> float:
-    """The nearest whole number of pixels, in inches: images placed there stay sharp."""
-    return round(inches * DPI) / DPI
 
 
 def image_side(pixels: int) -> float:

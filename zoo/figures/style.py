@@ -11,10 +11,9 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
 from PIL import Image
 from sklearn.isotonic import isotonic_regression
 
@@ -27,7 +26,8 @@ INK, MUTED, FAINT = "#222222", "#6b6b6b", "#dddddd"
 LIMIT = 300_000  # bytes of a picture in the repository
 MARKERS = "os^Dv<>ph"
 HEAD, MARGIN = 0.66, 0.15  # inches of headline, and around a figure
-SALT = 135354  # among many tried, the one that keeps the first eleven variants furthest apart
+SHADES = ((0.40, 0.12), (0.51, 0.15), (0.62, 0.15))  # lightness, chroma: dark enough to be read on white
+SALT = 38907  # among many tried, the one that keeps the first eleven variants furthest apart
 
 styled = matplotlib.rc_context(
     {
@@ -82,20 +82,28 @@ def oklch(lightness: float, chroma: float, hue: float) -> tuple[float, float, fl
 def look(name: str) -> tuple[tuple[float, float, float], str]:
     """Colour and marker of a row, drawn from its name alone: the same in every figure."""
     digest = hashlib.sha256(f"{SALT}{name}".encode()).digest()
-    lightness, chroma = ((0.42, 0.12), (0.54, 0.15), (0.66, 0.15))[digest[1] % 3]
+    lightness, chroma = SHADES[digest[1] % len(SHADES)]
     return oklch(lightness, chroma, digest[0] / 256), MARKERS[digest[2] % len(MARKERS)]
 
 
 def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float:
     """Width of one line of text, in inches."""
-    font = FontProperties(family=FONT, weight=weight)
-    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().width) / 72 if text else 0.0
+    font = FontProperties(family=FONT, size=size, weight=weight)
+    renderer = RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
+    width, _, _ = renderer.get_text_width_height_descent(text, font, False)  # type: ignore[no-untyped-call]
+    return float(width) / DPI
+
+
+def on_pixels(inches: float) -> float:
+    """The nearest whole number of pixels, in inches: images placed there stay sharp."""
+    return round(inches * DPI) / DPI
 
 
 def sheet(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
     """A figure under a headline, and an axes over all of it that counts inches from the upper left corner."""
     width = max(width, *(MARGIN + text_width(*line) + MARGIN for line in ((title, LARGE, "bold"), (subtitle,))))
-    figure = Figure(figsize=(round(width * DPI) / DPI, round(height * DPI) / DPI), dpi=DPI)
+    width, height = on_pixels(width), on_pixels(height)
+    figure = Figure(figsize=(width, height), dpi=DPI)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(height, 0))
     ax.axis("off")
