@@ -134,14 +134,20 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
 
 
 def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
-    """Why cells of the table are empty: "psnr of pca, svd: the reason", one text for each metric and reason."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
+    """Why cells of the table are empty: "l0, dead_fraction of pca, svd: the reason"."""
+    rows = by_name(records)
+    lacking: dict[tuple[str, str], list[str]] = {}
     for column in table:
-        for name, group in by_name(records).items():
-            for about in (record.metrics.get(column.metric, UNKNOWN) for record in group):
-                if about["value"] is None:
-                    found.setdefault((column.metric, about["reason"]), {})[name] = None
-    return [f"**{metric}** of {', '.join(names)}: {reason}" for (metric, reason), names in found.items()]
+        for name, group in rows.items():
+            entries = [record.metrics.get(column.metric, UNKNOWN) for record in group]
+            for reason in {entry["reason"]: None for entry in entries if entry["value"] is None}:
+                lacking.setdefault((column.metric, reason), []).append(name)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (metric, reason), names in lacking.items():
+        others = [name for name in rows if name not in names]
+        of = ", ".join(names) if len(names) <= len(others) or not others else f"all but {', '.join(others)}"
+        alike.setdefault((of, reason), []).append(metric)
+    return [f"**{', '.join(metrics)}** of {of}: {reason}" for (of, reason), metrics in alike.items()]
 
 
 def print_benchmark(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:

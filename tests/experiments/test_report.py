@@ -58,6 +58,13 @@ def test_a_metric_that_some_runs_were_not_asked_is_told() -> None:
     assert "- **ssim** of pca: measured in other runs only" in page
 
 
+def test_reasons_shared_by_rows_and_metrics_are_told_once() -> None:
+    records = [digits_record(name, 8, 0) for name in VARIANTS]
+    for metric in ("ssim", "psnr"):
+        records = [r if r.name == "svd" else with_metric(r, metric, value=None, reason="too small") for r in records]
+    assert "\n\n- **psnr, ssim** of all but svd: too small\n\n" in markdown(records, COMMAND)
+
+
 def test_one_name_with_two_configurations_is_refused() -> None:
     with pytest.raises(ZooError, match="'pca' have 2 configurations"):
         benchmark([*table_records(), digits_record("pca", 16, 3)])

@@ -155,7 +155,7 @@ def draw_training(panel: Axes, group: Sequence[Record]) -> None:
     low, high = min(late), max(late)
     panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     panel.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10), integer=True))
-    panel.yaxis.set_major_locator(MaxNLocator(4))
+    panel.yaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
 
 
 def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
