@@ -104,7 +104,7 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
         command: writes the page again.
         figures: names of picture files beside the page.
     """
-    rows, table = by_name(records), columns(records)
+    table = columns(records)
     varies = any(cell.half_text for each in table for cell in each.cells.values())
     interval = " ± half the width of its 95 % interval (Student's t)" if varies else ""
     parts = [
@@ -112,15 +112,7 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better, **bold** best; sorted by mse.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
-        text = {
-            "variant": [name.replace("|", r"\|") for name in rows],
-            "seeds": [str(len(r)) for r in rows.values()],
-        }
-        for each in part:
-            text[each.name + each.unit] = each.texts(rows, "**{}**")
-        alignment = ("left", *["right"] * (len(text) - 1))
-        lines = pd.DataFrame(text).to_markdown(index=False, disable_numparse=True, colalign=alignment)
-        parts += [f"## {group.capitalize()}", lines]
+        parts += [f"## {group.capitalize()}", markdown_table(records, part)]
     if figures:
         parts += ["## Figures", *(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in figures)]
     parts += [
@@ -131,6 +123,21 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
         parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
     parts += [f"Written from the records by `{command}`."]
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(records: Sequence[Record], shown: Iterable[Column]) -> str:
+    """Some columns of the benchmark as a Markdown table, the best in bold."""
+    rows = by_name(records)
+    text = {"variant": [name.replace("|", r"\|") for name in rows], "seeds": [str(len(r)) for r in rows.values()]}
+    for each in shown:
+        text[each.name + each.unit] = each.texts(rows, "**{}**")
+    alignment = ("left", *["right"] * (len(text) - 1))
+    return pd.DataFrame(text).to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def summary(records: Sequence[Record]) -> str:
+    """The columns that say most, as a Markdown table."""
+    return markdown_table(records, [each for each in columns(records) if each.metric in SUMMARY])
 
 
 def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +14,20 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.benchmark import print_benchmark, write_report
+from experiments.benchmark import print_benchmark, summary, write_report
 from experiments.job import Job
 from zoo.errors import ZooError
-from zoo.records import Record, read_records
+from zoo.records import Record, read_records, write_atomically
 
 
-def report_study(sweeps: Sequence[Sequence[Job]], study: str) -> None:
+def report_study(sweeps: Sequence[Sequence[Job]], overrides: Sequence[str]) -> None:
     """Write and print what a study came to: its first sweep fills the tables, the others add points to the figures.
 
     Runs that are not done yet are left out, and their number is told.
+
+    Args:
+        sweeps: the study's runs.
+        overrides: what was said of it on the command line, "study=digits" among it.
     """
     table, *others = ([(job, job.recorded()) for job in sweep] for sweep in sweeps)
     runs = [*table, *(run for sweep in others for run in sweep)]
@@ -33,7 +38,7 @@ def report_study(sweeps: Sequence[Sequence[Job]], study: str) -> None:
             table=[record for job, record in table if record and job.data == data],
             sweep=[record for job, record in runs if record and job.data == data],
             folder=runs[0][0].results / data,
-            command=f"python -m experiments.report study={study}",
+            command=" ".join(["python -m experiments.report", *overrides]),
         )
 
 
@@ -41,8 +46,18 @@ def tell(table: Sequence[Record], sweep: Sequence[Record], folder: Path, command
     """Write tables and figures of one data set, print the table, and name the files."""
     files = write_report(table, folder, command, sweep)
     print_benchmark(table)
+    readme = folder.parent.parent / "README.md"  # of the checkout, if the results are its own
+    if readme.is_file() and (text := quoting(before := readme.read_text(), table)) != before:
+        write_atomically(readme, text.encode())
+        files.append(readme)
     for file in files:
         print(file)
+
+
+def quoting(text: str, records: Sequence[Record]) -> str:
+    """`text` with the summary of the records between its marks `<!-- table: <data> -->` and `<!-- end -->`, if any."""
+    mark = re.escape(f"<!-- table: {records[0].data} -->")
+    return re.sub(rf"({mark}\n).*?(?=<!-- end -->)", lambda found: f"{found[1]}{summary(records)}\n", text, flags=re.S)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -52,7 +67,7 @@ def main(cfg: DictConfig) -> None:
         if cfg.study is not None:
             from experiments.study import jobs_of
 
-            report_study(jobs_of(cfg, HydraConfig.get()), HydraConfig.get().runtime.choices["study"])
+            report_study(jobs_of(cfg, HydraConfig.get()), HydraConfig.get().overrides.task)
         else:
             name, results = HydraConfig.get().runtime.choices["data"], Path(cfg.paths.results)
             records = read_records(results, name)
