@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ def evaluate(
     groups: Sequence[str],
     fit: Mapping[str, Any],
     progress: Progress | None = None,
+    cache: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Put the questions of `groups` to a fitted model, on the test images.
 
@@ -38,6 +40,8 @@ def evaluate(
         groups: names of groups of metrics.
         fit: what the fit reported: at least "seconds" and "epochs".
         progress: called before each metric with the metric, how many are done, and how many there are.
+        cache: folder for what depends on the data set alone and takes long (the feature network's weights); None
+            computes it once per process.
 
     Returns:
         {name: {"value", "unit", "direction", "group", "definition", "measured", "n", "per_class"?,
@@ -56,7 +60,7 @@ def evaluate(
     metrics = [m for m in METRICS.values() if m.group in groups]
     records: dict[str, dict[str, Any]] = {}
     with deterministic(model), torch.no_grad():
-        subject = Subject(model, data, fit)
+        subject = Subject(model, data, fit, cache)
         for done, metric in enumerate(metrics):
             if progress is not None:
                 progress(metric, done, len(metrics))
@@ -91,7 +95,7 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
         result = summary(metric.function(*arguments), metric.direction, subject)
     except NotApplicable as reason:
         return {"value": None, "n": None, "reason": str(reason)}
-    shown = [len(a) for a in arguments if isinstance(a, Sized) and not isinstance(a, Mapping)]
+    shown = [len(a) for a in arguments if isinstance(a, Tensor)]
     result = {"n": shown[-1] if shown else None} | result
     if not finite(result):
         return {
@@ -105,7 +109,8 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
 def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[str, Any]:
     """What a record says of an outcome: its value, and what else its kind allows (see `evaluate`)."""
     if isinstance(outcome, Curve):
-        return {"value": outcome.value, "curve": outcome.table}
+        n = {} if outcome.n is None else {"n": outcome.n}
+        return {"value": outcome.value, "curve": outcome.table} | n
     if not isinstance(outcome, Tensor):
         return {"value": outcome}
     values, labels = outcome.double().cpu(), subject.data.test.labels

@@ -36,9 +36,6 @@ class Restoration:
     outside: dict[str, Tensor]
     n: int
 
-    def __len__(self) -> int:
-        return self.n
-
     def mse_inside(self) -> dict[str, Tensor]:
         """{restorer: (L,)}, mean squared error per hidden value."""
         return {name: error / self.hidden for name, error in self.inside.items()}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -14,13 +15,21 @@ from torch import Tensor
 from zoo import corruption
 from zoo.autoencoder import Autoencoder
 from zoo.data.images import Images
+from zoo.density import DENSITIES, Density
+from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
+from zoo.evaluation.distances import Manifold, manifold
+from zoo.evaluation.features import FeatureNetwork, feature_network
+from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
 from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.neighbours import nearest
 from zoo.evaluation.restoration import Restoration, Restorer, as_it_is, fill_with, median_filter, restore
 from zoo.types import Corruption
 
 BATCH = 512
 CLUSTERED = 10_000
+SAMPLES = 10_000
+POINTS = 2_000
 SEED = 0
 
 
@@ -77,10 +86,13 @@ class Subject:
         model: in evaluation mode.
         data: the splits.
         fit: what the fit reported: at least "seconds" and "epochs".
+        cache: folder that keeps the feature network's weights; None keeps them in this process.
     """
 
-    def __init__(self, model: Autoencoder, data: ImageSplits, fit: Mapping[str, Any]) -> None:
-        self.model, self.data, self.fit = model, data, fit
+    def __init__(
+        self, model: Autoencoder, data: ImageSplits, fit: Mapping[str, Any], cache: Path | None = None
+    ) -> None:
+        self.model, self.data, self.fit, self.cache = model, data, fit, cache
 
     @cached_property
     def device(self) -> torch.device:
@@ -187,6 +199,75 @@ class Subject:
         return torch.stack([x.double().sum(0) for x in train.batches(BATCH)]).sum(0).div(len(train)).float()
 
     @cached_property
+    def features(self) -> FeatureNetwork:
+        """The classifier in whose features images are compared."""
+        return feature_network(self.data.train, self.n_classes, self.cache)
+
+    @cached_property
+    def test_logits(self) -> Tensor:
+        """The classifier's logits for the test images: (N, classes)."""
+        return torch.cat([self.features(x) for x in in_batches(self.data.test)])
+
+    @cached_property
+    def test_features(self) -> Tensor:
+        """Features of the test images: (N, 64)."""
+        return self.in_features(self.data.test)
+
+    @cached_property
+    def train_features(self) -> Tensor:
+        """Features of the training images: (N, 64)."""
+        return self.in_features(self.data.train)
+
+    @cached_property
+    def densities(self) -> dict[str, Density]:
+        """Densities fitted to the training codes."""
+        with not_applicable():
+            return {name: build().fit(self.train_codes) for name, build in DENSITIES.items()}
+
+    @cached_property
+    def sample_features(self) -> dict[str, Tensor]:
+        """Features of decoded samples, of reconstructions and of training images: {where from: (M, 64)}."""
+        n = min(len(self.data.test), SAMPLES)
+        samples = {
+            name: self.in_features(self.decode(density.sample(n, SEED))) for name, density in self.densities.items()
+        }
+        return samples | {
+            "reconstructions": self.in_features(self.x_hat[:n]),
+            "training images": self.train_features[:n],
+        }
+
+    @cached_property
+    def manifolds(self) -> dict[str, Manifold]:
+        """How the test images and each of `sample_features` cover one another."""
+        return {name: manifold(self.test_features[:SAMPLES], fake) for name, fake in self.sample_features.items()}
+
+    @cached_property
+    def holes(self) -> Holes:
+        """Decoded points where no image was encoded, and as reference the codes of test images."""
+        centre = self.train_codes.mean(0)
+        a, b = pairs(self.test_codes, POINTS, SEED)
+        points = {
+            "straight": straight(a, b),
+            "spherical": spherical(a, b, centre),
+            "density": self.densities["gaussian"].sample(POINTS, SEED),
+            "box": in_box(self.train_codes, POINTS, SEED),
+            "test images": self.test_codes[:POINTS],
+        }
+        scale = (self.train_codes - centre).square().sum(1).mean().sqrt()
+        near, _ = nearest(self.test_features, self.train_features, 1)
+        distance, shift = {}, {}
+        for kind, z in points.items():
+            images = self.decode(z)
+            found, _ = nearest(self.in_features(images), self.train_features, 1)
+            distance[kind] = found[:, 0] / near.mean()
+            shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
+        return Holes(distance, shift)
+
+    def in_features(self, images: Images | Tensor) -> Tensor:
+        """Features of images (N, C, H, W): (N, 64)."""
+        return torch.cat([self.features.features(x) for x in in_batches(images)])
+
+    @cached_property
     def batch(self) -> Tensor:
         """The first 512 test images, on the model's device."""
         return self.data.test[:BATCH].to(self.device)
@@ -251,8 +332,6 @@ class Subject:
     @cached_property
     def mixture_clusters(self) -> Tensor:
         """Most probable component of each test code in a Gaussian mixture, as many as classes: (N,)."""
-        from zoo.density.mixture import Mixture
-
         with not_applicable():
             mixture = Mixture(self.n_classes, codes=CLUSTERED, seed=SEED).fit(self.train_codes)
         return mixture.component(self.test_codes)
@@ -279,12 +358,23 @@ class Subject:
         Raises:
             NotApplicable: the model has diverged.
         """
-        batches = torch.split(images, BATCH) if isinstance(images, Tensor) else images.batches(BATCH)
-        codes = torch.cat([self.model.encode(x.to(self.device)).cpu() for x in batches])
+        codes = torch.cat([self.model.encode(x.to(self.device)).cpu() for x in in_batches(images)])
         if not codes.isfinite().all():
             raise NotApplicable("the model's codes are not finite")
         return codes
 
     def decode(self, codes: Tensor) -> Tensor:
-        """The images that codes (N, D) stand for: (N, C, H, W)."""
-        return torch.cat([self.model.decode(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
+        """The images that codes (N, D) stand for: (N, C, H, W).
+
+        Raises:
+            NotApplicable: the model has diverged.
+        """
+        images = torch.cat([self.model.decode(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
+        if not images.isfinite().all():
+            raise NotApplicable("the model's decoded images are not finite")
+        return images
+
+
+def in_batches(images: Images | Tensor) -> Iterable[Tensor]:
+    """Images (N, C, H, W), 512 at a time, as float32."""
+    return torch.split(images, BATCH) if isinstance(images, Tensor) else images.batches(BATCH)

@@ -21,7 +21,7 @@ def test_noise_left_as_it_is_has_its_variance(x):
     assert found.levels == [0.1, 0.5]
     torch.testing.assert_close(found.mse()["damaged"], torch.tensor([0.01, 0.25]).double(), rtol=0.02, atol=0)
     assert found.untouched.tolist() == [0, 0]
-    assert len(found) == len(x)
+    assert found.n == len(x)
 
 
 def test_errors_inside_and_outside_a_hole_by_hand(x):

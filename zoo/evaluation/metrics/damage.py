@@ -72,4 +72,5 @@ def stain_outside_mse(stains: Restoration) -> Curve:
 def curve(restoration: Restoration, errors: dict[str, Tensor]) -> Curve:
     """Errors by strength and restorer as a table, with the model's mean as value."""
     columns = {name: error.tolist() for name, error in errors.items()}
-    return Curve(errors["model"].mean().item(), {restoration.axis: restoration.levels, **columns})
+    table = {restoration.axis: restoration.levels, **columns}
+    return Curve(errors["model"].mean().item(), table, restoration.n)

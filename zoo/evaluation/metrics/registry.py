@@ -19,10 +19,12 @@ class Curve:
     Attributes:
         value: the one number that stands for the curve.
         table: named columns of one length; the first is the axis.
+        n: images (or samples, or points) that each row rests on, where the metric's arguments do not tell.
     """
 
     value: float
     table: dict[str, list[float] | list[str]]
+    n: int | None = None
 
 
 Outcome = Tensor | float | Curve

@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+from tests.evaluation.conftest import autoencoder
+from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.holes import in_box, pairs, spherical, straight
+
+
+def rows(entry):
+    return dict(zip(*entry["curve"].values(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def pca(digits):
+    """PCA of the digits to 16 components, as a linear autoencoder."""
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(16).fit(digits.train[:].flatten(1).numpy())
+    axes, mean = torch.from_numpy(fitted.components_), torch.from_numpy(fitted.mean_)
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16))
+    decoder = torch.nn.Sequential(torch.nn.Linear(16, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        encoder[1].weight.copy_(axes)
+        encoder[1].bias.copy_(-axes @ mean)
+        decoder[0].weight.copy_(axes.T)
+        decoder[0].bias.copy_(mean)
+    return autoencoder(encoder, decoder, 16)
+
+
+@pytest.fixture(scope="module")
+def records(pca, digits):
+    return evaluate(pca, digits, ["generation", "holes"], {})
+
+
+def test_samples_that_are_the_test_images_are_perfect(identity_model, digits):
+    records = evaluate(identity_model(1, 8, 8), digits, ["generation"], {})
+    assert rows(records["frechet"])["reconstructions"] == pytest.approx(0, abs=1e-6)
+    assert rows(records["precision"])["reconstructions"] == 1
+    assert rows(records["recall"])["reconstructions"] == 1
+    assert rows(records["coverage"])["reconstructions"] == 1
+
+
+def test_better_densities_give_better_samples(records):
+    """Codes of PCA are far from standard normal, and a mixture knows that digits come in kinds."""
+    frechet, precision = rows(records["frechet"]), rows(records["precision"])
+    assert max(frechet, key=frechet.get) == "standard_normal"
+    assert max(frechet["training images"], frechet["gaussian"], frechet["mixture"]) < frechet["standard_normal"] / 2
+    assert precision["training images"] > precision["mixture"] > precision["gaussian"]
+    assert records["frechet"]["value"] == frechet["mixture"]
+    assert records["feature_network_accuracy"]["value"] > 0.9
+
+
+def test_every_set_is_as_large_as_the_test_split(records, digits):
+    for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
+        assert records[name]["n"] == len(digits.test), name
+
+
+def test_halfway_by_hand():
+    a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
+    torch.testing.assert_close(straight(a, b), torch.tensor([[1.0, 1.0]]))
+    torch.testing.assert_close(spherical(a, b, torch.zeros(2)), torch.full((1, 2), 2**0.5))
+    moved = spherical(a + 5, b + 5, torch.full((2,), 5.0))
+    torch.testing.assert_close(moved, torch.full((1, 2), 5 + 2**0.5))
+    torch.testing.assert_close(spherical(a, a, torch.zeros(2)), a)
+    torch.testing.assert_close(spherical(a, -a, torch.ones(2) * 0), torch.zeros(1, 2))
+
+
+def test_spherical_keeps_the_norm():
+    g = torch.Generator().manual_seed(0)
+    a, b = (torch.nn.functional.normalize(torch.randn(500, 6, generator=g)) for _ in range(2))
+    torch.testing.assert_close(spherical(a, b, torch.zeros(6)).norm(dim=1), torch.ones(500))
+
+
+def test_box_and_pairs():
+    codes = torch.tensor([[0.0, -1.0], [4.0, 1.0], [2.0, 3.0]])
+    box = in_box(codes, 5000, 0)
+    torch.testing.assert_close(box.amin(0), torch.tensor([0.0, -1.0]), rtol=0, atol=0.01)
+    torch.testing.assert_close(box.amax(0), torch.tensor([4.0, 3.0]), rtol=0, atol=0.01)
+    a, b = pairs(codes, 200, 0)
+    assert (a != b).any(1).all()
+
+
+def test_holes_of_a_linear_code(records):
+    """Encoding undoes linear decoding everywhere; the box's corners are farthest from digits."""
+    assert max(rows(records["hole_reencoding_shift"]).values()) < 1e-4
+    distance = rows(records["hole_feature_distance"])
+    assert distance["box"] > distance["density"] > distance["straight"] > distance["test images"] > 0.9
+    invented = [distance[kind] for kind in ("straight", "spherical", "density", "box")]
+    assert records["hole_feature_distance"]["value"] == pytest.approx(sum(invented) / 4)
+
+
+def test_distance_of_the_test_images_themselves_is_one(identity_model, digits):
+    entry = evaluate(identity_model(1, 8, 8), digits, ["holes"], {})["hole_feature_distance"]
+    assert rows(entry)["test images"] == pytest.approx(1, rel=1e-5)
+
+
+def test_codes_that_never_vary_have_no_density(small_model, digits):
+    torch.nn.init.zeros_(small_model.encoder[1].weight)
+    records = evaluate(small_model, digits, ["generation"], {})
+    assert records["frechet"]["reason"] == "a density needs codes that vary; these 1200 are all equal"
