@@ -38,7 +38,7 @@ class Svd:
             ZooError: the model is not linear, or its code is wider than the data allow.
         """
         encoder, decoder = linear_layers(model)
-        x = data.train[:].flatten(1)
+        x = data.train[:].flatten(1).double()  # in float32 near-equal eigenvalues cost up to 1e-6 of the answer
         width = encoder.out_features
         if width > min(x.shape):
             raise ZooError(
@@ -62,7 +62,7 @@ class Svd:
         # ARPACK is exact but cannot give all components; the randomised solver is exact when it is asked for all
         algorithm = "arpack" if width < min(x.shape) else "randomized"
         svd = TruncatedSVD(width, algorithm=algorithm, random_state=seed).fit(x.numpy())
-        return torch.from_numpy(svd.components_.copy()), torch.zeros(x.shape[1])
+        return torch.from_numpy(svd.components_.copy()), x.new_zeros(x.shape[1])
 
 
 def linear_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
