@@ -1,0 +1,175 @@
+"""The linear methods against scikit-learn, and against one another."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import subspace_angles
+from sklearn.decomposition import PCA, TruncatedSVD
+
+from zoo.autoencoder import build
+from zoo.bottlenecks.dense import Dense
+from zoo.corruption import Clean
+from zoo.data.datamodule import ImageData
+from zoo.data.images import Images, Source
+from zoo.errors import ZooError
+from zoo.fit.gradient import Gradient
+from zoo.fit.schedules import one_cycle
+from zoo.fit.svd import Svd, linear_layers
+from zoo.likelihood import Gaussian
+from zoo.networks.linear import linear
+from zoo.networks.mlp import mlp
+from zoo.objective import Objective
+
+
+def linear_model(shape, width, tied=False, activation=None, seed=0):
+    def network(*measures):
+        return linear(*measures, tied=tied)
+
+    return build(shape, network, lambda: Dense(width, activation), Gaussian(), Clean(), seed)
+
+
+@pytest.fixture(scope="module")
+def gapped():
+    """2,000 images in which each of four patches is lit or not; and a little noise in every pixel."""
+    rng = np.random.default_rng(0)
+    patches = rng.permutation(np.kron(np.diag([0.9, 0.8, 0.7, 0.6]), np.ones(12)), axis=1)
+    x = rng.integers(2, size=(2000, 4)) @ patches + 0.1 * rng.uniform(size=(2000, 48))
+    pixels = torch.from_numpy(x).float().view(-1, 3, 4, 4)
+    train, test = (Images(part, torch.zeros(len(part), dtype=torch.int64), scale=1.0) for part in pixels.split(1600))
+    data = ImageData(Source("gapped", train, test))
+    spectrum = np.linalg.svd(data.train[:].flatten(1).numpy() - data.train[:].flatten(1).numpy().mean(0))[1]
+    assert spectrum[3] > 10 * spectrum[4]
+    assert (spectrum[:3] > 1.1 * spectrum[1:4]).all()
+    return data
+
+
+def rows(images):
+    return images[:].flatten(1).double().numpy()
+
+
+def decoder_columns(model):
+    """(P, D): what each unit of a code draws."""
+    zero, units = torch.zeros(1, model.bottleneck.out_features), torch.eye(model.bottleneck.out_features)
+    with torch.no_grad():
+        return (model.decode(units) - model.decode(zero)).flatten(1).T.double().numpy()
+
+
+def training_error(run):
+    x = run.data.train[:]
+    with torch.no_grad():
+        return (run.model.reconstruct(x) - x).square().flatten(1).sum(1).mean().item()
+
+
+# Closed form
+
+
+@pytest.mark.parametrize("width", [1, 8, 32, 64])
+@pytest.mark.parametrize(
+    ("variant", "reference"),
+    [
+        ("pca", lambda width: PCA(width, svd_solver="full")),
+        ("svd", lambda width: TruncatedSVD(width, algorithm="arpack" if width < 64 else "randomized", n_iter=20)),
+    ],
+)
+def test_reconstruction_is_scikit_learns(compose_job, fit_job, variant, reference, width):
+    run = fit_job(compose_job(f"variant={variant}", f"width={width}"))
+    x = rows(run.data.test)
+    solver = reference(width).fit(rows(run.data.train))
+    expected = solver.inverse_transform(solver.transform(x))
+    found = run.model.reconstruct(run.data.test[:]).flatten(1).double().detach().numpy()
+    assert np.linalg.norm(found - expected) < 1e-6 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_is_the_eigenvectors_own_answer(gapped, centre):
+    """Without scikit-learn: project on the leading eigenvectors of the second moment, about the mean or zero."""
+    model = linear_model(gapped.shape, 3)
+    report = Svd(centre)(model, gapped, Objective(), seed=0)
+    x = rows(gapped.train)
+    mean = x.mean(0) if centre else np.zeros(48)
+    vectors = np.linalg.eigh((x - mean).T @ (x - mean))[1][:, -3:]
+    expected = (x - mean) @ vectors @ vectors.T + mean
+    found = model.reconstruct(gapped.train[:]).flatten(1).double().detach().numpy()
+    assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
+    assert (report.epochs, report.best_epoch, report.history) == (1, 1, {})
+    assert report.seconds > 0
+
+
+def test_code_is_uncorrelated_and_ordered(gapped):
+    model = linear_model(gapped.shape, 4)
+    Svd()(model, gapped, Objective(), seed=0)
+    covariance = np.cov(model.encode(gapped.train[:]).detach().numpy().T)
+    variance = np.diag(covariance)
+    assert (np.diff(variance) < 0).all()
+    assert np.abs(covariance - np.diag(variance)).max() < 1e-4 * variance.min()
+
+
+def test_fits_the_training_images_alone(compose_job, fit_job):
+    """Not on validation or test images: their means differ from the origin that the decoder holds."""
+    run = fit_job(compose_job("variant=pca"))
+    origin = run.model.decode(run.model.encode(run.data.train[:]).mean(0, keepdim=True)).flatten()
+    means = [torch.from_numpy(rows(part).mean(0)) for part in (run.data.train, run.data.validation, run.data.test)]
+    distances = [(origin - mean).norm().item() for mean in means]
+    assert distances[0] < 1e-5
+    assert min(distances[1:]) > 0.05
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_wider_than_the_data_allow(gapped, centre):
+    with pytest.raises(
+        ZooError, match=r"width=49: 1440 images of 48 pixels have at most 48 .*; choose a smaller width"
+    ):
+        Svd(centre)(linear_model(gapped.shape, 49), gapped, Objective(), seed=0)
+    few = ImageData(Source("few", *(gapped.train.subset(torch.arange(20)),) * 2))
+    with pytest.raises(ZooError, match="width=19: 18 images of 48 pixels have at most 18"):
+        Svd(centre)(linear_model(gapped.shape, 19), few, Objective(), seed=0)
+
+
+@pytest.mark.parametrize("model", ["deep", "tied", "tanh"])
+def test_a_model_that_is_not_linear_is_refused(gapped, model):
+    refused = {
+        "deep": lambda: build(gapped.shape, mlp, lambda: Dense(4), Gaussian(), Clean(), 0),
+        "tied": lambda: linear_model(gapped.shape, 4, tied=True),
+        "tanh": lambda: linear_model(gapped.shape, 4, activation=torch.nn.Tanh),
+    }[model]()
+    before = {name: weight.clone() for name, weight in refused.state_dict().items()}
+    with pytest.raises(ZooError, match=r"fit=svd solves network=linear with bottleneck=dense only; .* fit=gradient"):
+        Svd()(refused, gapped, Objective(), seed=0)
+    assert all(torch.equal(weight, before[name]) for name, weight in refused.state_dict().items())
+    assert linear_layers(linear_model(gapped.shape, 4))
+
+
+# By gradient
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+def test_gradient_finds_the_principal_subspace_where_the_spectrum_has_a_gap(gapped, tied):
+    model = linear_model(gapped.shape, 4, tied)
+
+    def optimizer(parameters):
+        return torch.optim.AdamW(parameters, lr=0.02, weight_decay=0.0, fused=True)
+
+    fit = Gradient(optimizer, one_cycle, epochs=40, batch_size=64, progress=False)
+    fit(model, gapped, Objective(), seed=0)
+    principal = PCA(4).fit(rows(gapped.train)).components_.T
+    angles = subspace_angles(decoder_columns(model), principal)
+    assert angles.max() < 0.02, angles
+    start = subspace_angles(decoder_columns(linear_model(gapped.shape, 4, tied)), principal)
+    assert start.max() > 0.5, "there was nothing to learn"
+    if tied:
+        weight = decoder_columns(model)
+        np.testing.assert_allclose(weight.T @ weight, np.eye(4), atol=0.02)
+
+
+@pytest.mark.parametrize("variant", ["linear_ae", "linear_ae_tied"])
+def test_gradient_reaches_pcas_training_error_on_digits(compose_job, fit_job, variant):
+    """Within 0.5 % of the optimum of any linear code.
+
+    The angles themselves stay larger than on data with a gap: the 9th eigenvalue is nine tenths of the 8th, so that
+    exchanging their directions costs next to nothing.
+    """
+    pca = fit_job(compose_job("variant=pca"))
+    run = fit_job(compose_job(f"variant={variant}", "budget.epochs=300"))
+    ratio = training_error(run) / training_error(pca)
+    angles = np.round(np.sort(subspace_angles(decoder_columns(run.model), decoder_columns(pca.model))), 3)
+    assert 1 - 1e-6 < ratio < 1.005, f"error {ratio:.4%} of PCA's, principal angles {angles} rad"
