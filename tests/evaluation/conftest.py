@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from torch import nn
 
 from zoo.autoencoder import Autoencoder
@@ -54,4 +55,19 @@ def small_model() -> Autoencoder:
         torch.manual_seed(0)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5))
         decoder = nn.Sequential(nn.Linear(16, 64), nn.Unflatten(1, (1, 8, 8)))
+    return autoencoder(encoder, decoder, 16)
+
+
+@pytest.fixture(scope="session")
+def pca(digits: Splits) -> Autoencoder:
+    """PCA of the digits to 16 components, as a linear autoencoder."""
+    fitted = PCA(16).fit(digits.train[:].flatten(1).numpy())
+    axes, mean = torch.from_numpy(fitted.components_), torch.from_numpy(fitted.mean_)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16))
+    decoder = nn.Sequential(nn.Linear(16, 64), nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        encoder[1].weight.copy_(axes)
+        encoder[1].bias.copy_(-axes @ mean)
+        decoder[0].weight.copy_(axes.T)
+        decoder[0].bias.copy_(mean)
     return autoencoder(encoder, decoder, 16)

@@ -18,17 +18,20 @@ from zoo.data.images import Images
 from zoo.density import DENSITIES, Density
 from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
+from zoo.evaluation.codecs import codec_curve
 from zoo.evaluation.distances import Manifold, manifold
 from zoo.evaluation.features import FeatureNetwork, feature_network
 from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
 from zoo.evaluation.metrics.registry import NotApplicable
 from zoo.evaluation.neighbours import nearest
+from zoo.evaluation.rate import RateDistortion, code_length, rate_distortion
 from zoo.evaluation.restoration import Restoration, Restorer, as_it_is, fill_with, median_filter, restore
 from zoo.types import Corruption
 
 BATCH = 512
 CLUSTERED = 10_000
 SAMPLES = 10_000
+CODED = 500
 POINTS = 2_000
 SEED = 0
 
@@ -134,8 +137,7 @@ class Subject:
         Raises:
             NotApplicable: the code is not discrete.
         """
-        bottleneck = self.discrete
-        return torch.cat([bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(self.test_codes, BATCH)])
+        return self.indices(self.test_codes)
 
     @property
     def codebook_size(self) -> int:
@@ -262,6 +264,51 @@ class Subject:
             distance[kind] = found[:, 0] / near.mean()
             shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
         return Holes(distance, shift)
+
+    @cached_property
+    def rate_curve(self) -> RateDistortion:
+        """Rate and distortion of the point codes, or of the indices of a discrete code."""
+        if not isinstance(self.model.bottleneck, Discrete):
+            return rate_distortion(self.train_codes, self.test_codes, self.x, self.decode)
+        bits, entropy = code_length(self.indices(self.train_codes), self.code_indices)
+        mse = (self.x_hat - self.x).square().mean(dtype=torch.float64).item()
+        return RateDistortion([0.0], [bits], [entropy], [mse], len(self.x))
+
+    @property
+    def pca_curve(self) -> RateDistortion:
+        """Rate and distortion of PCA of the code's width, or of all its components where there are fewer."""
+        from sklearn.decomposition import PCA
+
+        train = self.train_pixels.numpy()
+        width = min(self.test_codes.shape[1], *train.shape)
+        pca = PCA(width, svd_solver="covariance_eigh").fit(train)
+        codes, test_codes = (torch.from_numpy(pca.transform(rows)) for rows in (train, self.test_pixels.numpy()))
+
+        def decode(z: Tensor) -> Tensor:
+            return torch.from_numpy(pca.inverse_transform(z.numpy())).view_as(self.x)
+
+        return rate_distortion(codes, test_codes, self.x, decode)
+
+    @property
+    def jpeg_curve(self) -> RateDistortion:
+        """Rate and distortion of JPEG on the first test images; NotApplicable where it has no such images."""
+        return self.codec("JPEG")
+
+    @property
+    def webp_curve(self) -> RateDistortion:
+        """Rate and distortion of lossy WebP on the first test images; NotApplicable where it has no such images."""
+        return self.codec("WEBP")
+
+    def codec(self, name: str) -> RateDistortion:
+        """Rate and distortion of a codec on the first 500 test images."""
+        if self.x.shape[1] not in (1, 3) or self.x.min() < 0 or self.x.max() > 1:
+            raise NotApplicable(f"{name} takes grey and RGB images in [0, 1] only")
+        return codec_curve(self.x[:CODED], name)
+
+    def indices(self, codes: Tensor) -> Tensor:
+        """Codebook entries of codes (N, D) of a discrete bottleneck: (N, M) int64."""
+        bottleneck = self.discrete
+        return torch.cat([bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
 
     def in_features(self, images: Images | Tensor) -> Tensor:
         """Features of images (N, C, H, W): (N, 64)."""

@@ -1,30 +1,12 @@
 import pytest
 import torch
 
-from tests.evaluation.conftest import autoencoder
 from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.holes import in_box, pairs, spherical, straight
 
 
 def rows(entry):
     return dict(zip(*entry["curve"].values(), strict=True))
-
-
-@pytest.fixture(scope="module")
-def pca(digits):
-    """PCA of the digits to 16 components, as a linear autoencoder."""
-    from sklearn.decomposition import PCA
-
-    fitted = PCA(16).fit(digits.train[:].flatten(1).numpy())
-    axes, mean = torch.from_numpy(fitted.components_), torch.from_numpy(fitted.mean_)
-    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16))
-    decoder = torch.nn.Sequential(torch.nn.Linear(16, 64), torch.nn.Unflatten(1, (1, 8, 8)))
-    with torch.no_grad():
-        encoder[1].weight.copy_(axes)
-        encoder[1].bias.copy_(-axes @ mean)
-        decoder[0].weight.copy_(axes.T)
-        decoder[0].bias.copy_(mean)
-    return autoencoder(encoder, decoder, 16)
 
 
 @pytest.fixture(scope="module")

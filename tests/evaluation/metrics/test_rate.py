@@ -1,0 +1,152 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.evaluation.conftest import autoencoder
+from zoo.bottlenecks.topk import TopK
+from zoo.evaluation.codecs import codec_curve, compressed, jpeg_scan_bytes
+from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.metrics.rate import bd_rate_against_pca, chosen
+from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.rate import RateDistortion, bd_rate, code_length, rate_distortion
+from zoo.evaluation.subject import Subject
+
+
+def normal(n, d=4, seed=0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+def test_rate_of_a_gaussian_code_is_its_entropy():
+    """h(z) - log2(step) bits per unit, h = 1/2 log2(2 pi e s^2), for steps small against s."""
+    std = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    train, test = normal(60_000) * std, normal(20_000, seed=1) * std
+    curve = rate_distortion(train, test, test[:, None, None], lambda z: z[:, None, None])
+    for step, bits, entropy in zip(curve.step, curve.bits, curve.entropy, strict=True):
+        if step < 0.5:
+            expected = (0.5 * torch.log2(2 * math.pi * math.e * std**2) - math.log2(step)).sum().item()
+            assert bits == pytest.approx(expected, rel=0.01)
+            assert entropy == pytest.approx(expected, rel=0.01)
+    assert sum(step < 0.5 for step in curve.step) >= 3
+
+
+def test_distortion_of_a_fine_grid_is_a_twelfth_of_its_square():
+    z = normal(50_000)
+    curve = rate_distortion(z, z, z[:, None, None], lambda z: z[:, None, None])
+    assert curve.mse[-1] == pytest.approx(curve.step[-1] ** 2 / 12, rel=0.01)
+    assert curve.mse == sorted(curve.mse, reverse=True)
+    assert curve.bits == sorted(curve.bits)
+
+
+def test_code_length_by_hand():
+    train = torch.tensor([[0], [0], [0], [2]])  # values 0, 1, 2 and one escape: total 4 + 4 / 2
+    bits, entropy = code_length(train, torch.tensor([[0], [1]]))
+    assert bits == pytest.approx((-math.log2(3.5 / 6) - math.log2(0.5 / 6)) / 2)
+    assert entropy == pytest.approx(1)
+    escaped, _ = code_length(train, torch.tensor([[7]]))
+    assert escaped == pytest.approx(32 - math.log2(0.5 / 6))
+
+
+def test_code_length_adds_up_over_columns_and_shows_the_gap():
+    train = torch.stack([torch.arange(8000) % 4, torch.arange(8000) % 2], 1)
+    bits, entropy = code_length(train, train)
+    assert bits == pytest.approx(2 + 1, abs=1e-3)
+    assert entropy == pytest.approx(3)
+    skewed = torch.where(torch.arange(8000) % 8 == 0, 0, 1)  # frequencies 1/8, 7/8 coded as if 1/2, 1/2
+    bits, entropy = code_length(train[:, 1:], skewed[:, None])
+    divergence = sum(p * math.log2(p / 0.5) for p in (1 / 8, 7 / 8))
+    assert bits - entropy == pytest.approx(divergence, abs=1e-3)
+
+
+def test_a_sparse_code_pays_for_which_units_are_active():
+    """16 of 256 units active at one level: about 256 H(1/16) bits, as each unit is coded by itself."""
+    h = normal(20_000, 256)
+    z = (TopK(256, 16)(h).z > 0).float()
+    bits, _ = code_length(z.long(), z.long())
+    p = 1 / 16
+    expected = -256 * (p * math.log2(p) + (1 - p) * math.log2(1 - p))
+    assert bits == pytest.approx(expected, rel=0.01)
+
+
+def curve(bits, psnr):
+    return RateDistortion([0.0] * len(bits), bits, bits, [10 ** (-q / 10) for q in psnr], 1)
+
+
+def test_bd_rate_by_hand():
+    reference = curve([10.0, 20.0, 40.0, 80.0], [10.0, 15.0, 20.0, 25.0])
+    half = curve([5.0, 10.0, 20.0, 40.0], [10.0, 15.0, 20.0, 25.0])
+    assert bd_rate(half, reference) == pytest.approx(-50)
+    assert bd_rate(reference, half) == pytest.approx(100)
+    assert bd_rate(reference, reference) == pytest.approx(0)
+    # on half of the range half of the bits, found by qualities both reach
+    short = curve([10.0, 20.0], [15.0, 20.0])
+    assert bd_rate(short, reference) == pytest.approx(-50)
+    # a point that costs more and shows less changes nothing, nor one that costs nothing
+    wasteful = curve([0.0, 5.0, 10.0, 15.0, 20.0, 40.0], [2.0, 10.0, 15.0, 12.0, 20.0, 25.0])
+    assert bd_rate(wasteful, reference) == pytest.approx(-50)
+    assert bd_rate(curve([5.0, 10.0], [30.0, 40.0]), reference) is None
+    assert bd_rate(curve([5.0], [20.0]), reference) is None
+
+
+def test_the_chosen_step_is_the_cheapest_that_is_good_enough():
+    assert chosen(curve([1.0, 2.0, 4.0, 8.0], [10.0, 19.9, 19.95, 20.0])) == 1
+
+
+def test_pca_against_itself(pca, digits):
+    records = evaluate(pca, digits, ["rate"], {})
+    assert records["bd_rate_against_pca"]["value"] == pytest.approx(0, abs=0.01)
+    bits, entropy, gap = (records[name]["value"] for name in ("code_bits", "code_entropy", "code_gap"))
+    assert gap == pytest.approx(bits - entropy)
+    assert gap > 0
+    assert records["bd_rate_against_jpeg"]["value"] < 0  # which spends a byte on the mean of 8x8 pixels alone
+    assert records["code_bits"]["n"] == len(digits.test)
+
+
+def against_pca(model, digits):
+    subject = Subject(model, digits, {})
+    with torch.no_grad():
+        return bd_rate_against_pca(subject.rate_curve, subject.pca_curve).value
+
+
+def test_a_rotated_code_needs_more_bits_than_pca(pca, digits):
+    """Rotation keeps every reconstruction, but makes units dependent, which coding them one by one pays for."""
+    turn = torch.linalg.qr(normal(16, 16)).Q
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16))
+    decoder = nn.Sequential(nn.Linear(16, 64), nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        encoder[1].weight.copy_(turn @ pca.encoder[1].weight)
+        encoder[1].bias.copy_(turn @ pca.encoder[1].bias)
+        decoder[0].weight.copy_(pca.decoder[0].weight @ turn.T)
+        decoder[0].bias.copy_(pca.decoder[0].bias)
+    assert against_pca(autoencoder(encoder, decoder, 16), digits) > 5
+
+
+def test_a_model_that_is_never_as_good_as_pca(digits):
+    encoder, decoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), nn.Linear(2, 64)
+    with torch.no_grad():
+        decoder.bias.fill_(9.0)
+    model = autoencoder(encoder, nn.Sequential(decoder, nn.Unflatten(1, (1, 8, 8))), 2)
+    with pytest.raises(NotApplicable, match=r"no quality is common: the code reaches -\d"):
+        against_pca(model, digits)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_codecs(name, channels):
+    from sklearn.datasets import load_sample_image
+
+    photo = torch.from_numpy(load_sample_image("china.jpg").copy()).permute(2, 0, 1)[:channels] / 255
+    x = torch.stack([photo[:, i * 32 : i * 32 + 32, 100:132] for i in range(8)])
+    found = codec_curve(x, name, (5, 50, 95))
+    assert found.bits == sorted(found.bits)
+    assert found.mse == sorted(found.mse, reverse=True)
+    assert found.psnr()[-1] > 30 if name == "JPEG" and channels == 1 else found.psnr()[-1] > 24
+    assert 0.1 < found.bits[1] / (32 * 32) < 4 * channels
+
+
+def test_jpeg_of_an_even_image_is_a_few_bits():
+    """One 8x8 block of one grey: 2 bits say that its mean is that of before, 4 that nothing else follows."""
+    from PIL import Image
+
+    assert jpeg_scan_bytes(compressed(Image.new("L", (8, 8), 128), "JPEG", 50)) == 1
