@@ -1,0 +1,275 @@
+"""The gradient fit, on the real digits with small models; what a fit leaves behind is checked from outside."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from experiments.models import build_model, make
+from zoo.autoencoder import build
+from zoo.bottlenecks.dense import Dense
+from zoo.bottlenecks.topk import TopK
+from zoo.corruption import Clean
+from zoo.corruption import Gaussian as Noise
+from zoo.data.datamodule import ImageData
+from zoo.data.sources import digits
+from zoo.errors import ZooError
+from zoo.fit.gradient import Gradient, arithmetic
+from zoo.fit.schedules import constant
+from zoo.likelihood import Gaussian
+from zoo.networks.dictionary import dictionary
+from zoo.networks.linear import linear
+from zoo.objective import Objective
+
+
+@pytest.fixture
+def data():
+    return ImageData(digits)
+
+
+def model(corruption=Clean(), width=4):  # noqa: B008 (Clean is frozen)
+    return build((1, 8, 8), linear, lambda: Dense(width), Gaussian(), corruption, seed=0)
+
+
+def sgd(lr):
+    def optimizer(parameters):
+        return torch.optim.SGD(parameters, lr=lr)
+
+    return optimizer
+
+
+def adam(lr):
+    def optimizer(parameters):
+        return torch.optim.Adam(parameters, lr=lr)
+
+    return optimizer
+
+
+def fit(**settings):
+    return Gradient(**{"optimizer": adam(0.01), "epochs": 3, "progress": False} | settings)
+
+
+def total(model, images):
+    """The clean model's objective by hand, over all images at once."""
+    x = images[:]
+    with torch.no_grad():
+        return model.likelihood.nll(model.decoder(model.encode(x)), x).mean().item()
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+# Which weights are kept, and when the fit ends
+
+
+def test_keeps_the_weights_of_the_best_validation(data):
+    def ruinous(optimizer, steps):
+        return LambdaLR(optimizer, lambda step: 1.0 if step < 0.6 * steps else 300.0)
+
+    fitted = model()
+    report = fit(epochs=10, schedule=ruinous)(fitted, data, Objective(), seed=0)
+    totals = report.history["validation_total"]
+    assert report.epochs == len(totals) == 10
+    assert report.best_epoch == 6
+    assert totals[-1] > 2 * min(totals), "the last epoch was meant to be ruined"
+    assert min(totals) == totals[report.best_epoch - 1]
+    assert total(fitted, data.validation) == pytest.approx(min(totals), rel=1e-5)
+
+
+@pytest.mark.parametrize(("patience", "validate_every", "epochs"), [(1, 1, 2), (3, 1, 4), (2, 2, 6), (None, 1, 9)])
+def test_stops_after_so_many_validations_without_a_better_one(data, patience, validate_every, epochs):
+    fitted = model()
+    before = weights(fitted)
+    settings = {"optimizer": sgd(0.0), "patience": patience, "validate_every": validate_every, "epochs": 9}
+    report = fit(**settings)(fitted, data, Objective(), seed=0)
+    assert report.epochs == epochs
+    assert report.best_epoch == validate_every, "the first of equals is the best"
+    assert torch.equal(weights(fitted), before)
+
+
+def test_goes_on_while_there_is_a_better_one(data):
+    report = fit(patience=1, epochs=6, batch_size=1000)(model(), data, Objective(), seed=0)
+    totals = report.history["validation_total"]
+    assert totals == sorted(totals, reverse=True)
+    assert report.epochs == report.best_epoch == 6
+
+
+@pytest.mark.parametrize(("validate_every", "validated"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4]), (9, [5])])
+def test_history_has_one_entry_per_validated_epoch(data, validate_every, validated):
+    report = fit(epochs=5, validate_every=validate_every)(model(), data, Objective(), seed=0)
+    assert report.history["epoch"] == validated
+    terms = {f"{stage}_{term}" for stage in ("train", "validation") for term in ("total", "nll")}
+    assert report.history.keys() == {"epoch", *terms}
+    assert {len(values) for values in report.history.values()} == {len(validated)}
+    assert report.epochs == 5
+    assert report.best_epoch in validated
+    assert report.seconds > 0
+
+
+# What a step does
+
+
+def test_history_is_the_mean_over_images_whatever_the_batches(data):
+    fitted = model()
+    for batch_size in (100, 10_000):  # the last batch of a hundred is smaller than the others
+        settings = {"optimizer": sgd(0.0), "epochs": 1, "batch_size": batch_size}
+        history = fit(**settings)(fitted, data, Objective(), seed=0).history
+        assert history["train_total"] == pytest.approx([total(fitted, data.train)], rel=1e-5)
+        assert history["validation_total"] == pytest.approx([total(fitted, data.validation)], rel=1e-5)
+
+
+def test_one_step_is_the_gradient_of_the_objective(data):
+    fitted, by_hand = model(), model()
+    fit(optimizer=sgd(1e-4), epochs=1, batch_size=10_000, matmul="highest")(fitted, data, Objective(), seed=0)
+    x = data.train[:]
+    by_hand.likelihood.nll(by_hand(x).raw, x).mean().backward()
+    moved = weights(by_hand) - 1e-4 * torch.cat([p.grad.flatten() for p in by_hand.parameters()])
+    torch.testing.assert_close(weights(fitted), moved, rtol=1e-4, atol=1e-6)
+
+
+def test_clips_the_gradient_to_its_norm(data):
+    def step(clip):
+        fitted = model()
+        before = weights(fitted)
+        settings = {"optimizer": sgd(1e-4), "epochs": 1, "batch_size": 10_000, "clip": clip}
+        fit(**settings)(fitted, data, Objective(), seed=0)
+        return weights(fitted) - before
+
+    free, clipped, loose = step(None), step(2.0), step(1e9)
+    assert free.norm() > 10 * 1e-4 * 2.0
+    assert clipped.norm().item() == pytest.approx(1e-4 * 2.0, rel=1e-3)
+    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=1e-3, atol=1e-4)
+    assert torch.equal(loose, free)
+
+
+def test_progress_goes_from_nothing_to_all(data):
+    class Watched(Objective):
+        def __call__(self, model, x, step, progress=1.0):
+            (seen if torch.is_grad_enabled() else validated).append(progress)
+            return super().__call__(model, x, step, progress)
+
+    seen, validated = [], []
+    fit(epochs=4, batch_size=647)(model(), data, Watched(), seed=0)  # two steps an epoch
+    assert seen == pytest.approx([step / 8 for step in range(8)])
+    assert validated == pytest.approx([0.25, 0.5, 0.75, 1.0])
+
+
+def test_modules_that_start_from_data_see_the_training_images(data):
+    fitted = build((1, 8, 8), dictionary, lambda: TopK(80, 3), Gaussian(), Clean(), seed=0)
+    fit(optimizer=sgd(0.0), epochs=1)(fitted, data, Objective(), seed=0)
+    torch.testing.assert_close(fitted.encoder[1].origin, data.train[:].mean(0).flatten())
+
+
+# Randomness
+
+
+def test_training_is_corrupted_anew_and_validation_always_alike(data):
+    report = fit(optimizer=sgd(0.0), epochs=3)(model(Noise(0.5)), data, Objective(), seed=0)
+    assert len(set(report.history["train_total"])) == 3
+    assert len(set(report.history["validation_total"])) == 1
+
+
+def test_seed_determines_order_and_noise_and_the_global_state_is_left(data):
+    def fitted(seed):
+        made = model(Noise(0.5))
+        report = fit()(made, ImageData(digits), Objective(), seed)
+        return weights(made), report.history
+
+    state = torch.get_rng_state()
+    first = fitted(0)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(123)
+    again, other = fitted(0), fitted(1)
+    assert torch.equal(again[0], first[0])
+    assert again[1] == first[1]
+    assert not torch.equal(other[0], first[0])
+
+
+def test_the_process_keeps_its_threads_and_precision(data):
+    def now():
+        return torch.get_float32_matmul_precision(), torch.get_num_threads()
+
+    before = now()
+    inside = []
+
+    class Watched(Objective):
+        def __call__(self, *args):
+            inside.append(now())
+            return super().__call__(*args)
+
+    fit(matmul="medium", threads=2, epochs=1)(model(), data, Watched(), seed=0)
+    assert set(inside) == {("medium", 2)}
+    assert now() == before
+    with pytest.raises(RuntimeError, match="stop"), arithmetic("medium", 2):
+        raise RuntimeError("stop")
+    assert now() == before
+
+
+def test_mixed_precision_keeps_float32_weights(data):
+    fitted = model(width=8)
+    fit(precision="bf16-mixed", epochs=10)(fitted, data, Objective(), seed=0)
+    assert {parameter.dtype for parameter in fitted.parameters()} == {torch.float32}
+    exact = model(width=8)
+    fit(epochs=10)(exact, data, Objective(), seed=0)
+    assert total(fitted, data.validation) == pytest.approx(total(exact, data.validation), rel=0.05)
+    assert not torch.equal(weights(fitted), weights(exact))
+
+
+# Optimisers
+
+
+@pytest.mark.parametrize("variant", ["linear_ae", "deep_ae"])
+def test_every_optimiser_lowers_the_loss_at_its_own_rate(compose_job, fit_job, variant, optimizer):
+    job = compose_job(f"variant={variant}", f"optimizer={optimizer}")
+    run = fit_job(job)
+    fresh = build_model(job.config, run.data.shape, job.seed)
+    losses = run.report.history["train_nll"]
+    assert all(map(math.isfinite, losses))
+    assert losses[-1] < losses[0], "diverged"
+    assert max(losses[1:]) < losses[0] + 0.05 * abs(losses[0]), "rose on its way"
+    x = run.data.validation[:]
+    before, after = ((m.reconstruct(x) - x).square().mean().item() for m in (fresh, run.model))
+    constant_image = (x - run.data.train[:].mean()).square().mean().item()
+    assert after < before
+    assert after < constant_image, f"mse {before:.4f} -> {after:.4f}; an image of one grey gives {constant_image:.4f}"
+
+
+def test_the_rate_of_an_optimiser_can_be_overridden(compose_job):
+    optimiser = make(compose_job("variant=deep_ae", "optimizer=momentum", "optimizer.lr=0.5").axes["fit"]).optimizer
+    group = optimiser([torch.zeros(1, requires_grad=True)]).param_groups[0]
+    assert (group["lr"], group["momentum"], group["nesterov"]) == (0.5, 0.9, False)
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("schedule", [constant, lambda o, n: LambdaLR(o, lambda step: 0.0 if step < n / 2 else 1e20)])
+def test_a_loss_that_is_no_number_is_told_with_the_way_out(data, schedule):
+    settings = {"optimizer": sgd(1e10), "schedule": schedule, "epochs": 4, "batch_size": 100}
+    with pytest.raises(ZooError, match=r"epoch \d: .*total.* not a finite number; lower optimizer\.lr .* fit\.clip"):
+        fit(**settings)(model(), data, Objective(), seed=0)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "validate_every", "threads"])
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_a_number_that_cannot_be(name, value):
+    with pytest.raises(ZooError, match=rf"{name}={value}: a gradient fit needs a whole number, at least 1"):
+        replace(fit(), **{name: value})
+
+
+def test_the_bar_shows_epochs_and_terms(data, capsys):
+    fit(progress=True, epochs=2)(model(), data, Objective(), seed=0)
+    shown = capsys.readouterr().out
+    assert "2/2" in shown
+    assert "nll" in shown
+    assert "validation" in shown
+
+
+def test_without_the_bar_nothing_is_printed(data, capfd):
+    fit(epochs=1)(model(), data, Objective(), seed=0)
+    assert capfd.readouterr() == ("", "")
