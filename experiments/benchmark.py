@@ -164,7 +164,7 @@ def print_benchmark(records: Sequence[Record], metrics: Iterable[str] = SUMMARY)
     parts: list[list[Column]] = []
     left = 0
     for each in (column for column in columns(records) if column.metric in metrics):
-        width = 2 + max(map(len, [each.name, *each.texts(rows, "{}")]))
+        width = 3 + max(map(len, [each.name, *each.texts(rows, "{}")]))
         if width > left:
             parts.append([])
             left = room
@@ -173,7 +173,7 @@ def print_benchmark(records: Sequence[Record], metrics: Iterable[str] = SUMMARY)
     console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}")
     for part in parts:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        table.add_column("variant", max_width=NAME, overflow="fold")
+        table.add_column("variant", min_width=TERMINAL - 3 - room, max_width=NAME, overflow="fold")
         for each in part:
             table.add_column(each.name, justify="right", no_wrap=True)
         for line in zip(map(escape, rows), *(each.texts(rows, "[bold green]{}[/]") for each in part), strict=True):
