@@ -114,6 +114,8 @@ def test_a_curve_is_kept_whole(small_model, digits):
     table = {"std": [0.1, 0.2], "mse": [1.0, 3.0]}
     entry = summary(Curve(2.0, table), "lower", Subject(small_model, digits, FIT))
     assert entry == {"value": 2.0, "curve": table}
+    without = summary(Curve(None, table, 7, "no overlap"), "lower", Subject(small_model, digits, FIT))
+    assert without == {"value": None, "curve": table, "n": 7, "reason": "no overlap"}
 
 
 def test_the_worst_are_the_largest_or_the_smallest(small_model, digits):

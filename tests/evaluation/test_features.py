@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -25,8 +23,7 @@ def test_the_classifier_knows_its_digits_and_gives_standardised_features(digits)
 
 @pytest.fixture
 def short(monkeypatch):
-    """An empty memory, and a training of a few steps."""
-    monkeypatch.setattr(features, "_trained", {})
+    """A training of a few steps."""
     monkeypatch.setattr(features, "STEPS", 30)
 
 
@@ -38,16 +35,8 @@ def test_the_same_seed_gives_the_same_network_and_leaves_the_random_state(digits
     assert not same(train_classifier(few, 10), train_classifier(few, 10, seed=1))
 
 
-def test_trained_once_per_process_and_data_set(digits, short):
-    first = feature_network(digits.train, 10, None)
-    assert feature_network(digits.train, 10, None) is first
-    other = replace(digits.train, labels=digits.train.labels.flip(0))
-    assert feature_network(other, 10, None) is not first
-
-
 def test_weights_are_kept_in_the_cache(digits, short, monkeypatch, tmp_path):
     first = feature_network(digits.train, 10, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 1
-    monkeypatch.setattr(features, "_trained", {})
     monkeypatch.setattr(features, "train_classifier", None)  # a second training would fail
     assert same(feature_network(digits.train, 10, tmp_path / "cache"), first)

@@ -15,7 +15,8 @@ import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
 from zoo.autoencoder import Autoencoder
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
-from zoo.evaluation.subject import ImageSplits, Subject
+from zoo.evaluation.references import ImageSplits
+from zoo.evaluation.subject import Subject
 
 Progress = Callable[[Metric, int, int], None]
 RESAMPLES = 1000
@@ -109,8 +110,8 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
 def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[str, Any]:
     """What a record says of an outcome: its value, and what else its kind allows (see `evaluate`)."""
     if isinstance(outcome, Curve):
-        n = {} if outcome.n is None else {"n": outcome.n}
-        return {"value": outcome.value, "curve": outcome.table} | n
+        told = {"n": outcome.n, "reason": outcome.reason, "curve": outcome.table}
+        return {"value": outcome.value} | {key: value for key, value in told.items() if value}
     if not isinstance(outcome, Tensor):
         return {"value": outcome}
     values, labels = outcome.double().cpu(), subject.data.test.labels

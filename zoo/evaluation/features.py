@@ -57,29 +57,22 @@ class FeatureNetwork(nn.Module):
         return (raw - self.mean) / self.std
 
 
-_trained: dict[str, FeatureNetwork] = {}
-
-
 def feature_network(train: Images, classes: int, cache: Path | None) -> FeatureNetwork:
-    """The classifier of a data set, trained once: the same for every model that is judged by it.
+    """The classifier of a data set: the same for every model that is judged by it.
 
     Args:
         train: what it is trained on.
         classes: number of labels.
-        cache: folder that keeps its weights for later processes; None keeps them in this one only.
+        cache: folder where its weights are looked for and kept; None trains it anew.
     """
-    digest = _digest(train, classes)
-    path = None if cache is None else cache / f"features-{digest}.safetensors"
-    if digest not in _trained:
-        if path is not None and path.is_file():
-            network = FeatureNetwork(train.shape, classes)
-            network.load_state_dict(load(path.read_bytes()))
-            _trained[digest] = network.eval()
-        else:
-            _trained[digest] = train_classifier(train, classes)
-    if path is not None and not path.is_file():
-        write_atomically(path, save(_trained[digest].state_dict()))
-    return _trained[digest]
+    if cache is None:
+        return train_classifier(train, classes)
+    path = cache / f"features-{_digest(train, classes)}.safetensors"
+    if not path.is_file():
+        write_atomically(path, save(train_classifier(train, classes).state_dict()))
+    network = FeatureNetwork(train.shape, classes)
+    network.load_state_dict(load(path.read_bytes()))
+    return network.eval()
 
 
 def train_classifier(train: Images, classes: int, seed: int = 0) -> FeatureNetwork:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SCALES = tuple(2.0**k for k in range(3, -6, -1))
+SCALES = tuple(2.0**k for k in range(2, -8, -1))
 ESCAPE_BITS = 32
 PRIOR = 0.5
 
@@ -47,57 +47,92 @@ def rate_distortion(
 ) -> RateDistortion:
     """Quantise codes to round(z / step) step on grids of several steps, the same step for all units.
 
-    Steps are 8, 4, ..., 1/32 of the root mean square, over units, of the training codes' standard deviation.
-
     Args:
         train_codes: (N, D), from which each unit's histogram comes.
         test_codes: (M, D), which are written under it.
         x: (M, C, H, W), the test images.
         decode: the images of codes.
     """
-    scale = train_codes.double().var(0, correction=0).mean().sqrt().item()
-    steps, bits, entropies, errors = [scale * s for s in SCALES], [], [], []
+    steps = grid(train_codes)
+    bits, entropies, errors = [], [], []
     for step in steps:
-        train, test = (train_codes / step).round(), (test_codes / step).round()
-        rate, entropy = code_length(train.long(), test.long())
-        bits.append(rate)
-        entropies.append(entropy)
-        errors.append((decode(test * step) - x).square().mean(dtype=torch.float64).item())
+        rate, entropy = code_lengths(train_codes, test_codes, step)
+        bits.append(rate.sum().item())
+        entropies.append(entropy.sum().item())
+        errors.append((decode((test_codes / step).round() * step) - x).square().mean(dtype=torch.float64).item())
     return RateDistortion(steps, bits, entropies, errors, len(x))
 
 
-def code_length(train: Tensor, test: Tensor) -> tuple[float, float]:
-    """Bits per row of `test` when each column is coded by itself under the histogram of that column of `train`.
+def principal_rate_distortion(train_codes: Tensor, test_codes: Tensor, lost: float, pixels: int) -> RateDistortion:
+    """The points that no other beats among all steps and the first 1, 2, 4, ... units of an orthonormal code.
 
-        bits = -1/M sum_m sum_d log2 p_d(test_md),   p_d(v) = (count_d(v) + 1/2) / (N + (R_d + 1) / 2)
+    Errors add up over orthonormal units, so each number of units needs no decoding of its own.
 
-    with R_d values from the smallest to the largest of column d, each counting half a time more than it was seen (R.
+    Args:
+        train_codes: (N, D), units in descending order of variance.
+        test_codes: (M, D).
+        lost: squared error per image that all units leave.
+        pixels: values per image.
+    """
+    units = train_codes.shape[1]
+    widths = sorted({units, *(2**k for k in range(units.bit_length()))})
+    power = test_codes.double().square().mean(0)
+    points = []
+    for step in grid(train_codes):
+        rate, entropy = (lengths.cumsum(0) for lengths in code_lengths(train_codes, test_codes, step))
+        error = (test_codes / step).round().mul_(step).sub_(test_codes).square_().mean(0, dtype=torch.float64)
+        saved = (power - error).cumsum(0)
+        for width in widths:
+            mse = (lost + power.sum().item() - saved[width - 1].item()) / pixels
+            points.append((rate[width - 1].item(), mse, step, entropy[width - 1].item()))
+    best: list[tuple[float, float, float, float]] = []
+    for point in sorted(points):
+        if not best or point[1] < best[-1][1]:
+            best.append(point)
+    bits, errors, steps, entropies = map(list, zip(*best, strict=True))
+    return RateDistortion(steps, bits, entropies, errors, len(test_codes))
+
+
+def grid(codes: Tensor) -> list[float]:
+    """Step sizes 4, 2, ..., 1/128 of the largest standard deviation of a unit over codes (N, D)."""
+    scale = codes.double().std(0).max().item()
+    return [scale * s for s in SCALES]
+
+
+def code_lengths(train: Tensor, test: Tensor, step: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Bits that each unit of a test code costs when round(z / step) is coded under that unit's training histogram.
+
+        bits_d = -1/M sum_m log2 p_d(test_md),   p_d(v) = (count_d(v) + 1/2) / (N + (R_d + 1) / 2)
+
+    with R_d values from the smallest to the largest of unit d, each counting half a time more than it was seen (R.
     Krichevsky, V. Trofimov 1981), and one more symbol for values outside, followed by 32 bits that name the value.
 
     Args:
-        train: (N, D) int64.
-        test: (M, D) int64.
+        train: (N, D).
+        test: (M, D).
+        step: of the grid; 1 for codes that are whole numbers.
 
     Returns:
-        The cross-entropy, and the entropy of the columns of `test` under their own frequencies; their difference is
-        the Kullback-Leibler divergence, what coding by the wrong histogram costs.
+        The cross-entropies: (D,), and the entropies of the test codes' units under their own frequencies: (D,); their
+        difference is the Kullback-Leibler divergence, what coding by the wrong histogram costs.
     """
-    low, high = train.amin(0), train.amax(0)
+    # Unit by unit, because one unit's values fit in the processor's cache and all together do not.
+    units = zip(train.T.contiguous(), test.T.contiguous(), strict=True)
+    lengths = [unit_length((a / step).round().long(), (b / step).round().long()) for a, b in units]
+    bits, entropy = torch.tensor(lengths, dtype=torch.float64).T
+    return bits, entropy
+
+
+def unit_length(train: Tensor, test: Tensor) -> tuple[float, float]:
+    """Cross-entropy and entropy in bits of integers (M,) coded under the histogram of integers (N,)."""
+    low, high = int(train.min()), int(train.max())
     size = high - low + 1
-    start = size.cumsum(0) - size
-    counts = torch.bincount((train - low + start).flatten(), minlength=int(size.sum())).double()
-    total = len(train) + PRIOR * (size + 1).double()
-    bits = (total.log2().expand(len(test), -1)).clone()
-    within = (test >= low) & (test <= high)
-    place = torch.where(within, test - low + start, 0)
-    bits -= torch.where(within, (counts[place] + PRIOR).log2(), math.log2(PRIOR) - ESCAPE_BITS)
-    return bits.sum(1).mean().item(), sum(column_entropy(column) for column in test.T)
-
-
-def column_entropy(values: Tensor) -> float:
-    """Entropy in bits of the frequencies of integers (M,)."""
-    counts = torch.bincount(values - values.min()).double()
-    return float(torch.special.entr(counts / len(values)).sum()) / math.log(2)
+    counts = torch.bincount(train - low, minlength=size + 1).double()  # the last one is the escape symbol's
+    cost = math.log2(len(train) + PRIOR * (size + 1)) - (counts + PRIOR).log2()
+    cost[size] += ESCAPE_BITS
+    place = torch.where((test >= low) & (test <= high), test - low, size)
+    own = torch.bincount(test - test.min()).double() / len(test)
+    return cost[place].mean().item(), float(torch.special.entr(own).sum()) / math.log(2)
 
 
 def bd_rate(curve: RateDistortion, reference: RateDistortion) -> float | None:

@@ -18,46 +18,19 @@ from zoo.data.images import Images
 from zoo.density import DENSITIES, Density
 from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
-from zoo.evaluation.codecs import codec_curve
 from zoo.evaluation.distances import Manifold, manifold
-from zoo.evaluation.features import FeatureNetwork, feature_network
 from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
 from zoo.evaluation.metrics.registry import NotApplicable
 from zoo.evaluation.neighbours import nearest
-from zoo.evaluation.rate import RateDistortion, code_length, rate_distortion
+from zoo.evaluation.rate import RateDistortion, code_lengths, rate_distortion
+from zoo.evaluation.references import BATCH, ImageSplits, References, references
 from zoo.evaluation.restoration import Restoration, Restorer, as_it_is, fill_with, median_filter, restore
 from zoo.types import Corruption
 
-BATCH = 512
 CLUSTERED = 10_000
 SAMPLES = 10_000
-CODED = 500
 POINTS = 2_000
 SEED = 0
-
-
-class ImageSplits(Protocol):
-    """A data set as the evaluator sees it; the zoo's datamodule is one."""
-
-    @property
-    def name(self) -> str:
-        """Key of the data set."""
-
-    @property
-    def train(self) -> Images:
-        """The images that were fitted on."""
-
-    @property
-    def validation(self) -> Images:
-        """Held out from the publisher's training images."""
-
-    @property
-    def test(self) -> Images:
-        """The publisher's test images."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the labels; empty where there are none."""
 
 
 @runtime_checkable
@@ -71,19 +44,10 @@ class Discrete(Protocol):
         ...
 
 
-@contextmanager
-def not_applicable() -> Iterator[None]:
-    """Turn a ZooError (what a density says of codes it cannot be fitted to) into NotApplicable."""
-    try:
-        yield
-    except ZooError as error:
-        raise NotApplicable(str(error)) from error
-
-
 class Subject:
     """A fitted model under evaluation. Each public property is a name that a metric may use as a parameter.
 
-    Everything lies on the CPU but `batch` and `image`, which lie where the model does.
+    Everything lies on the CPU but the model, `batch` and `image`, which lie where the model does.
 
     Args:
         model: in evaluation mode.
@@ -103,6 +67,13 @@ class Subject:
         return next((p.device for p in self.model.parameters()), torch.device("cpu"))
 
     @cached_property
+    def references(self) -> References:
+        """What depends on the data set alone."""
+        return references(self.data, self.cache)
+
+    # Images, codes, reconstructions
+
+    @cached_property
     def x(self) -> Tensor:
         """The test images: (N, C, H, W)."""
         return self.data.test[:]
@@ -111,208 +82,6 @@ class Subject:
     def x_hat(self) -> Tensor:
         """Their reconstructions from point codes: (N, C, H, W), not clipped."""
         return self.decode(self.test_codes)
-
-    @cached_property
-    def test_codes(self) -> Tensor:
-        """Point codes of the test images: (N, D)."""
-        return self.encode(self.data.test)
-
-    @cached_property
-    def code_spectrum(self) -> Tensor:
-        """Eigenvalues of the covariance of the test codes, largest first: (D,) float64.
-
-        Raises:
-            NotApplicable: all codes are equal.
-        """
-        if (self.test_codes == self.test_codes[0]).all():
-            raise NotApplicable("the codes of all test images are equal")
-        centred = self.test_codes - self.test_codes.mean(0)
-        spectrum: Tensor = torch.linalg.eigvalsh((centred.T @ centred).double() / len(centred))
-        return spectrum.clamp(min=0).flip(0)
-
-    @cached_property
-    def code_indices(self) -> Tensor:
-        """Codebook entries of the test images: (N, M) int64, M positions.
-
-        Raises:
-            NotApplicable: the code is not discrete.
-        """
-        return self.indices(self.test_codes)
-
-    @property
-    def codebook_size(self) -> int:
-        """Entries of the codebook; NotApplicable where the code is not discrete."""
-        return self.discrete.codebook_size
-
-    @property
-    def discrete(self) -> Discrete:
-        """The bottleneck, if its codes are discrete; NotApplicable otherwise."""
-        if not isinstance(self.model.bottleneck, Discrete):
-            raise NotApplicable("the code is not discrete: it has no codebook")
-        return self.model.bottleneck
-
-    @property
-    def gaussian_noise(self) -> Restoration:
-        """Test images under Gaussian noise."""
-        damages = {std: corruption.Gaussian(std) for std in (0.1, 0.2, 0.3, 0.5, 0.75)}
-        return self.restoration("std", damages, {"median filter": median_filter})
-
-    @property
-    def salt_and_pepper(self) -> Restoration:
-        """Test images with pixels turned black or white."""
-        damages = {rate: corruption.SaltAndPepper(rate) for rate in (0.05, 0.1, 0.2, 0.3, 0.5)}
-        return self.restoration("rate", damages, {"median filter": median_filter})
-
-    @property
-    def pixelation(self) -> Restoration:
-        """Test images in coarse blocks."""
-        return self.restoration("block side", {side: corruption.Pixelate(side) for side in (2, 3, 4)}, {})
-
-    @cached_property
-    def block_holes(self) -> Restoration:
-        """Test images with a hidden block."""
-        damages = {fraction: corruption.BlockMask(fraction) for fraction in (0.25, 0.375, 0.5, 0.75)}
-        return self.restoration("fraction", damages, {"mean image": fill_with(self.mean_image)})
-
-    @cached_property
-    def pixel_holes(self) -> Restoration:
-        """Test images with hidden pixels."""
-        damages = {rate: corruption.PixelMask(rate) for rate in (0.1, 0.25, 0.5, 0.75, 0.9)}
-        return self.restoration("rate", damages, {"mean image": fill_with(self.mean_image)})
-
-    @cached_property
-    def stains(self) -> Restoration:
-        """Test images with blots and creases."""
-        damages: dict[float, Corruption] = {blots: corruption.Stain(blots, blots // 2) for blots in (2, 4, 8)}
-        rivals = {"mean image": fill_with(self.mean_image), "median filter": median_filter}
-        return self.restoration("blots", damages, rivals)
-
-    def restoration(
-        self, axis: str, damages: Mapping[float, Corruption], rivals: Mapping[str, Restorer]
-    ) -> Restoration:
-        """Errors of the model and of `rivals` on damaged test images."""
-        model = {"model": lambda seen, mask: self.decode(self.encode(seen)), "damaged": as_it_is}
-        return restore(self.x, axis, damages, {**model, **rivals}, SEED)
-
-    @property
-    def mean_image(self) -> Tensor:
-        """Mean of the training images: (C, H, W)."""
-        train = self.data.train
-        return torch.stack([x.double().sum(0) for x in train.batches(BATCH)]).sum(0).div(len(train)).float()
-
-    @cached_property
-    def features(self) -> FeatureNetwork:
-        """The classifier in whose features images are compared."""
-        return feature_network(self.data.train, self.n_classes, self.cache)
-
-    @cached_property
-    def test_logits(self) -> Tensor:
-        """The classifier's logits for the test images: (N, classes)."""
-        return torch.cat([self.features(x) for x in in_batches(self.data.test)])
-
-    @cached_property
-    def test_features(self) -> Tensor:
-        """Features of the test images: (N, 64)."""
-        return self.in_features(self.data.test)
-
-    @cached_property
-    def train_features(self) -> Tensor:
-        """Features of the training images: (N, 64)."""
-        return self.in_features(self.data.train)
-
-    @cached_property
-    def densities(self) -> dict[str, Density]:
-        """Densities fitted to the training codes."""
-        with not_applicable():
-            return {name: build().fit(self.train_codes) for name, build in DENSITIES.items()}
-
-    @cached_property
-    def sample_features(self) -> dict[str, Tensor]:
-        """Features of decoded samples, of reconstructions and of training images: {where from: (M, 64)}."""
-        n = min(len(self.data.test), SAMPLES)
-        samples = {
-            name: self.in_features(self.decode(density.sample(n, SEED))) for name, density in self.densities.items()
-        }
-        return samples | {
-            "reconstructions": self.in_features(self.x_hat[:n]),
-            "training images": self.train_features[:n],
-        }
-
-    @cached_property
-    def manifolds(self) -> dict[str, Manifold]:
-        """How the test images and each of `sample_features` cover one another."""
-        return {name: manifold(self.test_features[:SAMPLES], fake) for name, fake in self.sample_features.items()}
-
-    @cached_property
-    def holes(self) -> Holes:
-        """Decoded points where no image was encoded, and as reference the codes of test images."""
-        centre = self.train_codes.mean(0)
-        a, b = pairs(self.test_codes, POINTS, SEED)
-        points = {
-            "straight": straight(a, b),
-            "spherical": spherical(a, b, centre),
-            "density": self.densities["gaussian"].sample(POINTS, SEED),
-            "box": in_box(self.train_codes, POINTS, SEED),
-            "test images": self.test_codes[:POINTS],
-        }
-        scale = (self.train_codes - centre).square().sum(1).mean().sqrt()
-        near, _ = nearest(self.test_features, self.train_features, 1)
-        distance, shift = {}, {}
-        for kind, z in points.items():
-            images = self.decode(z)
-            found, _ = nearest(self.in_features(images), self.train_features, 1)
-            distance[kind] = found[:, 0] / near.mean()
-            shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
-        return Holes(distance, shift)
-
-    @cached_property
-    def rate_curve(self) -> RateDistortion:
-        """Rate and distortion of the point codes, or of the indices of a discrete code."""
-        if not isinstance(self.model.bottleneck, Discrete):
-            return rate_distortion(self.train_codes, self.test_codes, self.x, self.decode)
-        bits, entropy = code_length(self.indices(self.train_codes), self.code_indices)
-        mse = (self.x_hat - self.x).square().mean(dtype=torch.float64).item()
-        return RateDistortion([0.0], [bits], [entropy], [mse], len(self.x))
-
-    @property
-    def pca_curve(self) -> RateDistortion:
-        """Rate and distortion of PCA of the code's width, or of all its components where there are fewer."""
-        from sklearn.decomposition import PCA
-
-        train = self.train_pixels.numpy()
-        width = min(self.test_codes.shape[1], *train.shape)
-        pca = PCA(width, svd_solver="covariance_eigh").fit(train)
-        codes, test_codes = (torch.from_numpy(pca.transform(rows)) for rows in (train, self.test_pixels.numpy()))
-
-        def decode(z: Tensor) -> Tensor:
-            return torch.from_numpy(pca.inverse_transform(z.numpy())).view_as(self.x)
-
-        return rate_distortion(codes, test_codes, self.x, decode)
-
-    @property
-    def jpeg_curve(self) -> RateDistortion:
-        """Rate and distortion of JPEG on the first test images; NotApplicable where it has no such images."""
-        return self.codec("JPEG")
-
-    @property
-    def webp_curve(self) -> RateDistortion:
-        """Rate and distortion of lossy WebP on the first test images; NotApplicable where it has no such images."""
-        return self.codec("WEBP")
-
-    def codec(self, name: str) -> RateDistortion:
-        """Rate and distortion of a codec on the first 500 test images."""
-        if self.x.shape[1] not in (1, 3) or self.x.min() < 0 or self.x.max() > 1:
-            raise NotApplicable(f"{name} takes grey and RGB images in [0, 1] only")
-        return codec_curve(self.x[:CODED], name)
-
-    def indices(self, codes: Tensor) -> Tensor:
-        """Codebook entries of codes (N, D) of a discrete bottleneck: (N, M) int64."""
-        bottleneck = self.discrete
-        return torch.cat([bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
-
-    def in_features(self, images: Images | Tensor) -> Tensor:
-        """Features of images (N, C, H, W): (N, 64)."""
-        return torch.cat([self.features.features(x) for x in in_batches(images)])
 
     @cached_property
     def batch(self) -> Tensor:
@@ -334,70 +103,10 @@ class Subject:
         """Point codes of the validation images: (N, D)."""
         return self.encode(self.data.validation)
 
-    @property
-    def train_labels(self) -> Tensor:
-        """Labels of the training images: (N,)."""
-        return self.labels(self.data.train)
-
-    @property
-    def validation_labels(self) -> Tensor:
-        """Labels of the validation images: (N,)."""
-        return self.labels(self.data.validation)
-
-    @property
-    def test_labels(self) -> Tensor:
-        """Labels of the test images: (N,)."""
-        return self.labels(self.data.test)
-
-    @property
-    def train_pixels(self) -> Tensor:
-        """The training images as rows: (N, C*H*W)."""
-        return self.data.train[:].flatten(1)
-
-    @property
-    def validation_pixels(self) -> Tensor:
-        """The validation images as rows: (N, C*H*W)."""
-        return self.data.validation[:].flatten(1)
-
-    @property
-    def test_pixels(self) -> Tensor:
-        """The test images as rows: (N, C*H*W)."""
-        return self.x.flatten(1)
-
     @cached_property
-    def kmeans_clusters(self) -> Tensor:
-        """Cluster of each test code, of as many as there are classes: (N,)."""
-        from sklearn.cluster import KMeans
-        from sklearn.exceptions import ConvergenceWarning
-
-        kmeans = KMeans(self.n_classes, n_init=4, random_state=SEED)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters
-            kmeans.fit(self.train_codes[:CLUSTERED].numpy())
-        return torch.from_numpy(kmeans.predict(self.test_codes.numpy())).long()
-
-    @cached_property
-    def mixture_clusters(self) -> Tensor:
-        """Most probable component of each test code in a Gaussian mixture, as many as classes: (N,)."""
-        with not_applicable():
-            mixture = Mixture(self.n_classes, codes=CLUSTERED, seed=SEED).fit(self.train_codes)
-        return mixture.component(self.test_codes)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of labels.
-
-        Raises:
-            NotApplicable: the data set has none.
-        """
-        if len(self.data.classes) < 2:
-            raise NotApplicable(f"the data set {self.data.name} has no labels")
-        return len(self.data.classes)
-
-    def labels(self, images: Images) -> Tensor:
-        """Labels of `images`: (N,); NotApplicable where the data set has none."""
-        _ = self.n_classes
-        return images.labels
+    def test_codes(self) -> Tensor:
+        """Point codes of the test images: (N, D)."""
+        return self.encode(self.data.test)
 
     def encode(self, images: Images | Tensor) -> Tensor:
         """Point codes of images (N, C, H, W): (N, D).
@@ -420,6 +129,227 @@ class Subject:
         if not images.isfinite().all():
             raise NotApplicable("the model's decoded images are not finite")
         return images
+
+    # Labels and clusters
+
+    @property
+    def train_labels(self) -> Tensor:
+        """Labels of the training images: (N,)."""
+        return self.labels(self.data.train)
+
+    @property
+    def validation_labels(self) -> Tensor:
+        """Labels of the validation images: (N,)."""
+        return self.labels(self.data.validation)
+
+    @property
+    def test_labels(self) -> Tensor:
+        """Labels of the test images: (N,)."""
+        return self.labels(self.data.test)
+
+    def labels(self, images: Images) -> Tensor:
+        """Labels of `images`: (N,); NotApplicable where the data set has none."""
+        _ = self.references.n_classes
+        return images.labels
+
+    @property
+    def pixel_probe(self) -> Tensor:
+        """Whether the linear probe on raw pixels tells each test image's label: (N,)."""
+        return self.references.pixel_probe
+
+    @cached_property
+    def kmeans_clusters(self) -> Tensor:
+        """Cluster of each test code, of as many as there are classes: (N,)."""
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
+
+        kmeans = KMeans(self.references.n_classes, n_init=4, random_state=SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters
+            kmeans.fit(self.train_codes[:CLUSTERED].numpy())
+        return torch.from_numpy(kmeans.predict(self.test_codes.numpy())).long()
+
+    @cached_property
+    def mixture_clusters(self) -> Tensor:
+        """Most probable component of each test code in a Gaussian mixture, as many as classes: (N,)."""
+        with not_applicable():
+            mixture = Mixture(self.references.n_classes, codes=CLUSTERED, seed=SEED).fit(self.train_codes)
+        return mixture.component(self.test_codes)
+
+    # The shape of the code
+
+    @cached_property
+    def code_spectrum(self) -> Tensor:
+        """Eigenvalues of the covariance of the test codes, largest first: (D,) float64.
+
+        Raises:
+            NotApplicable: all codes are equal.
+        """
+        if (self.test_codes == self.test_codes[0]).all():
+            raise NotApplicable("the codes of all test images are equal")
+        centred = self.test_codes - self.test_codes.mean(0)
+        spectrum: Tensor = torch.linalg.eigvalsh((centred.T @ centred).double() / len(centred))
+        return spectrum.clamp(min=0).flip(0)
+
+    @property
+    def discrete(self) -> Discrete:
+        """The bottleneck, if its codes are discrete; NotApplicable otherwise."""
+        if not isinstance(self.model.bottleneck, Discrete):
+            raise NotApplicable("the code is not discrete: it has no codebook")
+        return self.model.bottleneck
+
+    @property
+    def codebook_size(self) -> int:
+        """Entries of the codebook; NotApplicable where the code is not discrete."""
+        return self.discrete.codebook_size
+
+    @cached_property
+    def code_indices(self) -> Tensor:
+        """Codebook entries of the test images: (N, M) int64; NotApplicable where the code is not discrete."""
+        return self.indices(self.test_codes)
+
+    def indices(self, codes: Tensor) -> Tensor:
+        """Codebook entries of point codes (N, D): (N, M) int64, M positions."""
+        bottleneck = self.discrete
+        return torch.cat([bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
+
+    @cached_property
+    def rate_curve(self) -> RateDistortion:
+        """Rate and distortion of the point codes, or of the indices of a discrete code."""
+        if not isinstance(self.model.bottleneck, Discrete):
+            return rate_distortion(self.train_codes, self.test_codes, self.x, self.decode)
+        bits, entropy = code_lengths(self.indices(self.train_codes), self.code_indices)
+        mse = (self.x_hat - self.x).square().mean(dtype=torch.float64).item()
+        return RateDistortion([0.0], [bits.sum().item()], [entropy.sum().item()], [mse], len(self.x))
+
+    @property
+    def pca_curve(self) -> RateDistortion:
+        """Rate and distortion of PCA."""
+        return self.references.pca_curve
+
+    @property
+    def jpeg_curve(self) -> RateDistortion:
+        """Rate and distortion of JPEG."""
+        return self.references.jpeg_curve
+
+    @property
+    def webp_curve(self) -> RateDistortion:
+        """Rate and distortion of lossy WebP."""
+        return self.references.webp_curve
+
+    # Damage
+
+    @property
+    def gaussian_noise(self) -> Restoration:
+        """Test images under Gaussian noise."""
+        damages = {std: corruption.Gaussian(std) for std in (0.1, 0.2, 0.3, 0.5, 0.75)}
+        return self.restoration("std", damages, {"median filter": median_filter})
+
+    @property
+    def salt_and_pepper(self) -> Restoration:
+        """Test images with pixels turned black or white."""
+        damages = {rate: corruption.SaltAndPepper(rate) for rate in (0.05, 0.1, 0.2, 0.3, 0.5)}
+        return self.restoration("rate", damages, {"median filter": median_filter})
+
+    @property
+    def pixelation(self) -> Restoration:
+        """Test images in coarse blocks."""
+        return self.restoration("block side", {side: corruption.Pixelate(side) for side in (2, 3, 4)}, {})
+
+    @cached_property
+    def block_holes(self) -> Restoration:
+        """Test images with a hidden block."""
+        damages = {fraction: corruption.BlockMask(fraction) for fraction in (0.25, 0.375, 0.5, 0.75)}
+        return self.restoration("fraction", damages, {"mean image": fill_with(self.references.mean_image)})
+
+    @cached_property
+    def pixel_holes(self) -> Restoration:
+        """Test images with hidden pixels."""
+        damages = {rate: corruption.PixelMask(rate) for rate in (0.1, 0.25, 0.5, 0.75, 0.9)}
+        return self.restoration("rate", damages, {"mean image": fill_with(self.references.mean_image)})
+
+    @cached_property
+    def stains(self) -> Restoration:
+        """Test images with blots and creases."""
+        damages: dict[float, Corruption] = {n: corruption.Stain(blots=n, creases=n // 2) for n in (2, 4, 8)}
+        rivals = {"mean image": fill_with(self.references.mean_image), "median filter": median_filter}
+        return self.restoration("blots", damages, rivals)
+
+    def restoration(
+        self, axis: str, damages: Mapping[float, Corruption], rivals: Mapping[str, Restorer]
+    ) -> Restoration:
+        """Errors of the model and of `rivals` on damaged test images."""
+        model = {"model": lambda seen, mask: self.decode(self.encode(seen)), "damaged": as_it_is}
+        return restore(self.x, axis, damages, {**model, **rivals}, SEED)
+
+    # Samples
+
+    @property
+    def test_logits(self) -> Tensor:
+        """The feature network's logits for the test images: (N, classes)."""
+        return self.references.test_logits
+
+    @property
+    def test_features(self) -> Tensor:
+        """Features of the test images: (N, 64)."""
+        return self.references.test_features
+
+    def in_features(self, images: Tensor) -> Tensor:
+        """Features of images (N, C, H, W): (N, 64)."""
+        return torch.cat([self.references.network.features(x) for x in torch.split(images, BATCH)])
+
+    @cached_property
+    def densities(self) -> dict[str, Density]:
+        """Densities fitted to the training codes."""
+        with not_applicable():
+            return {name: build().fit(self.train_codes) for name, build in DENSITIES.items()}
+
+    @cached_property
+    def sample_features(self) -> dict[str, Tensor]:
+        """Features of decoded samples, of reconstructions and of training images: {where from: (M, 64)}."""
+        n = min(len(self.data.test), SAMPLES)
+        samples = {
+            name: self.in_features(self.decode(density.sample(n, SEED))) for name, density in self.densities.items()
+        }
+        return samples | {
+            "reconstructions": self.in_features(self.x_hat[:n]),
+            "training images": self.references.train_features[:n],
+        }
+
+    @cached_property
+    def manifolds(self) -> dict[str, Manifold]:
+        """How the test images and each of `sample_features` cover one another."""
+        return {name: manifold(self.test_features[:SAMPLES], fake) for name, fake in self.sample_features.items()}
+
+    @cached_property
+    def holes(self) -> Holes:
+        """Decoded points where no image was encoded, and as reference the codes of test images."""
+        centre, train_features = self.train_codes.mean(0), self.references.train_features
+        a, b = pairs(self.test_codes, POINTS, SEED)
+        points = {
+            "straight": straight(a, b),
+            "spherical": spherical(a, b, centre),
+            "density": self.densities["gaussian"].sample(POINTS, SEED),
+            "box": in_box(self.train_codes, POINTS, SEED),
+            "test images": self.test_codes[:POINTS],
+        }
+        scale = (self.train_codes - centre).square().sum(1).mean().sqrt()
+        usual = nearest(self.test_features, train_features, 1)[0].mean()
+        distance, shift = {}, {}
+        for kind, z in points.items():
+            images = self.decode(z)
+            distance[kind] = nearest(self.in_features(images), train_features, 1)[0][:, 0] / usual
+            shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
+        return Holes(distance, shift)
+
+
+@contextmanager
+def not_applicable() -> Iterator[None]:
+    """Turn a ZooError (what a density says of codes it cannot be fitted to) into NotApplicable."""
+    try:
+        yield
+    except ZooError as error:
+        raise NotApplicable(str(error)) from error
 
 
 def in_batches(images: Images | Tensor) -> Iterable[Tensor]:

@@ -86,7 +86,7 @@ def test_identity_model_leaves_damage_as_it_is(identity_model, digits):
 
 def test_the_mean_image_is_the_training_images(small_model, digits):
     expected = digits.train[:].mean(0)
-    torch.testing.assert_close(Subject(small_model, digits, {}).mean_image, expected)
+    torch.testing.assert_close(Subject(small_model, digits, {}).references.mean_image, expected)
 
 
 def test_mean_image_model_equals_the_mean_image_in_the_hole(digits):

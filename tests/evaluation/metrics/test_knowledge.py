@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from zoo.evaluation import probe
 from zoo.evaluation.evaluator import evaluate
-from zoo.evaluation.metrics import knowledge
 from zoo.evaluation.metrics.knowledge import (
     adjusted_rand_index,
     class_overlap,
@@ -24,7 +24,7 @@ def permuted(labels):
     return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
 
 
-@pytest.mark.parametrize("c", knowledge.PENALTIES)
+@pytest.mark.parametrize("c", probe.PENALTIES)
 def test_linear_probe_equals_scikit_learns(labelled, c, monkeypatch):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -34,7 +34,7 @@ def test_linear_probe_equals_scikit_learns(labelled, c, monkeypatch):
     exact = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000, tol=1e-8))
     exact.fit(train.double().numpy(), train_labels.numpy())
     expected = torch.from_numpy(exact.predict(test.double().numpy())) == test_labels
-    monkeypatch.setattr(knowledge, "PENALTIES", (c,))
+    monkeypatch.setattr(probe, "PENALTIES", (c,))
     told = linear_probe_accuracy(*labelled)
     assert told.dtype == torch.bool
     assert (told == expected).float().mean() > 0.99
@@ -47,11 +47,11 @@ def test_the_penalty_is_chosen_on_validation(labelled, monkeypatch):
     few = (train[:20], train_labels[:20])
     told, scores = {}, {}
     for c in (1e-6, 1.0):
-        monkeypatch.setattr(knowledge, "PENALTIES", (c,))
+        monkeypatch.setattr(probe, "PENALTIES", (c,))
         told[c] = linear_probe_accuracy(*few, *few, test, test_labels)
         scores[c] = linear_probe_accuracy(*few, *few, validation, validation_labels).float().mean()
     assert scores[1.0] > scores[1e-6] + 0.1
-    monkeypatch.setattr(knowledge, "PENALTIES", (1e-6, 1.0))
+    monkeypatch.setattr(probe, "PENALTIES", (1e-6, 1.0))
     chosen = linear_probe_accuracy(*few, validation, validation_labels, test, test_labels)
     assert (chosen == told[1.0]).float().mean() > 0.98  # a warm start moves single answers
     one_class = torch.full_like(validation_labels, int(few[1].mode().values))

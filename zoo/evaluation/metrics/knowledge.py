@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from zoo.evaluation.metrics.registry import metric
 from zoo.evaluation.neighbours import nearest
+from zoo.evaluation.probe import linear_probe
 
-PENALTIES = (0.001, 0.01, 0.1, 1.0)
 NEIGHBOURS = 10
 
 
@@ -40,23 +37,8 @@ def linear_probe_accuracy(
     Returns:
         (N,) booleans, whether each test image was told right.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(train_codes.numpy())
-    train, validation, test = (scaler.transform(codes.numpy()) for codes in (train_codes, validation_codes, test_codes))
-    # Each penalty starts where the stronger one before it ended, which halves the time.
-    probe = LogisticRegression(tol=1e-3, max_iter=200, warm_start=True)
-    best, told = -1.0, np.zeros(len(test))
-    for c in PENALTIES:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are the definition's limit
-            probe.set_params(C=c).fit(train, train_labels.numpy())
-        score = probe.score(validation, validation_labels.numpy())
-        if score > best:
-            best, told = score, probe.predict(test)
-    return torch.from_numpy(told) == test_labels
+    told = linear_probe(train_codes, train_labels, validation_codes, validation_labels, test_codes)
+    return told == test_labels
 
 
 @metric("knowledge", "fraction", "higher")
@@ -95,27 +77,13 @@ def class_overlap(test_codes: Tensor, test_labels: Tensor) -> Tensor:
 
 
 @metric("clusters", "fraction", "higher")
-def linear_probe_accuracy_of_pixels(
-    train_pixels: Tensor,
-    train_labels: Tensor,
-    validation_pixels: Tensor,
-    validation_labels: Tensor,
-    test_pixels: Tensor,
-    test_labels: Tensor,
-) -> Tensor:
+def linear_probe_accuracy_of_pixels(pixel_probe: Tensor) -> Tensor:
     """The linear probe's accuracy on the images as they are: a reference that no model changes.
 
     Args:
-        train_pixels: (N, C*H*W), and likewise the others; for the rest see linear_probe_accuracy.
-        train_labels: see there.
-        validation_pixels: see there.
-        validation_labels: see there.
-        test_pixels: see there.
-        test_labels: see there.
+        pixel_probe: (N,) booleans, whether each test image was told right.
     """
-    return linear_probe_accuracy(
-        train_pixels, train_labels, validation_pixels, validation_labels, test_pixels, test_labels
-    )
+    return pixel_probe
 
 
 @metric("clusters", "1", "higher")

@@ -7,7 +7,7 @@ indices.
 
 from __future__ import annotations
 
-from zoo.evaluation.metrics.registry import Curve, NotApplicable, metric
+from zoo.evaluation.metrics.registry import Curve, metric
 from zoo.evaluation.rate import RateDistortion, bd_rate
 
 TOLERANCE = 1.05
@@ -41,9 +41,10 @@ def code_gap(rate_curve: RateDistortion) -> Curve:
 
 @metric("rate", "%", "lower")
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
-    """Mean difference in bits at equal PSNR against PCA of the same width, quantised and coded likewise.
+    """Mean difference in bits at equal PSNR against PCA, quantised and coded likewise.
 
-    The curve is that of PCA. Bjøntegaard 2001; see zoo.evaluation.rate.
+    PCA takes as many components as serve best at each rate, of 1, 2, 4, ... up to all, so that one reference stands for
+    every width. The curve is that of PCA. Bjøntegaard 2001; see zoo.evaluation.rate.
     """
     return against(rate_curve, pca_curve, "PCA")
 
@@ -73,17 +74,10 @@ def chosen(curve: RateDistortion) -> int:
 
 
 def against(curve: RateDistortion, reference: RateDistortion, name: str) -> Curve:
-    """The BD-rate against a reference, shown with the reference's curve.
-
-    Raises:
-        NotApplicable: there is no quality that both reach.
-    """
+    """The BD-rate against a reference, shown with the reference's curve; no value where no quality is common."""
     value = bd_rate(curve, reference)
-    if value is None:
-        raise NotApplicable(
-            f"no quality is common: the code reaches {span(curve)}, {name} {span(reference)} at 1 bit or more"
-        )
-    return Curve(value, reference.table(), reference.n)
+    reason = f"no quality is common: the code reaches {span(curve)}, {name} {span(reference)} at 1 bit or more"
+    return Curve(value, reference.table(), reference.n, reason if value is None else "")
 
 
 def span(curve: RateDistortion) -> str:

@@ -17,14 +17,16 @@ class Curve:
     """A value with the table it is drawn from.
 
     Attributes:
-        value: the one number that stands for the curve.
+        value: the one number that stands for the curve; None where there is none, though there is a curve.
         table: named columns of one length; the first is the axis.
         n: images (or samples, or points) that each row rests on, where the metric's arguments do not tell.
+        reason: why there is no value.
     """
 
-    value: float
+    value: float | None
     table: dict[str, list[float] | list[str]]
     n: int | None = None
+    reason: str = ""
 
 
 Outcome = Tensor | float | Curve

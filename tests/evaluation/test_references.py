@@ -1,0 +1,39 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.references import references
+
+
+def test_one_per_data_set(digits):
+    first = references(digits, None)
+    same = replace(digits, train=replace(digits.train, pixels=digits.train.pixels.clone()))
+    assert references(same, None) is first
+    for other in (
+        replace(digits, classes=()),
+        replace(digits, name="others"),
+        replace(digits, train=replace(digits.train, labels=digits.train.labels.flip(0))),
+        replace(digits, test=replace(digits.test, pixels=digits.test.pixels.flip(0))),
+    ):
+        assert references(other, None) is not references(digits, None)
+
+
+def test_pca_with_all_components_ends_at_no_error(digits):
+    curve = references(digits, None).pca_curve
+    assert curve.mse[-1] < 1e-4
+    assert curve.bits == sorted(curve.bits)
+
+
+def test_no_labels(digits):
+    unlabelled = references(replace(digits, classes=()), None)
+    for name in ("network", "test_logits", "train_features", "pixel_probe"):
+        with pytest.raises(NotApplicable, match="the data set digits has no labels"):
+            getattr(unlabelled, name)
+
+
+def test_images_that_codecs_cannot_hold(digits):
+    images = replace(digits.test, pixels=torch.rand(20, 2, 8, 8), scale=1.0)
+    with pytest.raises(NotApplicable, match="JPEG takes grey and RGB images"):
+        _ = references(replace(digits, test=images), None).jpeg_curve

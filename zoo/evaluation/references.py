@@ -1,0 +1,148 @@
+"""What depends on the data set alone and not on the model, computed once per process."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from zoo.data.images import Images
+from zoo.evaluation.codecs import codec_curve
+from zoo.evaluation.features import FeatureNetwork, feature_network
+from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.probe import linear_probe
+from zoo.evaluation.rate import RateDistortion, principal_rate_distortion
+
+BATCH = 512
+CODED = 500
+
+
+class ImageSplits(Protocol):
+    """A data set as the evaluator sees it; the zoo's datamodule is one."""
+
+    @property
+    def name(self) -> str:
+        """Key of the data set."""
+
+    @property
+    def train(self) -> Images:
+        """The images that were fitted on."""
+
+    @property
+    def validation(self) -> Images:
+        """Held out from the publisher's training images."""
+
+    @property
+    def test(self) -> Images:
+        """The publisher's test images."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels; empty where there are none."""
+
+
+class References:
+    """Reference results on a data set, each computed when first asked for.
+
+    Args:
+        data: the splits.
+        cache: folder that keeps the feature network's weights for other processes; None keeps them in this one.
+    """
+
+    def __init__(self, data: ImageSplits, cache: Path | None) -> None:
+        self.data, self.cache = data, cache
+
+    @property
+    def n_classes(self) -> int:
+        """Number of labels.
+
+        Raises:
+            NotApplicable: the data set has none.
+        """
+        if len(self.data.classes) < 2:
+            raise NotApplicable(f"the data set {self.data.name} has no labels")
+        return len(self.data.classes)
+
+    @cached_property
+    def network(self) -> FeatureNetwork:
+        """The classifier in whose features images are compared; NotApplicable where there are no labels."""
+        return feature_network(self.data.train, self.n_classes, self.cache)
+
+    @cached_property
+    def train_features(self) -> Tensor:
+        """Features of the training images: (N, 64)."""
+        return torch.cat([self.network.features(x) for x in self.data.train.batches(BATCH)])
+
+    @cached_property
+    def test_features(self) -> Tensor:
+        """Features of the test images: (N, 64)."""
+        return torch.cat([self.network.features(x) for x in self.data.test.batches(BATCH)])
+
+    @cached_property
+    def test_logits(self) -> Tensor:
+        """The classifier's logits for the test images: (N, classes)."""
+        return torch.cat([self.network(x) for x in self.data.test.batches(BATCH)])
+
+    @cached_property
+    def mean_image(self) -> Tensor:
+        """Mean of the training images: (C, H, W)."""
+        train = self.data.train
+        sums = torch.stack([x.sum(0, dtype=torch.float64) for x in train.batches(BATCH)])
+        mean: Tensor = sums.sum(0) / len(train)
+        return mean.float()
+
+    @cached_property
+    def pixel_probe(self) -> Tensor:
+        """Whether the linear probe on raw pixels tells each test image's label: (N,); NotApplicable without labels."""
+        _ = self.n_classes
+        parts = (self.data.train, self.data.validation, self.data.test)
+        rows, labels = zip(*((part[:].flatten(1), part.labels) for part in parts), strict=True)
+        return linear_probe(rows[0], labels[0], rows[1], labels[1], rows[2]) == labels[2]
+
+    @cached_property
+    def pca_curve(self) -> RateDistortion:
+        """Rate and distortion of PCA, with as many components as serve best at each rate."""
+        from sklearn.decomposition import PCA
+
+        train, test = (part[:].flatten(1).numpy() for part in (self.data.train, self.data.test))
+        pca = PCA(min(train.shape), svd_solver="covariance_eigh").fit(train)
+        codes, test_codes = (torch.from_numpy(pca.transform(rows)) for rows in (train, test))
+        lost = float(((test - pca.inverse_transform(test_codes.numpy())) ** 2).sum(1).mean())
+        return principal_rate_distortion(codes, test_codes, lost, test.shape[1])
+
+    @cached_property
+    def jpeg_curve(self) -> RateDistortion:
+        """Rate and distortion of JPEG on the first 500 test images; NotApplicable where it cannot hold them."""
+        return self._codec("JPEG")
+
+    @cached_property
+    def webp_curve(self) -> RateDistortion:
+        """Rate and distortion of lossy WebP on the first 500 test images; NotApplicable where it cannot hold them."""
+        return self._codec("WEBP")
+
+    def _codec(self, name: str) -> RateDistortion:
+        x = self.data.test[:CODED]
+        if x.shape[1] not in (1, 3) or x.min() < 0 or x.max() > 1:
+            raise NotApplicable(f"{name} takes grey and RGB images in [0, 1] only")
+        return codec_curve(x, name)
+
+
+_latest: dict[str, References] = {}
+
+
+def references(data: ImageSplits, cache: Path | None) -> References:
+    """The references of a data set: those of the last call, if it was for the same images, labels and cache."""
+    digest = hashlib.sha256(f"{data.name} {data.classes} {cache}".encode())
+    for part in (data.train, data.validation, data.test):
+        digest.update(f"{part.scale} {part.pixels.shape}".encode())
+        for tensor in (part.pixels, part.labels):
+            digest.update(tensor.contiguous().numpy().data)
+    key = digest.hexdigest()
+    if key not in _latest:
+        _latest.clear()
+        _latest[key] = References(data, cache)
+    return _latest[key]
