@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from experiments.benchmark import print_benchmark, summary, write_report
+from experiments.grid import jobs_of
 from experiments.job import Job
 from zoo.errors import ZooError
 from zoo.records import Record, read_records, write_atomically
@@ -65,8 +66,6 @@ def main(cfg: DictConfig) -> None:
     """Report a study, or all records of a data set."""
     try:
         if cfg.study is not None:
-            from experiments.study import jobs_of
-
             report_study(jobs_of(cfg, HydraConfig.get()), HydraConfig.get().overrides.task)
         else:
             name, results = HydraConfig.get().runtime.choices["data"], Path(cfg.paths.results)

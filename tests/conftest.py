@@ -16,7 +16,7 @@ from experiments.models import build_model, make
 from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.evaluation.evaluator import evaluate
-from zoo.types import FitReport
+from zoo.fit import FitReport
 
 torch.set_num_threads(1)
 

@@ -41,6 +41,7 @@ def test_a_file_holds_weights_and_what_rebuilds_them(saved, compose_job):
         ("linear_ae_tied", lambda m: m.encoder[1].weight, lambda m: m.decoder[0].weight),
         ("topk", lambda m: m.encoder[1].origin, lambda m: m.decoder[0].bias),
     ],
+    ids=["tied", "dictionary"],
 )
 def test_shared_weights_are_shared_again(saved, variant, one, other):
     path, model = saved(variant)

@@ -7,9 +7,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from experiments.benchmark import benchmark, markdown
+from experiments.grid import jobs_of
 from experiments.job import Job
 from experiments.report import quoting
-from experiments.study import jobs_of
 from zoo.records import Record
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments.study import jobs_of, product
+from experiments.grid import jobs_of, product
 from zoo.records import read_record
 
 TINY = """

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.errors import ZooError
+from zoo.fit import FitReport
 from zoo.fit.progress import Progress
 from zoo.fit.schedules import constant
 from zoo.objective import Objective
-from zoo.types import FitReport
 
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 

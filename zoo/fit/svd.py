@@ -13,8 +13,8 @@ from zoo.autoencoder import Autoencoder
 from zoo.bottlenecks.dense import Dense
 from zoo.data.datamodule import ImageData
 from zoo.errors import ZooError
+from zoo.fit import FitReport
 from zoo.objective import Objective
-from zoo.types import FitReport
 
 
 @dataclass(frozen=True)
