@@ -15,7 +15,7 @@ from experiments.job import Job
 
 
 def jobs_of(cfg: DictConfig, hydra: HydraConf) -> list[list[Job]]:
-    """The runs of a study, sweep by sweep.
+    """The runs of a study, sweep by sweep, each once in a sweep.
 
     A sweep is a list of overrides in Hydra's own syntax (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it
     stands for their product. What the command line overrides goes for every run.
@@ -25,7 +25,8 @@ def jobs_of(cfg: DictConfig, hydra: HydraConf) -> list[list[Job]]:
         [compose("config", [*overrides, *changes], return_hydra_config=True) for overrides in product(sweep)]
         for sweep in cfg.study.sweeps
     )
-    return [[Job.of(point, point.hydra) for point in sweep] for sweep in points]
+    jobs = ([Job.of(point, point.hydra) for point in sweep] for sweep in points)
+    return [list({job.record_path: job for job in sweep}.values()) for sweep in jobs]
 
 
 def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:

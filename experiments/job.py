@@ -15,7 +15,18 @@ from zoo.records import Record, digest, read_record, record_path
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 INCIDENTAL = ("root", "progress")  # where files lie and what is shown changes no number
-NOT_IN_NAME = ("variant", "data", "width", "seed", "force", "study", "evaluation", "paths", "trainer.progress")
+NOT_IN_NAME = (
+    "variant",
+    "data",
+    "width",
+    "seed",
+    "force",
+    "study",
+    "processes",
+    "evaluation",
+    "paths",
+    "trainer.progress",
+)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     """
     sweeps = jobs_of(cfg, hydra)
     jobs = list({job.record_path: job for sweep in sweeps for job in sweep}.values())
-    failures = run_jobs(jobs, cfg.study.processes or os.cpu_count() or 1)
+    failures = run_jobs(jobs, cfg.processes or os.cpu_count() or 1)
     report_study(sweeps, [o for o in hydra.overrides.task if not o.startswith("force=")])
     if failures:
         raise ZooError(f"{len(failures)} of {len(jobs)} runs failed:\n  " + "\n  ".join(failures))

@@ -68,7 +68,7 @@ def test_what_the_command_line_says_goes_for_every_run(folder, command, records,
 
 
 def test_a_study_can_be_given_fewer_processes(folder, command, records):
-    outcome = command(folder, "study=two", "study.processes=1", "width=3", GROUPS)
+    outcome = command(folder, "study=two", "processes=1", "width=3", GROUPS)
     assert outcome.status == 0, outcome.said
     assert records() == [("pca", 3), ("svd", 3)]
 
