@@ -79,7 +79,7 @@ def refuse_foreign(path: Path, node: Any) -> None:
 
 
 def is_part(name: str) -> bool:
-    """Is this the dotted name of something that the zoo or torch.nn defines itself, or of Hydra's look-up of a class?"""
+    """Is this the dotted name of something that the zoo or torch.nn defines, or of Hydra's look-up of a class?"""
     if name == "hydra.utils.get_class":
         return True
     if not name.startswith(TRUSTED):

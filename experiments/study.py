@@ -45,7 +45,7 @@ def run_jobs(jobs: Sequence[Job], processes: int) -> list[str]:
         task = bar.add_task("runs", total=len(todo))
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             pool = joblib.Parallel(n_jobs=min(processes, len(todo)), return_as="generator_unordered")
-            for job, outcome in pool(joblib.delayed(attempt)(job) for job in todo):
+            for job, outcome in pool(joblib.delayed(attempt)(job, os.getcwd()) for job in todo):
                 if isinstance(outcome, str):
                     failures.append(f"{job.name} width {job.width} seed {job.seed}: {outcome}")
                     console.print(f"[red]failed[/red] {failures[-1]}", highlight=False)
@@ -60,10 +60,11 @@ def run_jobs(jobs: Sequence[Job], processes: int) -> list[str]:
     return failures
 
 
-def attempt(job: Job) -> tuple[Job, Record | str]:
-    """Run a job in a worker; a failure comes back as its message, so that the others go on."""
+def attempt(job: Job, folder: str) -> tuple[Job, Record | str]:
+    """Run a job in a worker, its paths meant from `folder`; a failure comes back as its message, so that others go on."""
     from experiments.single import run_one
 
+    os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
     try:
         return job, run_one(job)
     except Exception as error:
