@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.autoencoder import Autoencoder
 from zoo.bottlenecks.dense import Dense
@@ -62,12 +62,17 @@ def small_model() -> Autoencoder:
 def pca(digits: Splits) -> Autoencoder:
     """PCA of the digits to 16 components, as a linear autoencoder."""
     fitted = PCA(16).fit(digits.train[:].flatten(1).numpy())
-    axes, mean = torch.from_numpy(fitted.components_), torch.from_numpy(fitted.mean_)
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16))
-    decoder = nn.Sequential(nn.Linear(16, 64), nn.Unflatten(1, (1, 8, 8)))
+    return linear_model(torch.from_numpy(fitted.components_), torch.from_numpy(fitted.mean_))
+
+
+def linear_model(axes: Tensor, mean: Tensor) -> Autoencoder:
+    """z = A (x - mean), x_hat = A' z + mean on 8x8 images, with rows A: (D, 64)."""
+    width = len(axes)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, width))
+    decoder = nn.Sequential(nn.Linear(width, 64), nn.Unflatten(1, (1, 8, 8)))
     with torch.no_grad():
         encoder[1].weight.copy_(axes)
         encoder[1].bias.copy_(-axes @ mean)
         decoder[0].weight.copy_(axes.T)
         decoder[0].bias.copy_(mean)
-    return autoencoder(encoder, decoder, 16)
+    return autoencoder(encoder, decoder, width)

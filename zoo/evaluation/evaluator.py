@@ -114,7 +114,7 @@ def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[st
         return {"value": outcome.value} | {key: value for key, value in told.items() if value}
     if not isinstance(outcome, Tensor):
         return {"value": outcome}
-    values, labels = outcome.double().cpu(), subject.data.test.labels
+    values, labels = outcome.double().cpu(), subject.data.test.labels[: len(outcome)]
     result: dict[str, Any] = {"value": values.mean().item(), "n": len(values), "interval": interval(values)}
     if outcome.dtype != torch.bool and direction != "none":
         worst = values.topk(math.ceil(WORST * len(values)), largest=direction == "lower").values

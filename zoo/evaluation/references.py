@@ -92,16 +92,16 @@ class References:
         """Mean of the training images: (C, H, W)."""
         train = self.data.train
         sums = torch.stack([x.sum(0, dtype=torch.float64) for x in train.batches(BATCH)])
-        mean: Tensor = sums.sum(0) / len(train)
-        return mean.float()
+        return sums.sum(0).div(len(train)).float()
 
     @cached_property
     def pixel_probe(self) -> Tensor:
         """Whether the linear probe on raw pixels tells each test image's label: (N,); NotApplicable without labels."""
         _ = self.n_classes
-        parts = (self.data.train, self.data.validation, self.data.test)
-        rows, labels = zip(*((part[:].flatten(1), part.labels) for part in parts), strict=True)
-        return linear_probe(rows[0], labels[0], rows[1], labels[1], rows[2]) == labels[2]
+        train, validation, test = self.data.train, self.data.validation, self.data.test
+        rows = [part[:].flatten(1) for part in (train, validation, test)]
+        told = linear_probe(rows[0], train.labels, rows[1], validation.labels, rows[2])
+        return told.eq(test.labels)
 
     @cached_property
     def pca_curve(self) -> RateDistortion:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal, kl_divergence
 
 from zoo import corruption
 from zoo.autoencoder import Autoencoder
@@ -18,6 +19,7 @@ from zoo.data.images import Images
 from zoo.density import DENSITIES, Density
 from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
+from zoo.evaluation.bounds import Bounds, Variational, importance_bounds, linear_gaussian_log_likelihood
 from zoo.evaluation.distances import Manifold, manifold
 from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
 from zoo.evaluation.metrics.registry import NotApplicable
@@ -30,6 +32,7 @@ from zoo.types import Corruption
 CLUSTERED = 10_000
 SAMPLES = 10_000
 POINTS = 2_000
+TIGHT = 500
 SEED = 0
 
 
@@ -236,6 +239,63 @@ class Subject:
     def webp_curve(self) -> RateDistortion:
         """Rate and distortion of lossy WebP."""
         return self.references.webp_curve
+
+    # Likelihood
+
+    @property
+    def variational(self) -> Variational:
+        """The bottleneck, if it has a distribution of codes; NotApplicable otherwise."""
+        if not isinstance(self.model.bottleneck, Variational):
+            raise NotApplicable("the code has no distribution: the model is not variational")
+        return self.model.bottleneck
+
+    @property
+    def judged(self) -> Tensor:
+        """The test images as the likelihood takes them: binarised at 0.5 where it is one of binary pixels."""
+        return (self.x > 0.5).float() if getattr(self.model.likelihood, "binary", False) else self.x
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Bounds on the log-likelihood of the test images from 50 samples each."""
+        return importance_bounds(self.model, self.variational, self.judged.to(self.device), 50, SEED)
+
+    @cached_property
+    def tight_bounds(self) -> Bounds:
+        """Bounds on the log-likelihood of the first 500 test images from 5,000 samples each."""
+        return importance_bounds(self.model, self.variational, self.judged[:TIGHT].to(self.device), 5_000, SEED)
+
+    @property
+    def posterior_kl(self) -> Tensor:
+        """KL from N(0, 1) of each unit's posterior for each test image: (N, D), in nats."""
+        bottleneck, standard = self.variational, Normal(0.0, 1.0)
+        posteriors = (bottleneck.posterior(self.model.encoder(x.to(self.device))) for x in in_batches(self.judged))
+        return torch.cat([kl_divergence(q, standard).cpu() for q in posteriors])
+
+    @property
+    def exact_log_likelihood(self) -> Tensor:
+        """Log-likelihood of the test images under the Gaussian of a linear code with orthonormal axes: (N,).
+
+        Raises:
+            NotApplicable: the code is not linear, or its axes are not orthonormal, or none are left.
+        """
+        width, shape = self.test_codes.shape[1], self.x.shape[1:]
+        origin = self.decode(torch.zeros(1, width))
+        axes = (self.decode(torch.eye(width)) - origin).flatten(1)
+        z = ((self.x - origin).flatten(1) @ axes.T, self.test_codes)
+        decoded = (self.x_hat - origin).flatten(1), self.test_codes @ axes
+        if not all(
+            torch.allclose(*pair, rtol=1e-3, atol=1e-3) for pair in (z, decoded, (axes @ axes.T, torch.eye(width)))
+        ):
+            raise NotApplicable("the code is not linear with orthonormal axes, so it stands for no Gaussian")
+        if width >= shape.numel():
+            raise NotApplicable("the code is as wide as the image, so nothing is left to tell the noise from")
+        if torch.linalg.matrix_rank(self.train_codes.double()) < width:
+            raise NotApplicable("some direction of the code never varies, so it stands for no Gaussian")
+        lost = (self.x - self.x_hat).square().flatten(1).sum(1)
+        train = self.data.train
+        seen = sum((x - origin).square().sum(dtype=torch.float64).item() for x in train.batches(BATCH)) / len(train)
+        train_lost = seen - self.train_codes.double().square().sum(1).mean().item()
+        return linear_gaussian_log_likelihood(self.train_codes, self.test_codes, train_lost, lost, shape.numel())
 
     # Damage
 

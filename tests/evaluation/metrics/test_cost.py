@@ -18,6 +18,14 @@ def test_linear_counts_by_hand(digits):
     assert records["macs"]["n"] == 1
 
 
+def test_what_the_fit_reports(digits, small_model):
+    reported = evaluate(small_model, digits, ["cost"], {"seconds": 1.0, "epochs": 2, "peak_memory": 321.5})
+    assert reported["fit_peak_memory"]["value"] == 321.5
+    silent = evaluate(small_model, digits, ["cost"], {"seconds": 1.0, "epochs": 2})
+    assert silent["fit_peak_memory"]["value"] is None
+    assert silent["fit_peak_memory"]["reason"] == "the fit did not report its peak memory"
+
+
 def test_tied_weights_are_counted_once():
     encoder, decoder = linear((1, 8, 8), 5, 5, 1, tied=True)
     assert parameters(autoencoder(encoder, decoder, 5)) == 64 * 5 + 5 + 64

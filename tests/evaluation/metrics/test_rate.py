@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.evaluation.conftest import autoencoder
+from tests.evaluation.conftest import autoencoder, linear_model
 from zoo.bottlenecks.topk import TopK
 from zoo.evaluation.codecs import codec_curve, compressed, jpeg_scan_bytes
 from zoo.evaluation.evaluator import evaluate
@@ -140,14 +140,8 @@ def against_pca(model, digits):
 def test_a_rotated_code_needs_more_bits_than_pca(pca, digits):
     """Rotation keeps every reconstruction, but makes units dependent, which coding them one by one pays for."""
     turn = torch.linalg.qr(normal(16, 16)).Q
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16))
-    decoder = nn.Sequential(nn.Linear(16, 64), nn.Unflatten(1, (1, 8, 8)))
-    with torch.no_grad():
-        encoder[1].weight.copy_(turn @ pca.encoder[1].weight)
-        encoder[1].bias.copy_(turn @ pca.encoder[1].bias)
-        decoder[0].weight.copy_(pca.decoder[0].weight @ turn.T)
-        decoder[0].bias.copy_(pca.decoder[0].bias)
-    assert against_pca(autoencoder(encoder, decoder, 16), digits).value > 5
+    rotated = linear_model(turn @ pca.encoder[1].weight.detach(), pca.decoder[0].bias.detach())
+    assert against_pca(rotated, digits).value > 5
 
 
 def test_a_model_that_is_never_as_good_as_pca(digits):

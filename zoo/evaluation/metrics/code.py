@@ -38,6 +38,18 @@ def unit_variance(test_codes: Tensor) -> Curve:
     )
 
 
+@metric("code", "nats per unit", "none")
+def unit_kl(posterior_kl: Tensor) -> Curve:
+    """KL(q(z_i | x) || N(0, 1)) of each unit of a variational code: mean over test images and units, and its deciles.
+
+    Args:
+        posterior_kl: (N, D), in nats.
+    """
+    kl = posterior_kl.double().mean(0)
+    share = torch.linspace(0, 1, 11, dtype=torch.float64)
+    return Curve(kl.mean().item(), {"share of units": share.tolist(), "kl": kl.quantile(share).tolist()})
+
+
 @metric("code", "dimensions", "none")
 def effective_rank(code_spectrum: Tensor) -> float:
     """exp(H(p)), p_i = s_i / sum s: dimensions the test codes use, by the entropy of their singular values s.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.autoencoder import Autoencoder
-from zoo.evaluation.metrics.registry import metric
+from zoo.evaluation.metrics.registry import NotApplicable, metric
 
 WARM_UP = 3
 SECONDS = 0.3
@@ -49,6 +49,18 @@ def code_width(test_codes: Tensor) -> float:
 def fit_seconds(fit: Mapping[str, Any]) -> float:
     """Wall-clock time of the fit, validation included and data loading not."""
     return float(fit["seconds"])
+
+
+@metric("cost", "MiB", "lower", measured=True)
+def fit_peak_memory(fit: Mapping[str, Any]) -> float:
+    """Largest memory that the process held during the fit, data and libraries included.
+
+    Raises:
+        NotApplicable: the fit did not measure it.
+    """
+    if fit.get("peak_memory") is None:
+        raise NotApplicable("the fit did not report its peak memory")
+    return float(fit["peak_memory"])
 
 
 @metric("cost", "epochs", "none")

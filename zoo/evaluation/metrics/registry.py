@@ -43,9 +43,9 @@ class Metric:
 
     Attributes:
         name: key in the records.
-        function: returns one number; or a `Curve`; or (N,) values, one per test image, of which the
-            evaluator takes the mean, overall and by class, and a bootstrap interval (and the mean of the
-            worst where the values are more than right or wrong, that is, not booleans).
+        function: returns one number; or a `Curve`; or (N,) values, one for each of the first N test images (all of
+            them, mostly), of which the evaluator takes the mean, overall and by class, a bootstrap interval, and
+            the mean of the worst unless they are only right or wrong (booleans).
         group: what switches it on.
         unit: of the value.
         direction: which values are better: "lower", "higher" or "none".

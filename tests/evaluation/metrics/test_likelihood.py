@@ -1,0 +1,162 @@
+import math
+
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from torch import nn
+from torch.distributions import MultivariateNormal, Normal
+
+from tests.evaluation.conftest import autoencoder, linear_model
+from zoo.autoencoder import Autoencoder
+from zoo.bottlenecks.diagonal import Diagonal
+from zoo.corruption import Clean
+from zoo.evaluation.bounds import importance_bounds
+from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.metrics.code import unit_kl
+from zoo.evaluation.subject import Subject
+from zoo.likelihood import Gaussian
+
+STD, WIDTH = 0.3, 4
+
+
+class Posterior(Diagonal):
+    """A diagonal Gaussian that tells its distributions."""
+
+    def posterior(self, h):
+        mean, log_variance = h.chunk(2, dim=1)
+        return Normal(mean, (0.5 * log_variance).exp())
+
+    def log_prior(self, z):
+        return Normal(0.0, 1.0).log_prob(z).sum(1)
+
+
+def linear_vae(slack=1.0):
+    """x = W z + b + noise on 8x8 images; the encoder gives the true posterior's mean, and its diagonal, times slack.
+
+    Returns the model and the exact p(x), a Gaussian with covariance W W' + std^2 I.
+    """
+    g = torch.Generator().manual_seed(0)
+    w, b = 0.15 * torch.randn(64, WIDTH, generator=g), torch.rand(64, generator=g)
+    precision = torch.eye(WIDTH) + w.T @ w / STD**2
+    gain = torch.linalg.solve(precision, w.T) / STD**2
+    log_variance = -precision.diagonal().log() + 2 * math.log(slack)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2 * WIDTH))
+    decoder = nn.Sequential(nn.Linear(WIDTH, 64), nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        encoder[1].weight.copy_(torch.cat([gain, torch.zeros(WIDTH, 64)]))
+        encoder[1].bias.copy_(torch.cat([-gain @ b, log_variance]))
+        decoder[0].weight.copy_(w)
+        decoder[0].bias.copy_(b)
+    model = Autoencoder(encoder, Posterior(WIDTH), decoder, Gaussian(STD), Clean())
+    exact = MultivariateNormal(b.double(), (w @ w.T + STD**2 * torch.eye(64)).double())
+    return model, exact
+
+
+@pytest.fixture(scope="module")
+def images():
+    _, exact = linear_vae()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return exact.sample((40,)).float().view(40, 1, 8, 8)
+
+
+@torch.no_grad()
+def bounds(model, x, samples, seed=0):
+    return importance_bounds(model, model.bottleneck, x, samples, seed)
+
+
+def test_bound_of_a_linear_vae_meets_its_log_likelihood(images):
+    """Within 0.05 nats at K = 5,000 with a posterior too wide by a fifth, for each image."""
+    model, exact = linear_vae(slack=1.2)
+    log_likelihood = exact.log_prob(images.double().flatten(1))
+    found = bounds(model, images, 5000)
+    assert (found.iwae - log_likelihood).abs().max() < 0.05
+    assert (found.elbo < log_likelihood - 0.05).all()
+
+
+def test_bounds_rise_with_samples(images):
+    model, exact = linear_vae(slack=1.5)
+    means = [bounds(model, images, k).iwae.mean().item() for k in (1, 10, 100)]
+    assert means == sorted(means)
+    assert means[-1] < exact.log_prob(images.double().flatten(1)).mean().item() + 0.05
+
+
+def test_terms_of_the_elbo(images):
+    """The KL term is the closed form's, and one sample's bound is that sample's ELBO."""
+    model, _ = linear_vae()
+    found = bounds(model, images, 2000)
+    with torch.no_grad():
+        closed = model.bottleneck(model.encoder(images)).penalties["kl"]
+    torch.testing.assert_close(found.kl, closed.double(), rtol=0, atol=0.15)
+    torch.testing.assert_close(found.elbo, found.reconstruction - found.kl)
+    one = bounds(model, images, 1)
+    torch.testing.assert_close(one.iwae, one.elbo, rtol=1e-5, atol=1e-5)
+
+
+def test_samples_are_seeded_and_streamed(images):
+    """More samples than fit in one pass, and fewer images than in one, give the same kind of answer."""
+    model, _ = linear_vae()
+    assert torch.equal(bounds(model, images, 300).iwae, bounds(model, images, 300).iwae)
+    assert not torch.equal(bounds(model, images, 300).iwae, bounds(model, images, 300, seed=1).iwae)
+    alone = bounds(model, images[:1], 9000)
+    torch.testing.assert_close(alone.iwae, bounds(model, images, 9000).iwae[:1], rtol=0, atol=0.05)
+
+
+def test_records_of_a_variational_model(digits):
+    model, exact = linear_vae()
+    records = evaluate(model, digits, ["likelihood", "code"], {})
+    value = {name: entry["value"] for name, entry in records.items()}
+    assert value["elbo"] == pytest.approx(value["elbo_reconstruction"] - value["elbo_kl"])
+    log_likelihood = exact.log_prob(digits.test[:].double().flatten(1)).mean().item()
+    assert value["elbo"] < value["iwae_50"] < log_likelihood + 0.02
+    assert value["iwae_50_bits_per_pixel"] == pytest.approx(-value["iwae_50"] / 64 / math.log(2))
+    assert records["elbo"]["n"] == len(digits.test)
+    assert value["unit_kl"] * WIDTH == pytest.approx(value["elbo_kl"], abs=0.05)
+
+
+def test_unit_kl_by_hand():
+    kl = torch.tensor([[0.0, 1.0], [0.0, 3.0]])
+    curve = unit_kl(kl)
+    assert curve.value == 1
+    assert curve.table["kl"][0] == 0
+    assert curve.table["kl"][-1] == 2
+
+
+def test_the_tight_bound_is_of_the_first_images(digits):
+    model, exact = linear_vae(slack=1.1)
+    few = digits.test.subset(torch.arange(30))
+    entry = evaluate(model, digits.__class__("few", few, few, few, digits.classes), ["bound"], {})["iwae_5000"]
+    assert entry["n"] == 30
+    log_likelihood = exact.log_prob(few[:].double().flatten(1)).mean().item()
+    assert entry["value"] == pytest.approx(log_likelihood, abs=0.05)
+
+
+def test_binary_likelihoods_see_binary_images(digits):
+    model, _ = linear_vae()
+    assert torch.equal(Subject(model, digits, {}).judged, digits.test[:])
+    model.likelihood.binary = True
+    judged = Subject(model, digits, {}).judged
+    assert set(judged.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(judged == 1, digits.test[:] > 0.5)
+
+
+def test_probabilistic_pca_equals_scikit_learns(pca, digits):
+    """scikit-learn divides by N - 1 where the maximum of the likelihood has N."""
+    record = evaluate(pca, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    train, test = digits.train[:].flatten(1).numpy(), digits.test[:].flatten(1).numpy()
+    expected = PCA(16).fit(train).score(test)
+    assert record["value"] == pytest.approx(expected, abs=0.05)
+
+
+def test_a_gaussian_without_likelihood_elsewhere(digits, small_model, identity_model):
+    reason = "the code is not linear with orthonormal axes, so it stands for no Gaussian"
+    records = evaluate(small_model, digits, ["likelihood"], {})
+    assert records["linear_gaussian_log_likelihood"]["reason"] == reason
+    assert records["elbo"]["reason"] == "the code has no distribution: the model is not variational"
+    dead = linear_model(torch.eye(64)[:3], torch.zeros(64))  # the first of 8x8 pixels are always 0
+    records = evaluate(dead, digits, ["likelihood"], {})
+    assert records["linear_gaussian_log_likelihood"]["reason"].startswith("some direction of the code never varies")
+    curved = autoencoder(nn.Sequential(nn.Flatten(), nn.ReLU()), nn.Unflatten(1, (1, 8, 8)), 64)
+    with torch.no_grad():
+        wide = evaluate(curved, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    assert wide["reason"].startswith("the code is as wide as the image")

@@ -1,0 +1,116 @@
+"""Log-likelihoods of images under models that have one, exact or bounded from below."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from zoo.autoencoder import Autoencoder
+
+IMAGES = 64
+ROWS = 4096
+
+
+@runtime_checkable
+class Variational(Protocol):
+    """A bottleneck with a distribution of codes for each image and one for all."""
+
+    def posterior(self, h: Tensor) -> Distribution:
+        """q(z | x) of encoder outputs h: (B, in_features), as B x D independent distributions."""
+        ...
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z) of codes: (B, D) -> (B,), in nats."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds on the log-likelihood of N images, each (N,), in nats.
+
+    Attributes:
+        reconstruction: E_q[log p(x | z)].
+        kl: E_q[log q(z | x) - log p(z)].
+        iwae: log of the mean of K importance weights p(x | z) p(z) / q(z | x).
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+    iwae: Tensor
+
+    @property
+    def elbo(self) -> Tensor:
+        """E_q[log p(x | z)] - KL(q(z | x) || p(z))."""
+        return self.reconstruction - self.kl
+
+
+def importance_bounds(model: Autoencoder, bottleneck: Variational, x: Tensor, samples: int, seed: int) -> Bounds:
+    """Bounds from K samples of each image's posterior; memory does not grow with K.
+
+        log p(x) >= log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x),  z_k ~ q(z | x);  with K = 1, the ELBO
+
+    Y. Burda, R. Grosse, R. Salakhutdinov, "Importance weighted autoencoders", 2015, arXiv:1509.00519, eq. 8. Sums over
+    samples run in log space, sample by sample; the ELBO's terms are means over the same samples.
+
+    Args:
+        model: what is judged.
+        bottleneck: the model's.
+        x: (N, C, H, W), on the model's device.
+        samples: K.
+        seed: determines the samples.
+    """
+    parts = []
+    devices = [x.device] if x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        for images in torch.split(x, IMAGES):
+            q = bottleneck.posterior(model.encoder(images))
+            n = len(images)
+            explained, told = images.new_zeros(2, n, dtype=torch.float64)
+            total = torch.full_like(explained, -torch.inf)
+            at_once = max(1, ROWS // n)
+            for start in range(0, samples, at_once):
+                k = min(at_once, samples - start)
+                z = q.sample(torch.Size((k,)))
+                log_q = q.log_prob(z).sum(2)
+                flat = z.flatten(0, 1)
+                log_p = bottleneck.log_prior(flat).view(k, n)
+                target = images.expand(k, *images.shape).flatten(0, 1)
+                log_x = -model.likelihood.nll(model.decoder(flat), target).view(k, n)
+                explained += log_x.sum(0)
+                told += (log_q - log_p).sum(0)
+                total = torch.logaddexp(total, torch.logsumexp((log_x + log_p - log_q).double(), 0))
+            parts.append(torch.stack([explained / samples, told / samples, total - math.log(samples)]).cpu())
+    reconstruction, kl, iwae = torch.cat(parts, 1)
+    return Bounds(reconstruction, kl, iwae)
+
+
+def linear_gaussian_log_likelihood(
+    train_codes: Tensor, codes: Tensor, train_lost: float, lost: Tensor, pixels: int
+) -> Tensor:
+    """log N(x; b, V S V' + s^2 (I - V V')) for images x with codes z = V'(x - b), V orthonormal: (N,), in nats.
+
+    S is the second moment of the training codes and s^2 the mean square of what they leave per lost dimension, which
+    is the maximum of the likelihood; where V holds the principal axes and b the mean, this is probabilistic PCA: M.
+    Tipping, C. Bishop 1999, eq. 4 with eq. 7 and 8.
+
+    Args:
+        train_codes: (M, D).
+        codes: (N, D).
+        train_lost: mean over training images of |x - V z - b|^2.
+        lost: (N,), |x - V z - b|^2.
+        pixels: values per image, more than D.
+    """
+    z = codes.double()
+    factor = torch.linalg.cholesky(train_codes.double().T @ train_codes.double() / len(train_codes))
+    squares: Tensor = torch.linalg.solve_triangular(factor, z.T, upper=False).square().sum(0)
+    rest = pixels - z.shape[1]
+    noise = train_lost / rest
+    squares += lost.double() / noise
+    log_volume: float = 2 * factor.diagonal().log().sum().item() + rest * math.log(noise)
+    return (squares + log_volume + pixels * math.log(2 * math.pi)).mul(-0.5)
