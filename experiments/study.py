@@ -61,7 +61,7 @@ def run_jobs(jobs: Sequence[Job], processes: int) -> list[str]:
 
 
 def attempt(job: Job, folder: str) -> tuple[Job, Record | str]:
-    """Run a job in a worker, its paths meant from `folder`; a failure comes back as its message, so that others go on."""
+    """Run a job in a worker, its paths meant from `folder`; a failure comes back as what it says."""
     from experiments.single import run_one
 
     os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
