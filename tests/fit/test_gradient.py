@@ -156,7 +156,7 @@ def test_progress_goes_from_nothing_to_all(data):
     seen, validated = [], []
     fit(epochs=4, batch_size=647)(model(), data, Watched(), seed=0)  # two steps an epoch
     assert seen == pytest.approx([step / 8 for step in range(8)])
-    assert validated == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert validated == [1.0] * 4, "validations before and after a warm-up must be comparable"
 
 
 def test_modules_that_start_from_data_see_the_training_images(data):

@@ -19,6 +19,7 @@ from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.errors import ZooError
 from zoo.fit import FitReport
+from zoo.fit.memory import keep_freed_memory
 from zoo.fit.progress import Progress
 from zoo.fit.schedules import constant
 from zoo.objective import Objective
@@ -83,6 +84,7 @@ class Gradient:
         if self.progress:
             callbacks.append(Progress())
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its banner says nothing of this fit
+        keep_freed_memory()
         with arithmetic(self.matmul, self.threads), torch.random.fork_rng():
             torch.manual_seed(seed)
             trainer = L.Trainer(
@@ -152,15 +154,15 @@ class GradientModule(L.LightningModule):
 
     def training_step(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> the batch's total."""
-        return self._step(x, self._generator, "train")
+        return self._step(x, self._generator, "train", self.global_step / self._steps)
 
     def on_validation_epoch_start(self) -> None:
         """Validate every epoch on the same corruption and the same samples."""
         self._validation_generator = torch.Generator(self.device).manual_seed(self.seed)
 
     def validation_step(self, x: Tensor) -> None:
-        """x: (B, C, H, W)."""
-        self._step(x, self._validation_generator, "validation")
+        """x: (B, C, H, W); all terms count in full, so that epochs before and after a warm-up can be compared."""
+        self._step(x, self._validation_generator, "validation", 1.0)
 
     def on_validation_epoch_end(self) -> None:
         """Hand the monitored value to early stopping and to the best weights."""
@@ -189,8 +191,7 @@ class GradientModule(L.LightningModule):
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _step(self, x: Tensor, generator: torch.Generator, stage: str) -> Tensor:
-        progress = self.global_step / self._steps
+    def _step(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> Tensor:
         terms = self.objective(self.model, x, self.model(x, generator), progress)
         self._names = list(terms)
         values = torch.stack([*(value.detach() for value in terms.values()), x.new_ones(())])
