@@ -27,18 +27,22 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 def written(repository, variant):
     """{axis: what its yaml says}, read from the files themselves and not through Hydra."""
 
+    def content(path):
+        return yaml.safe_load((repository / "conf" / f"{path}.yaml").read_text())
+
     def chosen(path, prefix=""):
-        for entry in yaml.safe_load((repository / "conf" / path).read_text())["defaults"]:
+        for entry in content(path)["defaults"]:
             if isinstance(entry, dict):
                 (group, option), *_ = entry.items()
                 yield group.removeprefix(prefix), option
 
-    choices = dict(chosen("config.yaml")) | dict(chosen(f"variant/{variant}.yaml", "override /"))
-    return {
-        axis: yaml.safe_load((repository / "conf" / axis / f"{choices[axis]}.yaml").read_text())
-        for axis in AXES
-        if axis != "data"
-    }
+    def merged(axis, option):
+        own = content(f"{axis}/{option}")
+        parents = [parent for parent in own.pop("defaults", []) if parent != "_self_"]
+        return {key: value for parent in parents for key, value in merged(axis, parent).items()} | own
+
+    choices = dict(chosen("config")) | dict(chosen(f"variant/{variant}", "override /"))
+    return {axis: merged(axis, choices[axis]) for axis in AXES if axis != "data"}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import get_object
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -98,10 +99,10 @@ def test_weights_that_do_not_fit_the_configuration(saved):
 
 
 @pytest.mark.parametrize("place", ["axis", "nested", "listed"])
-@pytest.mark.parametrize("target", ["os.mkdir", "zoo.records.os.mkdir", "torch.nn.modules.module.os.mkdir"])
+@pytest.mark.parametrize("target", ["os.mkdir", "zoo.records.os.mkdir", "torch.nn.functional.torch.save"])
 def test_what_a_file_names_is_not_called(saved, tmp_path, place, target):
-    trap = tmp_path / "trap"
-    call = {"_target_": target, "_args_": [str(trap)]}
+    trap = str(tmp_path / "trap")
+    call = {"_target_": target, "_args_": [trap] if target.endswith("mkdir") else ["a pickle", trap]}
 
     def tampered(config):
         if place == "axis":
@@ -111,18 +112,21 @@ def test_what_a_file_names_is_not_called(saved, tmp_path, place, target):
         return config
 
     path, _ = saved("deep_ae", tampered)
-    with pytest.raises(ZooError, match="do not load files you do not trust"):
+    with pytest.raises(ZooError, match=rf"names {target}, which is no part of the zoo; do not load files you do not"):
         load_model(path)
     assert not Path(trap).exists()
+    get_object(target)(*call["_args_"])
+    assert Path(trap).exists(), "the trap was none"
 
 
-def test_a_named_class_must_be_one_of_ours(saved):
+@pytest.mark.parametrize("name", ["os.system", "zoo.bottlenecks.gone.Gone", "torch.nn.Gone"])
+def test_a_named_class_must_be_one_of_ours(saved, name):
     def tampered(config):
-        config["network"]["activation"]["path"] = "os.system"
+        config["network"]["activation"]["path"] = name
         return config
 
     path, _ = saved("deep_ae", tampered)
-    with pytest.raises(ZooError, match=r"os\.system, which is no part of the zoo"):
+    with pytest.raises(ZooError, match=rf"{name}, which is no part of the zoo"):
         load_model(path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -15,17 +14,15 @@ TINY = """
 sweeps:
   - [data=digits, "variant=pca,svd", "width=4,65"]
   - [data=digits, "variant=pca", "width=4,5"]
-processes: {processes}
 """
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder of studies: runs that cannot be, 65 components of 64 pixels, among others."""
+def study(tmp_path):
+    """Arguments that name a study of runs, among them such that cannot be: 65 components of 64 pixels."""
     (tmp_path / "conf" / "study").mkdir(parents=True)
-    for name, processes in (("one", 1), ("two", 2)):
-        (tmp_path / "conf" / "study" / f"{name}.yaml").write_text(TINY.format(processes=processes))
-    return f"--config-dir={tmp_path / 'conf'}"
+    (tmp_path / "conf" / "study" / "tiny.yaml").write_text(TINY)
+    return f"--config-dir={tmp_path / 'conf'}", "study=tiny", "evaluation.groups=[reconstruction]"
 
 
 @pytest.fixture
@@ -37,40 +34,34 @@ def records(tmp_path):
     return read
 
 
-GROUPS = "evaluation.groups=[reconstruction]"
 DONE = [("pca", 4), ("pca", 5), ("svd", 4)]
 
 
-def test_a_failing_run_stops_no_other_and_the_status_tells(folder, process, command, records):
-    outcome = process(folder, "study=two", GROUPS)
+def test_a_failing_run_stops_no_other_and_the_status_tells(study, process, command, records):
+    outcome = process(*study, "processes=2")
     assert outcome.status == 1, outcome.said
     assert records() == DONE
     assert "5 runs, 0 of them done before, 5 to run" in outcome.said
     assert re.search(r"^error: 2 of 5 runs failed:$", outcome.said, flags=re.M)
     for variant in ("pca", "svd"):
-        assert re.search(
-            rf"^  {variant} width 65 seed 0: width=65: 1293 images .* smaller width$", outcome.said, flags=re.M
-        )
-    assert Path("results/digits/benchmark.md").name in outcome.said
+        failure = rf"^  {variant} width 65 seed 0: width=65: 1293 images .* smaller width$"
+        assert re.search(failure, outcome.said, flags=re.M), outcome.said
+    assert "results/digits/benchmark.md" in outcome.said
     assert "Traceback" not in outcome.said
 
-    again = command(folder, "study=two", GROUPS)
+    again = command(*study, "processes=1")
     assert again.status == 1
     assert "5 runs, 3 of them done before, 2 to run" in again.said
     assert records() == DONE
 
 
-def test_what_the_command_line_says_goes_for_every_run(folder, command, records, tmp_path):
-    outcome = command(folder, "study=one", GROUPS, "width=3")
+def test_what_the_command_line_says_goes_for_every_run(study, command, records, tmp_path):
+    """With one width for all, the runs of a sweep coincide; each is run and reported once."""
+    outcome = command(*study, "processes=1", "width=3")
     assert outcome.status == 0, outcome.said
     assert records() == [("pca", 3), ("svd", 3)]
+    assert "2 runs, 0 of them done before, 2 to run" in outcome.said
     assert (tmp_path / "results" / "digits" / "benchmark.csv").exists()
-
-
-def test_a_study_can_be_given_fewer_processes(folder, command, records):
-    outcome = command(folder, "study=two", "processes=1", "width=3", GROUPS)
-    assert outcome.status == 0, outcome.said
-    assert records() == [("pca", 3), ("svd", 3)]
 
 
 def test_sweeps_are_products_in_hydras_syntax(repository):
