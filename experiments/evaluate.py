@@ -66,7 +66,8 @@ def evaluate_all(paths: list[Path], cfg: DictConfig) -> None:
                 failures.append(str(error))
                 continue
             scored = sum(entry["group"] in cfg.evaluation.groups for entry in record.metrics.values())
-            console.print(f"{path}: {scored} metrics of {', '.join(cfg.evaluation.groups)}", highlight=False)
+            said = f"{path}: {scored} metrics of {', '.join(cfg.evaluation.groups)}"
+            console.print(said, highlight=False, soft_wrap=True)
     if failures:
         raise ZooError(f"{len(failures)} of {len(paths)} records could not be scored:\n  " + "\n  ".join(failures))
 

@@ -65,6 +65,21 @@ def test_two_evaluations_are_identical_and_leave_the_model_alone(small_model, di
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_all_groups_twice(pca, digits):
+    """Every metric has a value or a reason, the same ones again, ready for JSON."""
+    groups = list(dict.fromkeys(m.group for m in METRICS.values()))
+    first, second = (evaluate(pca, digits, groups, FIT) for _ in range(2))
+    assert list(first) == list(METRICS)
+    assert stable(first) == stable(second)
+    assert json.loads(json.dumps(first, allow_nan=False)) == first
+    for name, entry in first.items():
+        assert (entry["value"] is None) == ("reason" in entry), name
+        if entry["value"] is not None and entry["group"] != "cost":
+            assert entry["n"] == len(digits.test), name
+        for column in entry.get("curve", {}).values():
+            assert len(column) == len(next(iter(entry["curve"].values()))), name
+
+
 def test_the_mode_comes_back_after_an_error(small_model, digits):
     small_model.train()
     with pytest.raises(KeyError, match="seconds"):

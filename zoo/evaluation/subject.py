@@ -22,6 +22,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.bounds import Bounds, Variational, importance_bounds, linear_gaussian_log_likelihood
 from zoo.evaluation.distances import Manifold, manifold
 from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
+from zoo.evaluation.inception import inception_features, inception_network
 from zoo.evaluation.metrics.registry import NotApplicable
 from zoo.evaluation.neighbours import nearest
 from zoo.evaluation.rate import RateDistortion, code_lengths, rate_distortion
@@ -180,19 +181,6 @@ class Subject:
         return mixture.component(self.test_codes)
 
     # The shape of the code
-
-    @cached_property
-    def code_spectrum(self) -> Tensor:
-        """Eigenvalues of the covariance of the test codes, largest first: (D,) float64.
-
-        Raises:
-            NotApplicable: all codes are equal.
-        """
-        if (self.test_codes == self.test_codes[0]).all():
-            raise NotApplicable("the codes of all test images are equal")
-        centred = self.test_codes - self.test_codes.mean(0)
-        spectrum: Tensor = torch.linalg.eigvalsh((centred.T @ centred).double() / len(centred))
-        return spectrum.clamp(min=0).flip(0)
 
     @property
     def discrete(self) -> Discrete:
@@ -365,16 +353,23 @@ class Subject:
             return {name: build().fit(self.train_codes) for name, build in DENSITIES.items()}
 
     @cached_property
-    def sample_features(self) -> dict[str, Tensor]:
-        """Features of decoded samples, of reconstructions and of training images: {where from: (M, 64)}."""
+    def sample_images(self) -> dict[str, Tensor]:
+        """Decoded samples, reconstructions and training images: {where from: (M, C, H, W)}."""
         n = min(len(self.data.test), SAMPLES)
-        samples = {
-            name: self.in_features(self.decode(density.sample(n, SEED))) for name, density in self.densities.items()
-        }
-        return samples | {
-            "reconstructions": self.in_features(self.x_hat[:n]),
-            "training images": self.references.train_features[:n],
-        }
+        samples = {name: self.decode(density.sample(n, SEED)) for name, density in self.densities.items()}
+        return samples | {"reconstructions": self.x_hat[:n], "training images": self.data.train[:n]}
+
+    @cached_property
+    def sample_features(self) -> dict[str, Tensor]:
+        """Features of `sample_images`: {where from: (M, 64)}."""
+        return {name: self.in_features(images) for name, images in self.sample_images.items()}
+
+    @property
+    def inception_sets(self) -> dict[str, Tensor]:
+        """Inception's features of `sample_images` and of test images: {where from: (M, 2048)}."""
+        network = inception_network()
+        sets = {**self.sample_images, "test images": self.x[:SAMPLES]}
+        return {name: inception_features(network, images, self.device) for name, images in sets.items()}
 
     @cached_property
     def manifolds(self) -> dict[str, Manifold]:

@@ -37,13 +37,22 @@ def test_unit_variance(normal):
     assert curve.table["variance"][-1] == pytest.approx(9, rel=0.1)
 
 
+def codes_with(variances):
+    """Codes whose covariance has exactly these eigenvalues: two points on each axis."""
+    axes = torch.diag(torch.tensor(variances).mul(len(variances)).sqrt())
+    return torch.cat([axes, -axes]) + 3
+
+
 def test_dimensions_of_known_spectra():
-    flat = torch.tensor([2.0, 2.0, 2.0, 0.0, 0.0]).double()
-    assert effective_rank(flat) == pytest.approx(3)
+    flat = codes_with([2.0, 2.0, 2.0, 0.0, 0.0])
+    assert effective_rank(flat) == pytest.approx(3, rel=1e-3)
     assert participation_ratio(flat) == pytest.approx(3)
-    assert effective_rank(torch.eye(5)[0]) == participation_ratio(torch.eye(5)[0]) == pytest.approx(1)
-    uneven = torch.tensor([9.0, 1.0]).double()  # singular values 3 : 1
-    assert effective_rank(uneven) == pytest.approx(math.exp(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25))))
+    one = codes_with([5.0, 0.0, 0.0])
+    assert effective_rank(one) == pytest.approx(1, abs=1e-2)
+    assert participation_ratio(one) == pytest.approx(1)
+    uneven = codes_with([9.0, 1.0])  # singular values 3 : 1
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert effective_rank(uneven) == pytest.approx(math.exp(entropy))
     assert participation_ratio(uneven) == pytest.approx(100 / 82)
 
 

@@ -51,28 +51,35 @@ def unit_kl(posterior_kl: Tensor) -> Curve:
 
 
 @metric("code", "dimensions", "none")
-def effective_rank(code_spectrum: Tensor) -> float:
+def effective_rank(test_codes: Tensor) -> float:
     """exp(H(p)), p_i = s_i / sum s: dimensions the test codes use, by the entropy of their singular values s.
 
     O. Roy, M. Vetterli, "The effective rank", 2007. From 1 to D; independent of rotation and overall scale.
 
     Args:
-        code_spectrum: (D,), eigenvalues of the covariance of the test codes.
+        test_codes: (N, D), centred before anything else.
+
+    Raises:
+        NotApplicable: all codes are equal.
     """
-    s = code_spectrum.sqrt()
+    s = spectrum(test_codes).sqrt()
     return float(torch.special.entr(s / s.sum()).sum().exp())
 
 
 @metric("code", "dimensions", "none")
-def participation_ratio(code_spectrum: Tensor) -> float:
+def participation_ratio(test_codes: Tensor) -> float:
     """(sum l)^2 / sum l^2: dimensions the test codes use, by the eigenvalues l of their covariance.
 
     From 1 to D; independent of rotation and overall scale.
 
     Args:
-        code_spectrum: (D,), the eigenvalues.
+        test_codes: (N, D).
+
+    Raises:
+        NotApplicable: all codes are equal.
     """
-    return (code_spectrum.sum().square() / code_spectrum.square().sum()).item()
+    eigenvalues = spectrum(test_codes)
+    return (eigenvalues.sum().square() / eigenvalues.square().sum()).item()
 
 
 @metric("code", "units", "none")
@@ -148,3 +155,12 @@ def active(codes: Tensor) -> Tensor:
     if nonzero.all():
         raise NotApplicable("no entry of the code is exactly zero: it is not a sparse code")
     return nonzero
+
+
+def spectrum(codes: Tensor) -> Tensor:
+    """Eigenvalues of the covariance of codes (N, D): (D,) float64; NotApplicable if all codes are equal."""
+    if (codes == codes[0]).all():
+        raise NotApplicable("the codes of all test images are equal")
+    centred = codes - codes.mean(0)
+    eigenvalues: Tensor = torch.linalg.eigvalsh((centred.T @ centred).double() / len(centred))
+    return eigenvalues.clamp(min=0)

@@ -40,6 +40,18 @@ def frechet(test_features: Tensor, sample_features: dict[str, Tensor]) -> Curve:
     return curve({name: frechet_distance(test_features, fake) for name, fake in sample_features.items()})
 
 
+@metric("inception", "squared feature distance", "lower")
+def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
+    """Frechet Inception distance of samples from test images, by the weights of torch-fidelity.
+
+    Args:
+        inception_sets: {where images come from: (M, 2048)}, "test images" among them.
+    """
+    test = inception_sets["test images"]
+    sets = {name: fake for name, fake in inception_sets.items() if fake is not test}
+    return curve({name: frechet_distance(test, fake) for name, fake in sets.items()}, len(test))
+
+
 @metric("generation", "squared kernel distance", "lower")
 def kernel_mmd(test_features: Tensor, sample_features: dict[str, Tensor]) -> Curve:
     """Unbiased squared maximum mean discrepancy of features under the kernel (u.v / 64 + 1)^3 (the kernel distance).
