@@ -16,6 +16,7 @@ from zoo.bottlenecks.topk import TopK
 from zoo.corruption import Clean
 from zoo.corruption import Gaussian as Noise
 from zoo.data.datamodule import ImageData
+from zoo.data.images import Images, Source
 from zoo.data.sources import digits
 from zoo.errors import ZooError
 from zoo.fit.gradient import Gradient, arithmetic
@@ -237,6 +238,25 @@ def test_every_optimiser_lowers_the_loss_at_its_own_rate(compose_job, fit_job, v
     constant_image = (x - run.data.train[:].mean()).square().mean().item()
     assert after < before
     assert after < constant_image, f"mse {before:.4f} -> {after:.4f}; an image of one grey gives {constant_image:.4f}"
+
+
+@pytest.fixture(scope="module")
+def large():
+    """The digits as images of 28x28, whose squared length, and with it the curvature of the loss, is MNIST's."""
+    train = digits().train
+    pixels = torch.nn.functional.interpolate(train.pixels.float(), 28, mode="bilinear")
+    pixels *= math.sqrt(100 / (pixels / train.scale).square().flatten(1).sum(1).mean())
+    images = Images(pixels, train.labels, train.scale)
+    return ImageData(Source("large", images, images))
+
+
+@pytest.mark.parametrize("variant", ["linear_ae", "deep_ae"])
+def test_no_optimiser_diverges_on_images_as_large_as_mnists(compose_job, large, variant, optimizer):
+    job = compose_job(f"variant={variant}", f"optimizer={optimizer}", "width=30", "budget.epochs=3")
+    fitted = build_model(job.config, large.shape, job.seed)
+    report = make(job.axes["fit"])(fitted, large, make(job.axes["objective"]), job.seed)
+    losses = report.history["train_nll"]
+    assert losses[-1] < losses[0], losses
 
 
 def test_the_rate_of_an_optimiser_can_be_overridden(compose_job):

@@ -1,0 +1,43 @@
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from zoo.fit.memory import keep_freed_memory
+
+MAPPINGS = """
+import ctypes
+from zoo.fit.memory import keep_freed_memory
+
+class Counts(ctypes.Structure):  # struct mallinfo2 of malloc.h
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+library = ctypes.CDLL(None)
+library.mallinfo2.restype, library.malloc.restype = Counts, ctypes.c_void_p
+
+def mappings():
+    before = library.mallinfo2().hblks
+    block = library.malloc(ctypes.c_size_t(16 << 20))
+    found = library.mallinfo2().hblks - before
+    library.free(ctypes.c_void_p(block))
+    return found
+
+print(mappings(), keep_freed_memory(), mappings())
+"""
+
+
+def glibc():
+    return sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallinfo2")
+
+
+def test_glibc_agrees_and_others_are_left_alone():
+    assert keep_freed_memory() is glibc()
+
+
+@pytest.mark.skipif(not glibc(), reason="only glibc is told")
+def test_a_tensor_of_16_mb_is_no_longer_a_mapping_of_its_own(repository):
+    """What is mapped goes back to the operating system as soon as it is freed."""
+    done = subprocess.run([sys.executable, "-c", MAPPINGS], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "True", "0"]
