@@ -34,13 +34,13 @@ def report_study(sweeps: Sequence[Sequence[Job]], overrides: Sequence[str]) -> N
     runs = [*table, *(run for sweep in others for run in sweep)]
     if lacking := len({job.record_path for job, record in runs if record is None}):
         print(f"{lacking} runs of this study have no record yet")
-    for data in dict.fromkeys(job.data for job, _ in runs):
-        tell(
-            table=[record for job, record in table if record and job.data == data],
-            sweep=[record for job, record in runs if record and job.data == data],
-            folder=runs[0][0].results / data,
-            command=" ".join(["python -m experiments.report", *overrides]),
-        )
+    (name,) = (override.split("=")[1] for override in overrides if override.startswith("study="))
+    tell(
+        table=[record for _, record in table if record],
+        sweep=[record for _, record in runs if record],
+        folder=runs[0][0].results / name,
+        command=" ".join(["python -m experiments.report", *overrides]),
+    )
 
 
 def tell(table: Sequence[Record], sweep: Sequence[Record], folder: Path, command: str) -> None:
@@ -48,16 +48,16 @@ def tell(table: Sequence[Record], sweep: Sequence[Record], folder: Path, command
     files = write_report(table, folder, command, sweep)
     print_benchmark(table)
     readme = folder.parent.parent / "README.md"  # of the checkout, if the results are its own
-    if readme.is_file() and (text := quoting(before := readme.read_text(), table)) != before:
+    if readme.is_file() and (text := quoting(before := readme.read_text(), folder.name, table)) != before:
         write_atomically(readme, text.encode())
         files.append(readme)
     for file in files:
         print(file)
 
 
-def quoting(text: str, records: Sequence[Record]) -> str:
-    """`text` with the summary of the records between its marks `<!-- table: <data> -->` and `<!-- end -->`, if any."""
-    mark = re.escape(f"<!-- table: {records[0].data} -->")
+def quoting(text: str, name: str, records: Sequence[Record]) -> str:
+    """`text` with the summary of the records between its marks `<!-- table: <name> -->` and `<!-- end -->`, if any."""
+    mark = re.escape(f"<!-- table: {name} -->")
     return re.sub(rf"({mark}\n).*?(?=<!-- end -->)", lambda found: f"{found[1]}{summary(records)}\n", text, flags=re.S)
 
 

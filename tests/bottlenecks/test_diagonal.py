@@ -73,3 +73,12 @@ def test_asks_for_a_mean_and_a_variance_per_dimension():
     assert (Diagonal(7).in_features, Diagonal(7).out_features) == (14, 7)
     with pytest.raises(ZooError, match="width=0"):
         Diagonal(0)
+
+
+def test_posterior_and_prior_are_the_ones_of_the_kl(h):
+    bottleneck = Diagonal(5)
+    q = bottleneck.posterior(h)
+    assert torch.equal(q.mean, bottleneck(h).point)
+    torch.testing.assert_close(kl_divergence(q, Normal(0.0, 1.0)).sum(1), bottleneck(h).penalties["kl"])
+    z = q.sample()
+    torch.testing.assert_close(bottleneck.log_prior(z), Normal(0.0, 1.0).log_prob(z).sum(1))

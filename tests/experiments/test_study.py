@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -10,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from experiments.grid import jobs_of, product
 from zoo.records import read_record
 
+REPOSITORY = Path(__file__).parents[2]
 TINY = """
 sweeps:
   - [data=digits, "variant=pca,svd", "width=4,65"]
@@ -46,7 +48,7 @@ def test_a_failing_run_stops_no_other_and_the_status_tells(study, process, comma
     for variant in ("pca", "svd"):
         failure = rf"^  {variant} width 65 seed 0: width=65: 1293 images .* smaller width$"
         assert re.search(failure, outcome.said, flags=re.M), outcome.said
-    assert "results/digits/benchmark.md" in outcome.said
+    assert "results/tiny/benchmark.md" in outcome.said
     assert "Traceback" not in outcome.said
 
     again = command(*study, "processes=1")
@@ -61,7 +63,7 @@ def test_what_the_command_line_says_goes_for_every_run(study, command, records, 
     assert outcome.status == 0, outcome.said
     assert records() == [("pca", 3), ("svd", 3)]
     assert "2 runs, 0 of them done before, 2 to run" in outcome.said
-    assert (tmp_path / "results" / "digits" / "benchmark.csv").exists()
+    assert (tmp_path / "results" / "tiny" / "benchmark.csv").exists()
 
 
 def test_sweeps_are_products_in_hydras_syntax(repository):
@@ -76,13 +78,32 @@ def test_sweeps_are_products_in_hydras_syntax(repository):
         assert [one for (one,) in product(["variant=glob(*)"])] == [f"variant={variant}" for variant in variants]
 
 
-def test_the_digits_study_runs_every_variant_with_three_seeds(repository):
-    variants = {path.stem for path in (repository / "conf" / "variant").glob("*.yaml")}
-    with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
-        cfg = compose("config", ["study=digits"], return_hydra_config=True)
+@pytest.fixture(params=sorted(path.stem for path in (REPOSITORY / "conf" / "study").glob("*.yaml")))
+def written(request):
+    """Every study there is: the runs of its table, and of its other sweeps."""
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        cfg = compose("config", [f"study={request.param}"], return_hydra_config=True)
         table, *others = jobs_of(cfg, cfg.hydra)
-    assert {(job.variant, job.seed) for job in table} == {(v, seed) for v in variants for seed in (0, 1, 2)}
-    assert {job.name for job in table} == variants, "an override of the study itself is in a row's name"
-    assert {job.width for job in table} == {8}
-    assert len({job.record_path for job in table}) == len(table) == 3 * len(variants)
-    assert all(len({job.width for job in sweep}) > 1 for sweep in others)
+    return request.param, table, others
+
+
+def test_every_study_compares_on_one_data_set_each_row_once_per_seed(written):
+    _, table, others = written
+    assert len({job.data for sweep in (table, *others) for job in sweep}) == 1
+    assert len({job.record_path for job in table}) == len({(job.name, job.seed) for job in table}) == len(table)
+
+
+def test_the_study_of_the_whole_zoo_runs_every_variant_with_three_seeds(written):
+    name, table, _ = written
+    variants = {path.stem for path in (REPOSITORY / "conf" / "variant").glob("*.yaml")}
+    if name == "zoo":
+        assert {(job.variant, job.seed) for job in table} == {(v, seed) for v in variants for seed in (0, 1, 2)}
+        assert {job.name for job in table} == variants, "an override of the study itself is in a row's name"
+
+
+def test_a_study_on_two_data_sets_is_refused(tmp_path, command):
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "two.yaml").write_text("sweeps: [['data=digits,mnist', variant=pca]]")
+    outcome = command(f"--config-dir={tmp_path / 'conf'}", "study=two")
+    assert outcome.status == 1
+    assert "error: a study compares methods on one data set, this one has digits, mnist" in outcome.said

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from zoo.bottlenecks import check_width
 from zoo.types import Code
@@ -26,12 +29,25 @@ class Diagonal(nn.Module):
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, 2D), the mean and log std^2 side by side -> z: (B, D), a sample; point: (B, D), the mean."""
-        mean, log_variance = h.float().chunk(2, dim=1)  # variances want more than bf16's 8 bits
+        mean, log_variance = self._parameters_of(h)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         z = mean + noise * (0.5 * log_variance).exp()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
         return Code(z, mean, {"kl": kl})
 
+    def posterior(self, h: Tensor) -> Normal:
+        """q(z | x) of encoder outputs h: (B, 2D), as B x D independent normal distributions."""
+        mean, log_variance = self._parameters_of(h)
+        return Normal(mean, (0.5 * log_variance).exp())
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log N(z; 0, I) of codes: (B, D) -> (B,), in nats."""
+        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """N draws from the prior: (n, D)."""
         return torch.randn(n, self.out_features, generator=generator, device=generator.device)
+
+    def _parameters_of(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = h.float().chunk(2, dim=1)  # variances want more than bf16's 8 bits
+        return mean, log_variance
