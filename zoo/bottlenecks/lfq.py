@@ -59,10 +59,10 @@ class LFQ(nn.Module):
     def _entropy(self, h: Tensor) -> Tensor:
         """(B, M b) -> (B,), in nats."""
         logits = 4 * h  # of +1 against -1: (h + 1)^2 - (h - 1)^2
-        unsure = (F.softplus(logits) - logits * logits.sigmoid()).sum(1)
+        unsure: Tensor = (F.softplus(logits) - logits * logits.sigmoid()).sum(1)
         symbols = logits.view(-1, self.bits)
         constant = F.logsigmoid(symbols) + F.logsigmoid(-symbols)
         log_q = 0.5 * (symbols @ self.corners.T + constant.sum(1, keepdim=True))
         mean = log_q.exp().mean(0)
-        unused = self.bits * math.log(2) + torch.special.xlogy(mean, mean).sum()
+        unused: Tensor = self.bits * math.log(2) + torch.special.xlogy(mean, mean).sum()
         return unsure + self.positions * unused

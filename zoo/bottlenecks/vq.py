@@ -82,7 +82,7 @@ class VQ(nn.Module):
         z = pass_through(h.view_as(rows), point.view_as(rows)).view_as(h)
         if self.training and z.requires_grad:
             # on the backward pass, so that looking at a model never changes it
-            z.register_hook(partial(self._learn, residuals[:-1], entries, generator))
+            z.register_hook(partial(self._learn, residuals[:-1], entries, generator))  # type: ignore[no-untyped-call]
         return Code(z, point, {"commit": (h - point).square().sum(1)})
 
     def quantise(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -97,7 +97,8 @@ class VQ(nn.Module):
     def indices(self, point: Tensor) -> Tensor:
         """The entries whose sums are point codes (B, M d): (B, M S) int64, a position's stages side by side.
 
-        With one stage they are the nearest entries. With more, a beam search finds the sum that is nearest.
+        With one stage they are the nearest entries. With more, a beam search looks for the nearest sum; where several
+        sums lie close together (about one code in a hundred, with eight stages) it may end at another of them.
         """
         rows = point.reshape(-1, 1, self.dimensions)
         paths = torch.zeros(len(rows), 1, 0, dtype=torch.long, device=point.device)
@@ -146,9 +147,12 @@ def straight_through(h: Tensor, q: Tensor) -> Tensor:
 def rotated(h: Tensor, q: Tensor) -> Tensor:
     """q as the fixed rotation and scaling of h that gives it, row by row: (T, d) twice -> (T, d).
 
-    R h |q| / |h|,  R = I - 2 r r' + 2 q^ h^',  r = (h^ + q^) / |h^ + q^|, hats for unit vectors (arXiv:2410.06424, section 4.2).
+        R h |q| / |h|,  R = I - 2 r r' + 2 q^ h^',  r = (h^ + q^) / |h^ + q^|, hats for unit vectors
+
+    C. Fifty et al. 2024, arXiv:2410.06424, section 4.2.
     """
     h_hat, q_hat = F.normalize(h.detach(), dim=1), F.normalize(q, dim=1)
     r = F.normalize(h_hat + q_hat, dim=1)
     turned = h - 2 * (h * r).sum(1, keepdim=True) * r + 2 * (h * h_hat).sum(1, keepdim=True) * q_hat
-    return turned * (q.norm(dim=1, keepdim=True) / h.detach().norm(dim=1, keepdim=True).clamp(min=1e-12))
+    scale: Tensor = q.norm(dim=1, keepdim=True) / h.detach().norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return turned * scale

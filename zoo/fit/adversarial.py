@@ -13,7 +13,7 @@ from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.fit import FitReport
 from zoo.fit.discriminators import Discriminator
-from zoo.fit.gradient import Gradient, GradientModule, Schedule
+from zoo.fit.gradient import Gradient, GradientModule
 from zoo.objective import Objective
 from zoo.types import Shape
 
@@ -70,7 +70,7 @@ class AdversarialModule(GradientModule):
 
     def training_step(self, x: Tensor) -> None:  # type: ignore[override]
         """x: (B, C, H, W); both players move."""
-        ours, theirs = self.optimizers()  # type: ignore[misc, union-attr]
+        ours, theirs = self.optimizers()  # type: ignore[attr-defined]
         progress = self.global_step / (2 * self._steps)  # Lightning counts the moves of both
         total, loss = self._play(x, self._generator, "train", progress)
         for optimizer, value in ((ours, total), (theirs, loss)):
@@ -79,7 +79,7 @@ class AdversarialModule(GradientModule):
             if optimizer is ours and self._clip is not None:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self._clip)
             optimizer.step()
-        self.lr_schedulers().step()  # type: ignore[union-attr, call-arg]
+        self.lr_schedulers().step()  # type: ignore[union-attr]
 
     def validation_step(self, x: Tensor) -> None:
         """x: (B, C, H, W); nobody moves."""

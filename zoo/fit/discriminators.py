@@ -19,9 +19,7 @@ from zoo.types import Shape, Step
 class Discriminator(Protocol):
     """A module that tells what a model makes from what it should make."""
 
-    def penalties(
-        self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator
-    ) -> dict[str, Tensor]:
+    def penalties(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> dict[str, Tensor]:
         """What the model minimises beside its objective: scalars, weighted, in nats per image."""
         ...
 
@@ -67,7 +65,8 @@ class PriorDiscriminator(nn.Module):
 class PermutationDiscriminator(nn.Module):
     """Tells codes from codes whose units were drawn from different images: the density ratio of the total correlation.
 
-        total_correlation = weight E[D(z)] ~ weight KL(q(z) || prod_i q(z_i)),  loss = softplus(-D(z)) + softplus(D(perm(z)))
+        total_correlation = weight E[D(z)] ~ weight KL(q(z) || prod_i q(z_i))
+        loss              = softplus(-D(z)) + softplus(D(permuted z))
 
     H. Kim, A. Mnih, "Disentangling by factorising", 2018, arXiv:1802.05983, eqs. 2 and 3 and algorithms 1 and 2, with
     one batch in place of two.
@@ -121,7 +120,9 @@ class ImageDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         if not hasattr(model.bottleneck, "sample"):
-            raise ZooError("the fit judges samples of the prior, but this bottleneck has none; choose bottleneck=diagonal")
+            raise ZooError(
+                "the fit judges samples of the prior, but this bottleneck has none; choose bottleneck=diagonal"
+            )
         self.weight, self.feature_weight = weight, feature_weight
         network, _ = conv(shape, 1, 1, 1, filters, hidden=())
         assert isinstance(network, nn.Sequential)

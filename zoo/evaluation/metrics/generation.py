@@ -2,7 +2,8 @@
 
 Samples are `decode(density.sample(n, seed))`, as many as test images and at most 10,000, for each density of codes in
 `zoo.density`, fitted to the training codes. Each metric's value is that of the Gaussian mixture; its curve shows all
-densities, reconstructions of the test images and, as the floor, training images.
+densities, reconstructions of the test images and, as the floor, training images. The indices of a discrete code have
+an autoregressive prior besides, with a metric of its own.
 """
 
 from __future__ import annotations
@@ -38,6 +39,17 @@ def frechet(test_features: Tensor, sample_features: dict[str, Tensor]) -> Curve:
         sample_features: {where samples come from: (M, 64)}.
     """
     return curve({name: frechet_distance(test_features, fake) for name, fake in sample_features.items()})
+
+
+@metric("generation", "squared feature distance", "lower")
+def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> float:
+    """Frechet distance, as `frechet`, of samples that an autoregressive prior over a discrete code's indices gives.
+
+    Args:
+        test_features: (N, 64).
+        index_samples: (M, 64), features of the samples.
+    """
+    return frechet_distance(test_features, index_samples)
 
 
 @metric("inception", "squared feature distance", "lower")
