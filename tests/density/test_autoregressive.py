@@ -8,13 +8,14 @@ import torch
 from zoo.bottlenecks.lfq import LFQ
 from zoo.density.autoregressive import Autoregressive
 from zoo.errors import ZooError
-from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.subject import Subject
 
 CODE = LFQ(3, 2)  # three symbols out of four
 
 
 def density(**settings):
-    return Autoregressive(4, CODE.indices, CODE.points, **({"units": 16, "steps": 300} | settings))
+    return Autoregressive(4, CODE.indices, CODE.points, **({"units": 16, "steps": 300, "rate": 0.02} | settings))
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +73,16 @@ def test_too_few_codes(codes):
 
 def test_a_continuous_code_has_none(compose_job, fit_job):
     run = fit_job(compose_job("variant=pca"))
-    records = evaluate(run.model, run.data, ["generation", "rate"], {})
-    for name in ("frechet_autoregressive", "code_bits_autoregressive"):
-        assert records[name]["value"] is None
-        assert records[name]["reason"] == "the code is not discrete: it has no codebook"
+    subject = Subject(run.model, run.data, {})
+    for name in ("index_samples", "index_bits"):
+        with pytest.raises(NotApplicable, match="the code is not discrete: it has no codebook"):
+            getattr(subject, name)
 
 
 def test_a_discrete_code_has_one(compose_job, fit_job):
-    run = fit_job(compose_job("variant=fsq", "budget.epochs=5"))
-    records = evaluate(run.model, run.data, ["generation", "rate"], {})
-    assert 0 < records["code_bits_autoregressive"]["value"] < 8 * math.log2(240)
-    assert records["frechet_autoregressive"]["value"] < records["frechet"]["value"]
+    run = fit_job(compose_job("variant=fsq", "budget.epochs=2"))
+    with torch.no_grad():
+        subject = Subject(run.model, run.data, {})
+        assert 0 < subject.index_bits.mean().item() < 8 * math.log2(240)
+        z = subject.index_density.sample(20, 0)
+        assert torch.equal(run.model.bottleneck.points(run.model.bottleneck.indices(z)), z)
