@@ -19,7 +19,13 @@ from zoo.data.images import Images
 from zoo.density import DENSITIES, Density
 from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
-from zoo.evaluation.bounds import Bounds, Variational, importance_bounds, linear_gaussian_log_likelihood
+from zoo.evaluation.bounds import (
+    Bounds,
+    Variational,
+    importance_bounds,
+    linear_gaussian_log_likelihood,
+    marginal_log_likelihood,
+)
 from zoo.evaluation.distances import Manifold, manifold
 from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
 from zoo.evaluation.inception import inception_features, inception_network
@@ -28,6 +34,7 @@ from zoo.evaluation.neighbours import nearest
 from zoo.evaluation.rate import RateDistortion, code_lengths, rate_distortion
 from zoo.evaluation.references import BATCH, ImageSplits, References, references
 from zoo.evaluation.restoration import Restoration, Restorer, as_it_is, fill_with, median_filter, restore
+from zoo.likelihood import FittedGaussian, Gaussian
 from zoo.types import Corruption
 
 CLUSTERED = 10_000
@@ -261,19 +268,21 @@ class Subject:
 
     @property
     def exact_log_likelihood(self) -> Tensor:
-        """Log-likelihood of the test images under the Gaussian of a linear code with orthonormal axes: (N,).
+        """Log-likelihood of the test images under the Gaussian that a linear model stands for: (N,).
+
+        That is the model's own, where it has a prior and a noise, and otherwise that of a code with orthonormal axes.
 
         Raises:
-            NotApplicable: the code is not linear, or its axes are not orthonormal, or none are left.
+            NotApplicable: the decoder is not linear; the axes are not orthonormal, or none are left.
         """
         width, shape = self.test_codes.shape[1], self.x.shape[1:]
         origin = self.decode(torch.zeros(1, width))
         axes = (self.decode(torch.eye(width)) - origin).flatten(1)
-        z = ((self.x - origin).flatten(1) @ axes.T, self.test_codes)
         decoded = (self.x_hat - origin).flatten(1), self.test_codes @ axes
-        if not all(
-            torch.allclose(*pair, rtol=1e-3, atol=1e-3) for pair in (z, decoded, (axes @ axes.T, torch.eye(width)))
-        ):
+        if close(*decoded) and (std := self.own_noise) is not None:
+            return marginal_log_likelihood(self.x.flatten(1), axes, origin.flatten(), std)
+        z = ((self.x - origin).flatten(1) @ axes.T, self.test_codes)
+        if not all(close(*pair) for pair in (z, decoded, (axes @ axes.T, torch.eye(width)))):
             raise NotApplicable("the code is not linear with orthonormal axes, so it stands for no Gaussian")
         if width >= shape.numel():
             raise NotApplicable("the code is as wide as the image, so nothing is left to tell the noise from")
@@ -284,6 +293,17 @@ class Subject:
         seen = sum((x - origin).square().sum(dtype=torch.float64).item() for x in train.batches(BATCH)) / len(train)
         train_lost = seen - self.train_codes.double().square().sum(1).mean().item()
         return linear_gaussian_log_likelihood(self.train_codes, self.test_codes, train_lost, lost, shape.numel())
+
+    @property
+    def own_noise(self) -> Tensor | None:
+        """Std of a model with standard normal codes and Gaussian pixels: (P,) or a scalar; None for other models."""
+        bottleneck, likelihood = self.model.bottleneck, self.model.likelihood
+        if not isinstance(bottleneck, Variational) or not isinstance(likelihood, Gaussian | FittedGaussian):
+            return None
+        z = self.test_codes
+        if not close(bottleneck.log_prior(z.to(self.device)).cpu(), Normal(0.0, 1.0).log_prob(z).sum(1)):
+            return None
+        return torch.as_tensor(likelihood.std).flatten().cpu()
 
     # Damage
 
@@ -396,6 +416,11 @@ class Subject:
             distance[kind] = nearest(self.in_features(images), train_features, 1)[0][:, 0] / usual
             shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
         return Holes(distance, shift)
+
+
+def close(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are the same but for the rounding of float32 through a few layers."""
+    return torch.allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
 @contextmanager
