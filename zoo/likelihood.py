@@ -53,7 +53,7 @@ class FittedGaussian(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("std", torch.tensor(0.2))
-        self.register_load_state_dict_pre_hook(_take_shape_of_std)
+        self.register_load_state_dict_pre_hook(_take_shape_of_std)  # type: ignore[no-untyped-call]
 
     def channels(self, image_channels: int) -> int:
         """One mean per channel."""

@@ -131,4 +131,6 @@ def marginal_log_likelihood(x: Tensor, axes: Tensor, origin: Tensor, std: Tensor
         (N,), in nats.
     """
     variance = std.double().square().expand(len(origin))
-    return LowRankMultivariateNormal(origin.double(), axes.T.double(), variance).log_prob(x.double())
+    p = LowRankMultivariateNormal(origin.double(), axes.T.double(), variance)
+    log_p: Tensor = p.log_prob(x.double())  # type: ignore[no-untyped-call]
+    return log_p

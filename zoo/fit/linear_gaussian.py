@@ -82,7 +82,7 @@ def factors(variances: Tensor, axes: Tensor, width: int, seed: int) -> tuple[Ten
     machine learning", 2012, section 21.2.
     """
     points = axes * (len(axes) * variances[:, None]).sqrt()
-    analysis = FactorAnalysis(width, tol=1e-3, max_iter=1000, random_state=seed)
+    analysis = FactorAnalysis(width, svd_method="lapack")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the likelihood still rises in pixels that never vary
         analysis.fit(torch.cat([points, -points]).numpy())

@@ -29,26 +29,15 @@ def conv(
     Raises:
         ZooError: the image is too small to be halved that often.
     """
-    sides = [shape[1:]]
-    for _ in filters:
-        sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
-    if 0 in sides[-1]:
-        raise ZooError(
-            f"network.filters={list(filters)} halves a {shape[1]}x{shape[2]} image to nothing; give fewer filters"
-        )
+    sides = halved(shape, filters)
     maps = [shape[0], *filters]
     down: list[nn.Module] = []
     for before, after in pairwise(maps):
-        down += [nn.Conv2d(before, after, KERNEL, STRIDE, PADDING), activation()]
+        down += [halving(before, after), activation()]
     up: list[nn.Module] = []
     maps[0] = channels
     for i in range(len(filters), 0, -1):
-        (tall, wide), (high, broad) = sides[i - 1], sides[i]
-        missing = (tall - STRIDE * high, wide - STRIDE * broad)  # 1 where an odd side was halved
-        up += [
-            activation(),
-            nn.ConvTranspose2d(maps[i], maps[i - 1], KERNEL, STRIDE, PADDING, output_padding=missing),
-        ]
+        up += [activation(), doubling(maps[i], maps[i - 1], sides[i], sides[i - 1])]
     volume = (filters[-1], *sides[-1])
     return (
         nn.Sequential(*down, nn.Flatten(), *layers([math.prod(volume), *hidden, in_features], activation)),
@@ -58,3 +47,26 @@ def conv(
             *up,
         ),
     )
+
+
+def halved(shape: Shape, filters: Sequence[int]) -> list[tuple[int, int]]:
+    """Height and width of the image and after each halving; ZooError where nothing is left."""
+    sides = [shape[1:]]
+    for _ in filters:
+        sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
+    if 0 in sides[-1]:
+        raise ZooError(
+            f"network.filters={list(filters)} halves a {shape[1]}x{shape[2]} image to nothing; give fewer filters"
+        )
+    return sides
+
+
+def halving(before: int, after: int) -> nn.Conv2d:
+    """A convolution to half the side, rounded down."""
+    return nn.Conv2d(before, after, KERNEL, STRIDE, PADDING)
+
+
+def doubling(before: int, after: int, small: tuple[int, int], large: tuple[int, int]) -> nn.ConvTranspose2d:
+    """A transposed convolution from maps of `small` sides to the `large` ones that were halved to them."""
+    missing = (large[0] - STRIDE * small[0], large[1] - STRIDE * small[1])  # 1 where an odd side was halved
+    return nn.ConvTranspose2d(before, after, KERNEL, STRIDE, PADDING, output_padding=missing)
