@@ -10,7 +10,7 @@ from zoo.types import Code
 
 
 class NestedDropout(nn.Module):
-    """z_i = h_i for i <= k, else 0, with k drawn for each image from 1..D: all units behind the k-th are dropped at once.
+    """z_i = h_i for i <= k, else 0, with k drawn for each image from 1..D: all units behind it drop out.
 
     A unit is used only where all before it are, so what most images need goes first. Behind a linear network the
     optimum is PCA's axes themselves, in their order, and not just their subspace. O. Rippel, M. Gelbart, R. Adams,

@@ -14,8 +14,8 @@ from zoo.types import Shape
 class Residual(nn.Module):
     """x -> x + conv(f(norm(conv(f(norm(x)))))): the sum itself passes through no activation.
 
-    K. He et al., "Identity mappings in deep residual networks", 2016, arXiv:1603.05027, fig. 4e. Each image is normalised
-    by itself, over all its channels and pixels, so that nothing depends on the batch.
+    K. He et al., "Identity mappings in deep residual networks", 2016, arXiv:1603.05027, fig. 4e. Each image is
+    normalised by itself, over all its channels and pixels, so that nothing depends on the batch.
     """
 
     def __init__(self, channels: int, activation: Callable[[], nn.Module]) -> None:
@@ -30,7 +30,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x + self.branch(x)
+        change: Tensor = self.branch(x)
+        return x + change
 
 
 def residual(

@@ -1,1 +1,1 @@
-"""Terms of an objective that need more than the code: functions of (model, x, step); each satisfies `objective.Term`."""
+"""Terms of an objective that need more than the code: each satisfies `zoo.objective.Term`."""

@@ -12,11 +12,11 @@ from zoo.types import Step
 
 
 def contractive(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
-    """ "contractive": |dz / dx|_F^2 at the image that the encoder saw, z the point code: (B,).
+    """`contractive`: |dz / dx|_F^2 at the image that the encoder saw, z the point code: (B,).
 
-    S. Rifai et al., "Contractive auto-encoders: explicit invariance during feature extraction", ICML 2011, eq. 5 (eq. 9
-    for one layer, which is exact; other encoders are estimated with one backward pass). Where the decoder is free to
-    undo a shrinking of the code the penalty can be had for nothing: tie its weights to the encoder's, as the paper does.
+    S. Rifai et al., "Contractive auto-encoders: explicit invariance during feature extraction", ICML 2011. Exact for
+    one layer, and estimated with one backward pass for other encoders. Where the decoder is free to undo a shrinking of
+    the code, the penalty can be had for nothing: tie its weights to the encoder's, as the paper does.
     """
     bottleneck = model.bottleneck
     match model.encoder:
@@ -32,7 +32,8 @@ def of_one_layer(layer: nn.Linear, activation: nn.Module, x: Tensor) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
         h = layer(x.clone().flatten(1))
         (slope,) = torch.autograd.grad(activation(h).sum(), h, create_graph=True)
-        return slope.square() @ layer.weight.square().sum(1)
+        penalty: Tensor = slope.square() @ layer.weight.square().sum(1)
+        return penalty
 
 
 def estimate(model: Autoencoder, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from zoo.types import Step
 
 
 def code_norm(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
-    """ "code_norm": |z|^2 / 2, what is left of a VAE's KL term where the variance is the same for all images: (B,).
+    """`code_norm`: |z|^2 / 2, what is left of a VAE's KL term where the variance is the same for all images: (B,).
 
     P. Ghosh et al., "From variational to deterministic autoencoders", 2020, arXiv:1903.12436, eq. 10.
     """
@@ -18,7 +18,7 @@ def code_norm(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
 
 
 def decoder_norm(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
-    """ "decoder_norm": the sum of squares of the decoder's parameters, the same for every image: (B,).
+    """`decoder_norm`: the sum of squares of the decoder's parameters, the same for every image: (B,).
 
     Without it the code could shrink while the decoder grows. P. Ghosh et al. 2020, arXiv:1903.12436, section 3.1:
     Tikhonov regularisation, the "L2" of RAE-L2.
