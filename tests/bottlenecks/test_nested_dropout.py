@@ -3,6 +3,7 @@ import torch
 
 from zoo.bottlenecks.nested_dropout import NestedDropout, first
 from zoo.errors import ZooError
+from zoo.fit.streaming_pca import principal_axes
 
 WIDTH = 8
 
@@ -36,31 +37,36 @@ def test_a_width_that_is_none():
         NestedDropout(0)
 
 
-@pytest.mark.parametrize(("variant", "epochs"), [("nested_dropout", 60), ("deep_nested_dropout", 40)])
-def test_the_first_units_are_the_best_ones(compose_job, fit_job, variant, epochs):
+@pytest.fixture(scope="module", params=[("nested_dropout", 60), ("deep_nested_dropout", 40)], ids=lambda p: p[0])
+def run(request, compose_job, fit_job):
+    variant, epochs = request.param
+    return fit_job(compose_job(f"variant={variant}", f"budget.epochs={epochs}"))
+
+
+@torch.no_grad()
+def error(run, x, units):
+    """Squared error per image from these units of the code alone."""
+    kept = torch.zeros(WIDTH).index_fill(0, units, 1.0)
+    return (run.model.decode(run.model.encode(x) * kept) - x).square().flatten(1).sum(1).mean().item()
+
+
+def test_the_first_units_are_the_best_ones(run):
     """On test images, for every k, the first k reconstruct better than the last k and than 20 random choices of k."""
-    run = fit_job(compose_job(f"variant={variant}", f"budget.epochs={epochs}"))
     x, g = run.data.test[:], torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        z = run.model.encode(x)
-
-        def error(units):
-            kept = torch.zeros(WIDTH).index_fill(0, units, 1.0)
-            return (run.model.decode(z * kept) - x).square().mean().item()
-
-        errors = [error(torch.arange(k)) for k in range(WIDTH + 1)]
-        assert errors == sorted(errors, reverse=True)
-        for k in range(1, WIDTH):
-            chosen = [torch.arange(WIDTH - k, WIDTH), *(torch.randperm(WIDTH, generator=g)[:k] for _ in range(20))]
-            for units in chosen:
-                if set(units.tolist()) != set(range(k)):
-                    assert errors[k] < error(units), (k, units)
+    errors = [error(run, x, torch.arange(k)) for k in range(WIDTH + 1)]
+    assert errors == sorted(errors, reverse=True)
+    for k in range(1, WIDTH):
+        for units in [torch.arange(WIDTH - k, WIDTH), *(torch.randperm(WIDTH, generator=g)[:k] for _ in range(20))]:
+            if set(units.tolist()) != set(range(k)):
+                assert errors[k] < error(run, x, units), (k, units)
 
 
-def test_linear_units_are_pcas_axes(compose_job, fit_job):
-    """Not their subspace alone: each of the leading decoder columns points along its own principal axis."""
-    runs = [fit_job(compose_job(f"variant={name}", "budget.epochs=60")) for name in ("nested_dropout", "pca")]
-    with torch.no_grad():
-        drawn, axes = ((run.model.decode(torch.eye(WIDTH)) - run.model.decode(torch.zeros(1, WIDTH))) for run in runs)
-    cosine = torch.cosine_similarity(drawn.flatten(1), axes.flatten(1)).abs()
-    assert (cosine[:4] > 0.95).all(), cosine
+def test_one_model_is_as_good_as_pca_at_every_width(run):
+    """The linear one comes within 15 % of PCA's training error, the least there is; the deep one below it."""
+    x = run.data.train[:]
+    _, variances, _ = principal_axes(run.data.train, WIDTH)
+    ratios = [error(run, x, torch.arange(k)) / variances[k:].sum().item() for k in range(1, WIDTH + 1)]
+    if run.job.variant == "nested_dropout":
+        assert all(1 < ratio < 1.15 for ratio in ratios), ratios
+    else:
+        assert all(ratio < 1 for ratio in ratios), ratios
