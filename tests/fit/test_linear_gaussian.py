@@ -124,7 +124,7 @@ def test_factor_analysis_likelihood_is_scikit_learns():
     isotropic = build(data.shape, linear, lambda: Diagonal(3), FittedGaussian(), Clean(), 0)
     LinearGaussian()(isotropic, data, Objective(), seed=0)
     ppca = evaluate(isotropic.eval(), data, ["likelihood"], {})["linear_gaussian_log_likelihood"]["value"]
-    assert found > ppca + 1, "noise that differs from pixel to pixel is what factor analysis is for"
+    assert found > ppca + 0.5, "noise that differs from pixel to pixel is what factor analysis is for"
 
 
 def test_factor_analysis_of_digits_is_scikit_learns_with_the_least_noise(compose_job, fit_job):
@@ -146,7 +146,7 @@ def test_the_bound_is_tight(compose_job, fit_job, variant):
 
 @pytest.mark.parametrize("variant", ["ppca", "factor_analysis"])
 def test_codes_of_training_images_are_standard_normal_with_the_posteriors(compose_job, fit_job, variant):
-    """Means about zero; their spread and the posterior width together the identity, as at a maximum of the likelihood."""
+    """Means about zero; their spread and posterior together the identity, as at a maximum of the likelihood."""
     run = fit(compose_job, fit_job, f"variant={variant}")
     with torch.no_grad():
         q = run.model.bottleneck.posterior(run.model.encoder(run.data.train[:]))

@@ -60,7 +60,7 @@ class LinearGaussian:
             w = axes[:width].T * (variances[:width] - noise).clamp(min=0).sqrt()
             noise = noise.expand(len(axes))
         else:
-            w, noise = factors(variances, axes, width, seed)
+            w, noise = factors(variances, axes, width)
             noise = noise.clamp(min=self.least_std**2)
         d, turn = torch.linalg.eigh(w.T @ (w / noise[:, None]))
         w, d = w @ turn.flip(1), d.flip(0)
@@ -74,7 +74,7 @@ class LinearGaussian:
         return FitReport(seconds=time.perf_counter() - start, epochs=1, best_epoch=1)
 
 
-def factors(variances: Tensor, axes: Tensor, width: int, seed: int) -> tuple[Tensor, Tensor]:
+def factors(variances: Tensor, axes: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """Loadings W: (P, D) and noise variances (P,) of the factor analysis of a covariance, by scikit-learn.
 
     The likelihood depends on the images through their covariance alone, so 2 P points that have it stand in for them:
