@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +48,7 @@ class Gradient:
             exact.
         threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
         progress: show a bar.
+        callbacks: Lightning callbacks beside the fit's own.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -62,6 +63,7 @@ class Gradient:
     matmul: str = "medium"
     threads: int = 1
     progress: bool = True
+    callbacks: Sequence[Callback] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
@@ -78,7 +80,7 @@ class Gradient:
         data.batch_size, data.seed = self.batch_size, seed
         start_from(model, data)
         module = GradientModule(model, objective, self.optimizer, self.schedule, seed)
-        callbacks: list[Callback] = [KeepBest()]
+        callbacks: list[Callback] = [KeepBest(), *self.callbacks]
         if self.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
         if self.progress:
