@@ -94,8 +94,8 @@ def evaluation(bench: Bench) -> Findings:
 
         def torchmetrics_ssim() -> Tensor:
             parts = zip(torch.split(x_hat, 256), torch.split(x, 256), strict=True)
-            found = [their_ssim(a, b, data_range=1.0, reduction="none") for a, b in parts]
-            return torch.cat([similarity for similarity in found if isinstance(similarity, Tensor)])
+            maps = [their_ssim(a, b, data_range=1.0, reduction="none") for a, b in parts]
+            return torch.cat([values for values in maps if isinstance(values, Tensor)])
 
         def sklearn_neighbours() -> Tensor:
             search = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(points.numpy())
