@@ -76,7 +76,7 @@ def cells(row: Mapping[str, Any]) -> dict[str, str]:
         "range": f"{number(low)} to {number(high)}" if row["runs"] > 1 else "",
         "CPU seconds": number(row["cpu_seconds"]),
     }
-    return line | {FACTS[name]: number(value) for name, value in row["facts"].items() if name in FACTS}
+    return line | {text: number(row["facts"].get(name)) for name, text in FACTS.items()}
 
 
 def number(value: float | None) -> str:
