@@ -88,7 +88,7 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
         return (x_hat - x).square().sum() / len(x) / (2 * std**2)
 
     def loss_of(x: Tensor) -> Tensor:
-        h = encoder(x)
+        h: Tensor = encoder(x)
         if not variational:
             return squared(decoder(h), x)
         mean, log_variance = h.chunk(2, 1)
