@@ -55,7 +55,8 @@ def pca(bench: Bench) -> Findings:
         ratio_goal("PCA: zoo / scikit-learn's fastest exact solver", rows["zoo"], fastest, 1.05),
         Goal("PCA: error of zoo / least error", rows["zoo"].fact("sse") / best_error, 1.0001),
     ]
-    return Findings(list(rows.values()), goals, ["one thread; float64, the conversion counted; validation images are not in the fit"])
+    notes = ["one thread; float64, the conversion counted; validation images are not in the fit"]
+    return Findings(list(rows.values()), goals, notes)
 
 
 def evaluation(bench: Bench) -> Findings:
@@ -64,8 +65,9 @@ def evaluation(bench: Bench) -> Findings:
 
     job = bench.job(bench.networks.dense, epochs=1)
     data, repeats = load(job, bench.sizes.images), bench.sizes.repeats
-    model = fresh(job, data, 0).eval()
+    model = fresh(job, data, 0)
     make(job.axes["fit"])(model, data, make(job.axes["objective"]), 0)
+    model.eval()
     found = Findings(notes=["one thread; a group's time holds encoding and decoding, which a whole evaluation shares"])
     about = {"seconds": 0.0, "epochs": 1}
     for group in bench.sizes.evaluation:
