@@ -209,7 +209,7 @@ def startup(bench: Bench) -> Findings:
     get_reusable_executor().shutdown()  # of an earlier part
     with tempfile.TemporaryDirectory() as folder:
         said = ["variant=deep_ae", f"paths.results={folder}", f"paths.models={folder}"]
-        jobs = [bench.job(said, data="digits", epochs=10, seed=seed) for seed in range(runs)]
+        jobs = [bench.job(said, data="digits", epochs=5, seed=seed) for seed in range(runs)]
         start = time.perf_counter()
         work = pooled(run_in_pool, [(job,) for job in jobs])
         whole = time.perf_counter() - start
