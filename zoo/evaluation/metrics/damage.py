@@ -44,8 +44,8 @@ def inpainting_block_inside_mse(block_holes: Restoration) -> Curve:
 def inpainting_block_drawn_mse(block_holes: Restoration) -> Curve:
     """Mean squared error inside a hidden block, on patches of the image that are not blank.
 
-    A patch (2x2 pixels of 8x8, 4x4 of 28x28) is blank where all pixels of the undamaged image are alike: most of an image
-    of a digit is, and is guessed without looking.
+    A patch (2x2 pixels of 8x8, 4x4 of 28x28) is blank where all pixels of the undamaged image are alike: much of a
+    digit's image is, and is guessed without looking.
     """
     return curve(block_holes, block_holes.mse_inside_drawn())
 
@@ -64,7 +64,7 @@ def inpainting_pixels_inside_mse(pixel_holes: Restoration) -> Curve:
 
 @metric("damage", UNIT, "lower")
 def inpainting_pixels_drawn_mse(pixel_holes: Restoration) -> Curve:
-    """Mean squared error on hidden pixels, on patches (2x2 of 8x8 pixels, 4x4 of 28x28) that are not all of one grey."""
+    """Mean squared error on hidden pixels of patches (2x2 of 8x8 pixels, 4x4 of 28x28) that are not of one grey."""
     return curve(pixel_holes, pixel_holes.mse_inside_drawn())
 
 
