@@ -149,8 +149,8 @@ class Unpatch(nn.Module):
 class Block(nn.Module):
     """t + attention(norm(t)), then t + mlp(norm(t)), with twice the width inside the mlp.
 
-    Written out because torch's own layer evaluates by a fused kernel that no count of multiply-accumulates sees, and its
-    kernel for attention takes five times as long as these products where tokens are few and a head is narrow.
+    Written out because torch's own layer evaluates by a fused kernel that no count of multiply-accumulates sees, and
+    its kernel for attention takes many times as long as these products where tokens are few and a head is narrow.
 
     Args:
         dim: width of a token.
