@@ -25,7 +25,7 @@ def vit(
     mask_token: bool = False,
     activation: Callable[[], nn.Module] = nn.GELU,
 ) -> tuple[nn.Module, nn.Module]:
-    """patches -> tokens -> depth blocks -> their mean -> in_features; out_features -> tokens -> blocks -> patches.
+    """patches -> tokens -> depth blocks -> in_features; out_features -> tokens -> blocks -> patches.
 
     A. Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929, with two ends made for a bottleneck.
 
@@ -50,10 +50,10 @@ def vit(
 
 
 class Encoder(nn.Module):
-    """Tokens of the patches that are not hidden, transformed; h is a linear map of their mean.
+    """h = T / |V| sum_(p in V) W_p t_p + b: the transformed tokens t of the visible patches V among T, by their places.
 
-    A patch with any hidden pixel counts as hidden as a whole. The class token is always among the tokens; an image
-    without a visible patch is encoded from it alone.
+    A patch with any hidden pixel counts as hidden as a whole. W_p differs from place to place: with one W for all (the
+    mean of the tokens), a short fit does not leave the mean image. A class token is always among those attended to.
 
     K. He et al., "Masked Autoencoders Are Scalable Vision Learners", 2021, arXiv:2111.06377 (`mask_token=False`);
     Z. Xie et al., "SimMIM: a Simple Framework for Masked Image Modeling", 2021, arXiv:2111.09886 (`mask_token=True`).
@@ -83,32 +83,34 @@ class Encoder(nn.Module):
         self.mask_token = nn.Parameter(0.1 * torch.randn(dim)) if mask_token else None
         self.blocks = nn.ModuleList(Block(dim, heads, activation) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, out_features)
+        self.head = nn.Linear(tokens * dim, out_features)
 
     def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         """x: (B, C, H, W), hidden: (B, 1, H, W) in {0, 1} -> (B, out_features)."""
         patches = F.unfold(x, self.patch, stride=self.patch).mT
+        batch, total, _ = patches.shape
         gone = None if hidden is None else F.max_pool2d(hidden, self.patch).flatten(1) > 0
-        seen, attended = None, None
+        place, attended = None, None
         if gone is not None and self.mask_token is None:
             count = (~gone).sum(1)
-            order = gone.to(torch.uint8).argsort(dim=1, stable=True)[:, : int(count.max()), None]  # visible ones first
-            patches = patches.gather(1, order.expand(-1, -1, patches.shape[2]))
-            tokens = self.embed(patches) + self.positions[order[..., 0]]
+            place = gone.to(torch.uint8).argsort(dim=1, stable=True)[:, : int(count.max()), None]  # visible ones first
+            patches = patches.gather(1, place.expand(-1, -1, patches.shape[2]))
             if count.min() < count.max():
-                seen = torch.arange(order.shape[1] + 1, device=x.device) <= count[:, None]
-                attended = seen[:, None, None]
-        elif gone is not None:
-            assert self.mask_token is not None
-            tokens = torch.where(gone[..., None], self.mask_token, self.embed(patches)) + self.positions
-        else:
-            tokens = self.embed(patches) + self.positions
-        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), tokens], 1)
+                attended = (torch.arange(place.shape[1] + 1, device=x.device) <= count[:, None])[:, None, None]
+        tokens = self.embed(patches)
+        if gone is not None and self.mask_token is not None:
+            tokens = torch.where(gone[..., None], self.mask_token, tokens)
+        tokens = tokens + (self.positions if place is None else self.positions[place[..., 0]])
+        tokens = torch.cat([self.class_token.expand(batch, -1, -1), tokens], 1)
         for block in self.blocks:
             tokens = block(tokens, attended)
-        tokens = self.norm(tokens)
-        mean = tokens.mean(1) if seen is None else (tokens * seen[..., None]).sum(1) / seen.sum(1, keepdim=True)
-        h: Tensor = self.head(mean)
+        tokens = self.norm(tokens)[:, 1:]
+        if place is not None:
+            seen = tokens if attended is None else tokens * attended[:, 0, 0, 1:, None]
+            everywhere = place.expand(-1, -1, tokens.shape[2])
+            tokens = tokens.new_zeros(batch, total, tokens.shape[2]).scatter(1, everywhere, seen)
+            tokens = tokens * (total / count.clamp(min=1))[:, None, None]
+        h: Tensor = self.head(tokens.flatten(1))
         return h
 
 
