@@ -15,8 +15,8 @@ class FlowMatching(nn.Module):
     """dx/dt = v(x, t) from codes at t = 0 to noise at t = 1; v minimises E |v(x_t, t) - (e - u)|^2.
 
     x_t = (1 - t) u + t e, e ~ N(0, I), t uniform: Y. Lipman et al., "Flow matching for generative modeling", 2023,
-    arXiv:2210.02747, eq. 23 with no noise left at the data and time reversed; X. Liu et al., "Flow straight and fast", 2023,
-    arXiv:2209.03003, eq. 1. Field, solver and exact divergence are those of the continuous flow of the package zuko.
+    arXiv:2210.02747, eq. 23 with time reversed and no noise left at the data; X. Liu et al., "Flow straight and fast",
+    2023, arXiv:2209.03003, eq. 1. Field, solver and exact divergence are those of the package zuko's continuous flow.
 
     Args:
         width: D, units of the codes.

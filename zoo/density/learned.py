@@ -104,7 +104,7 @@ class Learned:
         for step in range(steps):
             batch = train[torch.randint(len(train), (self.batch_size,), generator=generator)]
             optimizer.zero_grad()
-            self.learner.loss(batch, generator).mean().backward()
+            torch.autograd.backward(self.learner.loss(batch, generator).mean())
             nn.utils.clip_grad_norm_(module.parameters(), 10.0)
             optimizer.step()
             schedule.step()

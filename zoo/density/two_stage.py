@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.bottlenecks.diagonal import Diagonal
+from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.networks.mlp import layers
 
 
@@ -34,12 +35,13 @@ class TwoStage(nn.Module):
     def loss(self, u: Tensor, generator: torch.Generator) -> Tensor:
         """The negative ELBO: (N, D) -> (N,), in nats."""
         code = self.bottleneck(self.encoder(u), generator)
-        return code.penalties["kl"] - self.log_likelihood(u, code.z)
+        kl: Tensor = code.penalties["kl"]
+        return kl - self.log_likelihood(u, code.z)
 
     def log_likelihood(self, u: Tensor, w: Tensor) -> Tensor:
         """log N(u; g(w), s^2 I) of codes u: (N, D) given w: (N, D) -> (N,)."""
-        squares = (u - self.decoder(w)).square().sum(1) * (-2 * self.log_std).exp()
-        return -0.5 * squares - u.shape[1] * (self.log_std + 0.5 * math.log(2 * math.pi))
+        mean: Tensor = self.decoder(w)
+        return standard_normal_log_prob((u - mean) * (-self.log_std).exp()) - u.shape[1] * self.log_std
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n draws: (n, D)."""
@@ -55,7 +57,9 @@ class TwoStage(nn.Module):
         q = self.bottleneck.posterior(self.encoder(u))
         total = torch.full_like(u[:, 0], -torch.inf)
         for _ in range(self.samples):
-            w = q.mean + q.stddev * torch.randn(u.shape, generator=generator)
-            weight = self.log_likelihood(u, w) + self.bottleneck.log_prior(w) - q.log_prob(w).sum(1)
+            noise = torch.randn(u.shape, generator=generator)
+            w = q.mean + q.stddev * noise
+            log_q = standard_normal_log_prob(noise) - q.stddev.log().sum(1)
+            weight = self.log_likelihood(u, w) + self.bottleneck.log_prior(w) - log_q
             total = torch.logaddexp(total, weight)
         return total - math.log(self.samples)
