@@ -48,6 +48,6 @@ DENSITIES: dict[str, Callable[[], Density]] = {
 
 LEARNED: dict[str, Callable[[], Density]] = {
     "flow": partial(Learned, Flow),
-    "flow_matching": partial(Learned, FlowMatching, epochs=300),
+    "flow_matching": partial(Learned, FlowMatching, steps=2500, epochs=300),
     "two_stage_vae": partial(Learned, TwoStage),
 }

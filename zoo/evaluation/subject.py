@@ -34,7 +34,7 @@ CLUSTERED = 10_000
 SAMPLES = 10_000
 POINTS = 2_000
 TIGHT = 500
-JUDGED = 1_000
+JUDGED = 500
 SEED = 0
 
 
@@ -373,7 +373,7 @@ class Subject:
 
     @cached_property
     def code_log_likelihoods(self) -> dict[str, Tensor]:
-        """Log densities of the first 1,000 test codes: {density: (M,)}."""
+        """Log densities of the first 500 test codes: {density: (M,)}."""
         codes = self.test_codes[:JUDGED]
         return {name: each.log_prob(codes) for name, each in {**self.densities, **self.learned_densities}.items()}
 

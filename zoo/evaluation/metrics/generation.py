@@ -123,7 +123,7 @@ def coverage(sets: Likeness) -> float:
 
 @metric("learned_generation", "nats per code", "none")
 def code_log_likelihood(code_log_likelihoods: dict[str, Tensor]) -> Curve:
-    """Mean log density of the first 1,000 test codes under the flow; the curve shows every density.
+    """Mean log density of the first 500 test codes under the flow; the curve shows every density.
 
     It tells which density suits the codes of one model, and nothing across models, whose codes have no common unit.
     """
