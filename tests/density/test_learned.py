@@ -129,5 +129,5 @@ def test_a_second_stage_beats_the_standard_normal_on_two_clusters():
     density = LEARNED["two_stage_vae"]().fit(z[:2000])
     assert density.log_prob(z[2000:]).mean() > StandardNormal().fit(z).log_prob(z[2000:]).mean() + 1
     in_the_gap = (density.sample(2000, 0)[:, 0].abs() < 0.4).float().mean()
-    assert in_the_gap < 0.1
+    assert in_the_gap < 0.15
     assert (StandardNormal().fit(z).sample(2000, 0)[:, 0].abs() < 0.4).float().mean() > 0.25
