@@ -1,0 +1,124 @@
+"""Sparse overcomplete codes: many units, of which few speak for an image; one module around every rule of who may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.bottlenecks import check_width
+from zoo.errors import ZooError
+from zoo.types import Bottleneck, Code
+
+RATE = 0.05  # of the controller: e-folds per step where the code is e times too dense
+START = 0.1  # nats per unit of a penalty: next to nothing, so that units find their place before they have to pay
+SLACK, EXCESS = 1.02, 100.0  # a validated code may have 2 % too many active units; one more costs 100 nats
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseCode(Code):
+    """A code, and what the terms that keep its units alive ask about it.
+
+    Attributes:
+        h: (B, D), the encoder's output, all units of it.
+        dead: (D,), where a unit has not been active for long.
+    """
+
+    h: Tensor
+    dead: Tensor
+
+
+class Sparse(nn.Module):
+    """z = f(h), D = `units`, with a mean of k active units; f, the rule, is what sets the methods of this family apart.
+
+    A rule with a fixed count (top-k) has no penalty. The penalty of one that has is multiplied by a coefficient that
+    is moved at every step in training, log c += 0.05 log(L0 / k), L0 the mean number of active units in the batch, so
+    that methods meet at equal L0. In evaluation the penalty is what the code exceeds its budget by, at 100 nats per
+    unit: the epoch kept is the one of best reconstruction among those that hold it.
+
+    Nested codes: with `prefixes`, training also decodes the first m units alone, for each m, as further samples of the
+    image. B. Bussmann et al., "Learning multi-level features with Matryoshka sparse autoencoders", 2025,
+    arXiv:2503.17547.
+
+    Args:
+        units: D, wider than the image for an overcomplete code.
+        k: units that are to be active at a time.
+        rule: builds f from (units, k): a bottleneck with at most one penalty, (B,), in any unit.
+        prefixes: units of each nested code.
+        dead_after: training images in a row without activity after which a unit counts as dead.
+
+    Raises:
+        ZooError: k is not in 1..units, or a prefix is not in 1..units-1.
+    """
+
+    idle: Tensor
+    log_coefficient: Tensor
+
+    def __init__(
+        self,
+        units: int,
+        k: int,
+        rule: Callable[[int, int], Bottleneck],
+        prefixes: Sequence[int] = (),
+        dead_after: int = 10_000,
+    ) -> None:
+        super().__init__()
+        self.in_features = self.out_features = check_width(units, "bottleneck.units")
+        self.k, self.prefixes, self.dead_after = check_width(k, "bottleneck.k"), tuple(prefixes), dead_after
+        if k > units:
+            raise ZooError(f"bottleneck.k={k}: more active units than the bottleneck.units={units} there are")
+        if not all(1 <= prefix < units for prefix in self.prefixes):
+            raise ZooError(f"bottleneck.prefixes={list(prefixes)}: a nested code has from 1 to {units - 1} units")
+        self.rule: Bottleneck = rule(units, k)
+        self.register_buffer("idle", torch.zeros(units, dtype=torch.int64))
+        self.register_buffer("log_coefficient", torch.tensor(START).log())
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> SparseCode:
+        """h: (B, D) -> z = point: (B, D); in training z: ((1 + prefixes) B, D), the full code first."""
+        code = self.rule(h, generator)
+        active = code.point != 0
+        density = active.sum() / (self.k * len(active))
+        penalties = {name: self._priced(value, density) for name, value in code.penalties.items()}
+        z = code.z
+        if self.training:
+            self._watch(active, density)
+            z = torch.cat([z, *(nn.functional.pad(z[:, :m], (0, z.shape[1] - m)) for m in self.prefixes)])
+        return SparseCode(z, code.point, penalties, h=h, dead=self.idle > self.dead_after)
+
+    def _priced(self, penalty: Tensor, density: Tensor) -> Tensor:
+        if self.training:
+            return self.log_coefficient.exp() * penalty
+        return (EXCESS * self.k * (density - SLACK).relu()).expand(len(penalty))
+
+    @torch.no_grad()
+    def _watch(self, active: Tensor, density: Tensor) -> None:
+        self.idle += len(active)
+        self.idle.masked_fill_(active.any(0), 0)
+        self.log_coefficient += RATE * density.log().clamp(-1, 1)
+
+
+class RunningCut(nn.Module):
+    """The value that as many of a batch as allowed reach, and in evaluation its running mean.
+
+    So what is chosen by comparison with other images in training depends on the image alone in use.
+
+    Args:
+        groups: G, columns that are cut each at a value of its own.
+    """
+
+    value: Tensor
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.full((groups,), torch.nan))
+
+    def forward(self, values: Tensor, count: int) -> Tensor:
+        """values: (N, G), not negative -> the `count`-th largest of each column, or its running mean: (G,)."""
+        if not self.training:
+            return self.value.nan_to_num(0.0)
+        cut = values.detach().topk(count, dim=0, sorted=False).values.amin(0)
+        with torch.no_grad():
+            self.value.copy_(torch.where(self.value.isnan(), cut, self.value.lerp(cut, 0.01)))
+        return cut
