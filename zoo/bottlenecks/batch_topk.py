@@ -31,5 +31,3 @@ class BatchTopK(nn.Module):
         z = h.relu()
         z = z * (z >= self.cut(z.view(-1, 1), len(z) * self.k))
         return Code(z, z)
-
-

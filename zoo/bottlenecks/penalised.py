@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from zoo.types import Code
 
+SOFTNESS = 0.1  # width of a relaxed step; codes of images in [0, 1] in unit-norm directions are about 1
+
 
 class L1(nn.Module):
     """z = max(h, 0), penalty sum_i z_i.
@@ -34,9 +36,10 @@ class L1(nn.Module):
 
 
 class KL(nn.Module):
-    """z = max(h, 0), penalty sum_i KL(k/D || r_i) between Bernoulli rates, r_i the batch mean of sigmoid(h_i).
+    """z = max(h, 0), penalty sum_i KL(k/D || r_i) between Bernoulli rates, r_i the batch mean of
+    sigmoid(h_i / 0.1).
 
-    A unit is active where its log-odds h_i are positive, so r_i is its relaxed frequency; the penalty is paid by units
+    A unit is active where its log-odds are positive, so r_i is its relaxed frequency; the penalty is paid by units
     that are too seldom active as well. A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011, section 3, where the
     code is the sigmoid itself, of which nothing is exactly zero.
 
@@ -52,7 +55,7 @@ class KL(nn.Module):
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, D) -> z = point: (B, D)."""
-        rate = h.sigmoid().mean(0).clamp(1e-6, 1 - 1e-6)
+        rate = (h / SOFTNESS).sigmoid().mean(0).clamp(1e-6, 1 - 1e-6)
         negentropy = -(bernoulli_entropy(self.rate))
         kl = negentropy - self.rate * rate.log() - (1 - self.rate) * (1 - rate).log()
         z = h.relu()
@@ -98,7 +101,7 @@ class JumpReLU(nn.Module):
         bandwidth: of the estimate; as wide as a fair share of h lies close to its threshold.
     """
 
-    def __init__(self, units: int, k: int, threshold: float = 0.1, bandwidth: float = 0.1) -> None:
+    def __init__(self, units: int, k: int, threshold: float = SOFTNESS, bandwidth: float = SOFTNESS) -> None:
         super().__init__()
         self.in_features = self.out_features = units
         self.log_threshold = nn.Parameter(torch.full((units,), math.log(threshold)))

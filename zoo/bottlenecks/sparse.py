@@ -12,9 +12,9 @@ from zoo.bottlenecks import check_width
 from zoo.errors import ZooError
 from zoo.types import Bottleneck, Code
 
-RATE = 0.05  # of the controller: e-folds per step where the code is e times too dense
-START = 0.1  # nats per unit of a penalty: next to nothing, so that units find their place before they have to pay
-SLACK, EXCESS = 1.02, 100.0  # a validated code may have 2 % too many active units; one more costs 100 nats
+START, RATE = 1.0, 0.03  # of the coefficient: nats per unit of the penalty, and e-folds per step while off by e
+SLACK, EXCESS = 1.05, 30.0  # a code that is kept may have 5 % too many active units; one more costs 30 nats
+SMOOTHING = 0.05  # of running means over batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class SparseCode(Code):
     """A code, and what the terms that keep its units alive ask about it.
 
     Attributes:
-        h: (B, D), the encoder's output, all units of it.
+        h: (B, D), what the rule was given: all units of it.
         dead: (D,), where a unit has not been active for long.
     """
 
@@ -33,10 +33,13 @@ class SparseCode(Code):
 class Sparse(nn.Module):
     """z = f(h), D = `units`, with a mean of k active units; f, the rule, is what sets the methods of this family apart.
 
-    A rule with a fixed count (top-k) has no penalty. The penalty of one that has is multiplied by a coefficient that
-    is moved at every step in training, log c += 0.05 log(L0 / k), L0 the mean number of active units in the batch, so
-    that methods meet at equal L0. In evaluation the penalty is what the code exceeds its budget by, at 100 nats per
-    unit: the epoch kept is the one of best reconstruction among those that hold it.
+    A rule with a fixed count (top-k) has no penalty. The penalty of one that has is multiplied by exp(c + e), where
+    e = log(L0 / k), within 1 of zero, says how far the batch's mean number of active units L0 is off, and training
+    moves c += 0.03 e at every step (proportional and integral control), so that methods meet at equal L0. In evaluation the penalty is what the running mean of L0 exceeds the budget by, at
+    30 nats per unit: the epoch kept is the one of best reconstruction among those that hold it.
+
+    With `at_budget`, z = f(h - s), s the value that k units per image of the first batch exceed. A ReLU would let half
+    of the units through, whose sum is many times the image, and the fit would begin with the repair of that.
 
     Nested codes: with `prefixes`, training also decodes the first m units alone, for each m, as further samples of the
     image. B. Bussmann et al., "Learning multi-level features with Matryoshka sparse autoencoders", 2025,
@@ -46,6 +49,7 @@ class Sparse(nn.Module):
         units: D, wider than the image for an overcomplete code.
         k: units that are to be active at a time.
         rule: builds f from (units, k): a bottleneck with at most one penalty, (B,), in any unit.
+        at_budget: start with k active units, for a rule that does not count them.
         prefixes: units of each nested code.
         dead_after: training images in a row without activity after which a unit counts as dead.
 
@@ -55,12 +59,15 @@ class Sparse(nn.Module):
 
     idle: Tensor
     log_coefficient: Tensor
+    l0: Tensor
+    shift: Tensor
 
     def __init__(
         self,
         units: int,
         k: int,
         rule: Callable[[int, int], Bottleneck],
+        at_budget: bool = False,
         prefixes: Sequence[int] = (),
         dead_after: int = 10_000,
     ) -> None:
@@ -74,29 +81,40 @@ class Sparse(nn.Module):
         self.rule: Bottleneck = rule(units, k)
         self.register_buffer("idle", torch.zeros(units, dtype=torch.int64))
         self.register_buffer("log_coefficient", torch.tensor(START).log())
+        self.register_buffer("l0", torch.tensor(float(k)))
+        self.register_buffer("shift", torch.tensor(torch.nan if at_budget else 0.0))
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> SparseCode:
         """h: (B, D) -> z = point: (B, D); in training z: ((1 + prefixes) B, D), the full code first."""
+        h = h - self._shift(h)
         code = self.rule(h, generator)
         active = code.point != 0
-        density = active.sum() / (self.k * len(active))
-        penalties = {name: self._priced(value, density) for name, value in code.penalties.items()}
+        l0 = active.sum() / len(active)
+        off = (l0 / self.k).log().clamp(-1, 1)
+        penalties = {name: self._priced(value, off) for name, value in code.penalties.items()}
         z = code.z
         if self.training:
-            self._watch(active, density)
+            self._watch(active, l0, off)
             z = torch.cat([z, *(nn.functional.pad(z[:, :m], (0, z.shape[1] - m)) for m in self.prefixes)])
         return SparseCode(z, code.point, penalties, h=h, dead=self.idle > self.dead_after)
 
-    def _priced(self, penalty: Tensor, density: Tensor) -> Tensor:
+    @torch.no_grad()
+    def _shift(self, h: Tensor) -> Tensor:
+        if self.training and self.shift.isnan():
+            self.shift.copy_(h.flatten().topk(len(h) * self.k, sorted=False).values.amin())
+        return self.shift.nan_to_num(0.0)
+
+    def _priced(self, penalty: Tensor, off: Tensor) -> Tensor:
         if self.training:
-            return self.log_coefficient.exp() * penalty
-        return (EXCESS * self.k * (density - SLACK).relu()).expand(len(penalty))
+            return (self.log_coefficient + off).exp() * penalty
+        return (EXCESS * (self.l0 - SLACK * self.k).relu()).expand(len(penalty))
 
     @torch.no_grad()
-    def _watch(self, active: Tensor, density: Tensor) -> None:
+    def _watch(self, active: Tensor, l0: Tensor, off: Tensor) -> None:
         self.idle += len(active)
         self.idle.masked_fill_(active.any(0), 0)
-        self.log_coefficient += RATE * density.log().clamp(-1, 1)
+        self.l0.lerp_(l0, SMOOTHING)
+        self.log_coefficient += RATE * off
 
 
 class RunningCut(nn.Module):
@@ -120,5 +138,5 @@ class RunningCut(nn.Module):
             return self.value.nan_to_num(0.0)
         cut = values.detach().topk(count, dim=0, sorted=False).values.amin(0)
         with torch.no_grad():
-            self.value.copy_(torch.where(self.value.isnan(), cut, self.value.lerp(cut, 0.01)))
+            self.value.copy_(torch.where(self.value.isnan(), cut, self.value.lerp(cut, SMOOTHING)))
         return cut
