@@ -1,14 +1,11 @@
-from functools import partial
-
 import pytest
 import torch
 from torch import nn
 
 from zoo.bottlenecks.batch_topk import BatchTopK
 from zoo.bottlenecks.penalised import KL, L1, Gated, JumpReLU, Step
-from zoo.bottlenecks.sparse import RunningCut, Sparse
+from zoo.bottlenecks.sparse import Sparse
 from zoo.bottlenecks.topk import TopK
-from zoo.bottlenecks.winner_take_all import WinnerTakeAll
 from zoo.errors import ZooError
 
 
@@ -43,23 +40,13 @@ def test_batch_topk_leaves_as_many_as_allowed(h):
     assert z[z > 0].min() > h[z == 0].max()
 
 
-def test_winner_take_all_keeps_one_place_per_map_and_the_best_images_of_each():
-    h = torch.tensor([[1.0, 5.0, 4.0, 2.0], [3.0, 2.0, -1.0, -2.0], [0.5, 0.1, 6.0, 9.0], [7.0, 0.0, 1.0, 0.0]])
-    # two maps of two places, one of them active per image: each map speaks for two of the four images
-    rule = WinnerTakeAll(4, k=1, maps=2)
-    expected = torch.tensor([[0, 5.0, 4.0, 0], [0, 0, 0, 0], [0, 0, 0, 9.0], [7.0, 0, 0, 0]])
-    assert torch.equal(rule(h).z, expected)
-    rule.eval()
-    assert torch.equal(rule(h[1:]).z, expected[1:])
-
-
-def test_a_cut_is_the_batchs_in_training_and_its_running_mean_after():
-    cut = RunningCut(2)
-    assert torch.equal(cut.eval()(torch.ones(3, 2), 1), torch.zeros(2))
-    cut.train()
-    assert torch.equal(cut(torch.tensor([[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]), 2), torch.tensor([2.0, 5.0]))
-    cut(torch.tensor([[4.0, 5.0], [4.0, 5.0]]), 1)
-    torch.testing.assert_close(cut.eval()(torch.ones(3, 2), 1), torch.tensor([2.1, 5.0]))
+def test_batch_topks_threshold_is_a_running_mean():
+    rule = BatchTopK(3, k=1)
+    assert torch.equal(rule.eval()(torch.tensor([[0.1, -1.0, 0.2]])).z, torch.tensor([[0.1, 0.0, 0.2]]))
+    rule.train()
+    for value in (2.0, 4.0):
+        rule(torch.tensor([[value, 0.0, 0.0]]))
+    assert rule.threshold.item() == pytest.approx(0.95 * 2 + 0.05 * 4)
 
 
 def test_penalties_by_hand():
@@ -136,19 +123,21 @@ def test_the_controller_brings_a_penalised_code_to_its_budget(rule):
     generator = torch.Generator().manual_seed(0)
     atoms = nn.functional.normalize(torch.randn(80, 20, generator=generator), dim=1)
     x = torch.randn(64, 20, generator=generator)
-    bottleneck = Sparse(80, 6, rule, at_budget=True)
-    weight = nn.Parameter(atoms.clone())
+    bottleneck, weight = Sparse(80, 6, rule, at_budget=True), nn.Parameter(atoms.clone())
     optimizer = torch.optim.Adam([weight, *bottleneck.parameters()], lr=3e-3)
-    for _ in range(1500):
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, 800)
+    for _ in range(800):
         code = bottleneck(x @ weight.T)
-        # the gate of a gated code learns from its own reconstruction, as in zoo.terms.sparse.gate
-        told = code.z @ atoms + (code.h.relu() @ atoms if rule is Gated else 0) - (x if rule is Gated else 0)
-        loss = 10 * (told - x).square().sum(1).mean() + sum(p.mean() for p in code.penalties.values())
+        loss = 10 * (code.z @ atoms - x).square().sum(1) + sum(code.penalties.values())
+        if rule is Gated:  # its gate learns from a reconstruction of its own, as in zoo.terms.sparse.gate
+            loss = loss + 10 * (code.h.relu() @ atoms - x).square().sum(1)
         optimizer.zero_grad()
-        loss.backward()
+        loss.mean().backward()
         optimizer.step()
+        schedule.step()
     l0 = (bottleneck.eval()(x @ weight.T).point != 0).sum(1).float().mean().item()
     assert l0 == pytest.approx(6, rel=0.1)
+    assert bottleneck.l0.item() == pytest.approx(6, rel=0.1)
 
 
 def test_a_code_starts_at_its_budget_and_keeps_the_shift(h):
@@ -185,8 +174,6 @@ def test_nested_codes_are_further_samples_in_training():
         ((8, 9, TopK), "bottleneck.k=9: more active units than the bottleneck.units=8"),
         ((8, 0, TopK), "bottleneck.k=0"),
         ((8, 2, TopK, False, [8]), "a nested code has from 1 to 7 units"),
-        ((8, 2, partial(WinnerTakeAll, maps=3)), "maps=3: must divide the 8 units"),
-        ((8, 3, partial(WinnerTakeAll, maps=2)), "be k=3 or more"),
     ],
 )
 def test_numbers_that_cannot_be(arguments, message):

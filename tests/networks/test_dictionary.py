@@ -65,7 +65,7 @@ def test_sides_must_be_of_one_width():
 def synthesis_of(columns):
     layer = Synthesis(len(columns), len(columns[0]))
     with torch.no_grad():
-        layer.weight = torch.tensor(columns).T
+        layer.parametrizations.weight.original.copy_(torch.tensor(columns).T)
     return layer
 
 

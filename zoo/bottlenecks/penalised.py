@@ -36,12 +36,11 @@ class L1(nn.Module):
 
 
 class KL(nn.Module):
-    """z = max(h, 0), penalty sum_i KL(k/D || r_i) between Bernoulli rates, r_i the batch mean of
-    sigmoid(h_i / 0.1).
+    """z = max(h, 0), penalty sum_i KL(k/D || r_i) between Bernoulli rates.
 
-    A unit is active where its log-odds are positive, so r_i is its relaxed frequency; the penalty is paid by units
-    that are too seldom active as well. A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011, section 3, where the
-    code is the sigmoid itself, of which nothing is exactly zero.
+    r_i is the batch mean of sigmoid(h_i / 0.1), the relaxed frequency with which the unit is active; one that is too
+    seldom active pays as well. A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011, section 3, where the code is
+    the sigmoid itself, of which nothing is exactly zero.
 
     Args:
         units: D.
@@ -109,15 +108,15 @@ class JumpReLU(nn.Module):
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, D) -> z = point: (B, D)."""
-        passes: Tensor = Step.apply(h, self.log_threshold.exp(), self.bandwidth)  # type: ignore[no-untyped-call]
+        passes: Tensor = Step.apply(h, self.log_threshold.exp(), self.bandwidth)
         z = h * passes
         return Code(z, z, {"l0": passes.sum(1)})
 
 
 class Gated(nn.Module):
-    """z_i = [h_i > 0] max(exp(r_i) h_i + b_i, 0): whether a unit speaks, and how loudly, told apart; penalty sum_i max(h_i, 0).
+    """z_i = [h_i > 0] max(exp(r_i) h_i + b_i, 0), penalty sum_i max(h_i, 0): gate and magnitude told apart.
 
-    The gate has no gradient of its own: objective term `zoo.terms.gate` gives it one.
+    The gate has no gradient of its own: the term `zoo.terms.sparse.gate` gives it one.
     S. Rajamanoharan et al., "Improving dictionary learning with gated sparse autoencoders", 2024, arXiv:2404.16014,
     eq. 6 to 8, with h the gate's input and its bias taken into b.
 

@@ -12,9 +12,9 @@ from zoo.bottlenecks import check_width
 from zoo.errors import ZooError
 from zoo.types import Bottleneck, Code
 
-START, RATE = 1.0, 0.03  # of the coefficient: nats per unit of the penalty, and e-folds per step while off by e
+START, RATE = 3.0, 0.02  # of the coefficient: nats per unit of the penalty, and e-folds per step while off by e
 SLACK, EXCESS = 1.05, 30.0  # a code that is kept may have 5 % too many active units; one more costs 30 nats
-SMOOTHING = 0.05  # of running means over batches
+SMOOTHING = 0.05  # of the running mean of L0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,9 @@ class Sparse(nn.Module):
 
     A rule with a fixed count (top-k) has no penalty. The penalty of one that has is multiplied by exp(c + e), where
     e = log(L0 / k), within 1 of zero, says how far the batch's mean number of active units L0 is off, and training
-    moves c += 0.03 e at every step (proportional and integral control), so that methods meet at equal L0. In evaluation the penalty is what the running mean of L0 exceeds the budget by, at
-    30 nats per unit: the epoch kept is the one of best reconstruction among those that hold it.
+    moves c += 0.02 e at every step (proportional and integral control), so that methods meet at equal L0. In
+    evaluation the penalty is what the running mean of L0 exceeds the budget by, at 30 nats per unit: the epoch kept
+    is the one of best reconstruction among those that hold it.
 
     With `at_budget`, z = f(h - s), s the value that k units per image of the first batch exceed. A ReLU would let half
     of the units through, whose sum is many times the image, and the fit would begin with the repair of that.
@@ -115,28 +116,3 @@ class Sparse(nn.Module):
         self.idle.masked_fill_(active.any(0), 0)
         self.l0.lerp_(l0, SMOOTHING)
         self.log_coefficient += RATE * off
-
-
-class RunningCut(nn.Module):
-    """The value that as many of a batch as allowed reach, and in evaluation its running mean.
-
-    So what is chosen by comparison with other images in training depends on the image alone in use.
-
-    Args:
-        groups: G, columns that are cut each at a value of its own.
-    """
-
-    value: Tensor
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.register_buffer("value", torch.full((groups,), torch.nan))
-
-    def forward(self, values: Tensor, count: int) -> Tensor:
-        """values: (N, G), not negative -> the `count`-th largest of each column, or its running mean: (G,)."""
-        if not self.training:
-            return self.value.nan_to_num(0.0)
-        cut = values.detach().topk(count, dim=0, sorted=False).values.amin(0)
-        with torch.no_grad():
-            self.value.copy_(torch.where(self.value.isnan(), cut, self.value.lerp(cut, SMOOTHING)))
-        return cut

@@ -58,7 +58,5 @@ def gate(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
 def sparse(step: Step, term: str) -> SparseCode:
     """The step's code, if a sparse bottleneck made it; ZooError otherwise."""
     if not isinstance(step.code, SparseCode):
-        raise ZooError(
-            f"objective term {term}: asks for a sparse code; choose bottleneck=sparse or one that extends it"
-        )
+        raise ZooError(f"objective term {term}: asks for a sparse code; choose bottleneck=sparse or its like")
     return step.code
