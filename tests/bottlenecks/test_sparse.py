@@ -125,8 +125,8 @@ def test_the_controller_brings_a_penalised_code_to_its_budget(rule):
     x = torch.randn(64, 20, generator=generator)
     bottleneck, weight = Sparse(80, 6, rule, at_budget=True), nn.Parameter(atoms.clone())
     optimizer = torch.optim.Adam([weight, *bottleneck.parameters()], lr=3e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, 800)
-    for _ in range(800):
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, 1600)
+    for _ in range(1600):
         code = bottleneck(x @ weight.T)
         loss = 10 * (code.z @ atoms - x).square().sum(1) + sum(code.penalties.values())
         if rule is Gated:  # its gate learns from a reconstruction of its own, as in zoo.terms.sparse.gate
