@@ -180,9 +180,12 @@ def error(pages: Tensor, true: Tensor) -> float:
 def markdown(said: dict[str, Any]) -> str:
     """The page that tells what the JSON says."""
     new, old = said["mse"].values()
-    rows = [f"| {way} | {value:.5f} | {value / new['damaged page']:.2f} | {old[way]:.5f} |" for way, value in new.items()]
+    rows = [
+        f"| {way} | {value:.5f} | {value / new['damaged page']:.2f} | {old[way]:.5f} |" for way, value in new.items()
+    ]
     kinds = [
-        f"| {kind} | {row['damaged']:.5f} | {row['cleaned']:.5f} |" for kind, row in said["mse_by_kind_of_damage"].items()
+        f"| {kind} | {row['damaged']:.5f} | {row['cleaned']:.5f} |"
+        for kind, row in said["mse_by_kind_of_damage"].items()
     ]
     return "\n".join(
         [
@@ -192,8 +195,8 @@ def markdown(said: dict[str, Any]) -> str:
             "",
             "![A damaged page, the cleaned page, the true page](pages.png)",
             "",
-            f"A fully convolutional denoising autoencoder, {said['model']['parameters']:,} parameters, fitted on damaged patches of "
-            f"64x64 pixels. It is judged on {said['pages']['n']} whole pages in fonts and words that it never saw. Pages and "
+            f"A fully convolutional denoising autoencoder, {said['model']['parameters']:,} parameters, fitted on damaged "
+            f"patches. It is judged on {said['pages']['n']} whole pages in fonts and words that it never saw. Pages and "
             "damage are drawn by code; photographs of real pages are another matter.",
             "",
             "| page | mse, new fonts and words | of the damaged page's | mse, fonts and words of training |",
