@@ -195,9 +195,9 @@ def markdown(said: dict[str, Any]) -> str:
             "",
             "![A damaged page, the cleaned page, the true page](pages.png)",
             "",
-            f"A fully convolutional denoising autoencoder, {said['model']['parameters']:,} parameters, fitted on damaged "
-            f"patches. It is judged on {said['pages']['n']} whole pages in fonts and words that it never saw. Pages and "
-            "damage are drawn by code; photographs of real pages are another matter.",
+            f"A fully convolutional denoising autoencoder, {said['model']['parameters']:,} parameters, fitted on "
+            f"damaged patches. It is judged on {said['pages']['n']} whole pages in fonts and words that it never saw. "
+            "Pages and damage are drawn by code; photographs of real pages are another matter.",
             "",
             "| page | mse, new fonts and words | of the damaged page's | mse, fonts and words of training |",
             "|:--|--:|--:|--:|",
