@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -112,13 +113,19 @@ class Subject:
         """Point codes of the test images: (N, D)."""
         return self.encode(self.data.test)
 
-    def encode(self, images: Images | Tensor) -> Tensor:
+    def encode(self, images: Images | Tensor, hidden: Tensor | None = None) -> Tensor:
         """Point codes of images (N, C, H, W): (N, D).
+
+        Args:
+            images: what the model is shown.
+            hidden: (N, 1, H, W), one where `images` have holes; the models that can use it look around them.
 
         Raises:
             NotApplicable: the model has diverged.
         """
-        codes = torch.cat([self.model.encode(x.to(self.device)).cpu() for x in in_batches(images)])
+        masks = repeat(None) if hidden is None else torch.split(hidden.to(self.device), BATCH)
+        shown = zip(in_batches(images), masks, strict=False)
+        codes = torch.cat([self.model.encode(x.to(self.device), mask).cpu() for x, mask in shown])
         if not codes.isfinite().all():
             raise NotApplicable("the model's codes are not finite")
         return codes
@@ -326,9 +333,13 @@ class Subject:
     def restoration(
         self, axis: str, damages: Mapping[float, Corruption], rivals: Mapping[str, Restorer]
     ) -> Restoration:
-        """Errors of the model and of `rivals` on damaged test images."""
-        model = {"model": lambda seen, mask: self.decode(self.encode(seen)), "damaged": as_it_is}
-        return restore(self.x, axis, damages, {**model, **rivals}, SEED)
+        """Errors of the model and of `rivals` on damaged test images; where a hole is, the model may know."""
+        hides = all(damage.hides for damage in damages.values())
+
+        def model(seen: Tensor, mask: Tensor) -> Tensor:
+            return self.decode(self.encode(seen, mask if hides else None))
+
+        return restore(self.x, axis, damages, {"model": model, "damaged": as_it_is, **rivals}, SEED)
 
     # Samples
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
+from zoo.figures.answers import damage_curves, rate_distortion
 from zoo.figures.curves import error_against_cost, error_against_width, training_curves
 from zoo.figures.pictures import damage, overview, reconstructions, samples
 from zoo.records import Record
@@ -19,6 +20,8 @@ FIGURES: dict[str, Callable[[Sequence[Record]], Figure | None]] = {
         error_against_cost,
         training_curves,
         damage,
+        damage_curves,
+        rate_distortion,
         samples,
     )
 }

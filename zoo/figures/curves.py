@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -203,8 +203,11 @@ def log_axis(axis: Axis, limits: tuple[float, float], formatter: Formatter) -> N
     axis.set(major_locator=LogLocator(subs=subs, numticks=8), minor_locator=NullLocator(), major_formatter=formatter)
 
 
-def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
-    """Write each name to the right of `panel`, as near as can be to its point's height, joined by a line."""
+def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]], plain: Container[str] = ()) -> None:
+    """Write each name to the right of `panel`, as near as can be to its point's height, joined by a line.
+
+    Names in `plain` are no variants and have no colour of their own.
+    """
     panel.get_xlim(), panel.get_ylim()  # settles the limits that the transform below needs
     to_inches = panel.transData + ax.transData.inverted()
     points = [to_inches.transform(point) for point in ends.values()]
@@ -212,6 +215,6 @@ def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]]) 
     top, bottom, right = min(box.y0, box.y1), max(box.y0, box.y1), max(box.x0, box.x1)
     heights = spread([y for _, y in points], LINE, top, bottom)
     for name, (x, y), height in zip(ends, points, heights, strict=True):
-        colour = look(name)[0]
+        colour = INK if name in plain else look(name)[0]
         ax.plot((x, right, right + ROOM - 0.05), (y, y, height), color=colour, lw=0.4, alpha=0.6)
         ax.text(right + ROOM, height, name, size=SMALL, color=colour, va="center_baseline")
