@@ -13,7 +13,7 @@ from zoo.networks.conv import KERNEL, PADDING, STRIDE
 from zoo.types import Shape
 
 
-class Residual(nn.Module):
+class Dilated(nn.Module):
     """h + conv(f(h)), a 3x3 convolution; it starts as the identity.
 
     Args:
@@ -91,7 +91,7 @@ def fully_conv(
     return (
         nn.Sequential(
             *down[:-1],
-            *(Residual(maps[-1], dilation, activation) for dilation in dilations),
+            *(Dilated(maps[-1], dilation, activation) for dilation in dilations),
             nn.Conv2d(maps[-1], deep, 3, padding=1),
             nn.Flatten(),
             Units(in_features),
@@ -100,7 +100,7 @@ def fully_conv(
             Units(wide * area),
             nn.Unflatten(1, (wide, *sides[-1])),
             nn.Conv2d(wide, maps[-1], 3, padding=1),
-            *(Residual(maps[-1], dilation, activation) for dilation in reversed(dilations)),
+            *(Dilated(maps[-1], dilation, activation) for dilation in reversed(dilations)),
             *up,
         ),
     )
