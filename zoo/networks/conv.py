@@ -6,13 +6,33 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.errors import ZooError
 from zoo.networks.mlp import layers
 from zoo.types import Shape
 
 KERNEL, STRIDE, PADDING = 4, 2, 1  # halves a side; the kernel is a multiple of the stride, so no checkerboards
+
+
+class Residual(nn.Module):
+    """x + W2 f(W1 f(x)), W1 a 3x3 and W2 a 1x1 convolution, W2 = 0 at first: a block starts as the identity.
+
+    Pre-activation as in K. He et al., "Identity mappings in deep residual networks", 2016, arXiv:1603.05027; the start
+    instead of a normalisation as in H. Zhang, Y. Dauphin, T. Ma, "Fixup initialization", 2019, arXiv:1901.09321.
+    """
+
+    def __init__(self, channels: int, activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        last = nn.Conv2d(channels, channels, 1)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+        self.branch = nn.Sequential(activation(), nn.Conv2d(channels, channels, 3, padding=1), activation(), last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, channels, H, W)."""
+        branch: Tensor = self.branch(x)
+        return x + branch
 
 
 def conv(
@@ -23,21 +43,45 @@ def conv(
     filters: Sequence[int] = (32, 64),
     hidden: Sequence[int] = (256,),
     activation: Callable[[], nn.Module] = nn.GELU,
+    blocks: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
     """One halving convolution per entry of `filters`, dense layers of `hidden`, and the mirror image of it all.
+
+    Args:
+        shape: (C, H, W) of the images.
+        in_features: see `zoo.types.Network`.
+        out_features: see `zoo.types.Network`.
+        channels: of the decoder's output.
+        filters: channels after each halving.
+        hidden: units of the dense layers between maps and code.
+        activation: between layers.
+        blocks: residual blocks after each halving, and as many before each doubling.
 
     Raises:
         ZooError: the image is too small to be halved that often.
     """
-    sides = halved(shape, filters)
+    sides = [shape[1:]]
+    for _ in filters:
+        sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
+    if 0 in sides[-1]:
+        raise ZooError(
+            f"network.filters={list(filters)} halves a {shape[1]}x{shape[2]} image to nothing; give fewer filters"
+        )
     maps = [shape[0], *filters]
     down: list[nn.Module] = []
     for before, after in pairwise(maps):
-        down += [halving(before, after), activation()]
+        down += [nn.Conv2d(before, after, KERNEL, STRIDE, PADDING), activation()]
+        down += [Residual(after, activation) for _ in range(blocks)]
     up: list[nn.Module] = []
     maps[0] = channels
     for i in range(len(filters), 0, -1):
-        up += [activation(), doubling(maps[i], maps[i - 1], sides[i], sides[i - 1])]
+        (tall, wide), (high, broad) = sides[i - 1], sides[i]
+        missing = (tall - STRIDE * high, wide - STRIDE * broad)  # 1 where an odd side was halved
+        up += [
+            activation(),
+            *(Residual(maps[i], activation) for _ in range(blocks)),
+            nn.ConvTranspose2d(maps[i], maps[i - 1], KERNEL, STRIDE, PADDING, output_padding=missing),
+        ]
     volume = (filters[-1], *sides[-1])
     return (
         nn.Sequential(*down, nn.Flatten(), *layers([math.prod(volume), *hidden, in_features], activation)),
@@ -47,26 +91,3 @@ def conv(
             *up,
         ),
     )
-
-
-def halved(shape: Shape, filters: Sequence[int]) -> list[tuple[int, int]]:
-    """Height and width of the image and after each halving; ZooError where nothing is left."""
-    sides = [shape[1:]]
-    for _ in filters:
-        sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
-    if 0 in sides[-1]:
-        raise ZooError(
-            f"network.filters={list(filters)} halves a {shape[1]}x{shape[2]} image to nothing; give fewer filters"
-        )
-    return sides
-
-
-def halving(before: int, after: int) -> nn.Conv2d:
-    """A convolution to half the side, rounded down."""
-    return nn.Conv2d(before, after, KERNEL, STRIDE, PADDING)
-
-
-def doubling(before: int, after: int, small: tuple[int, int], large: tuple[int, int]) -> nn.ConvTranspose2d:
-    """A transposed convolution from maps of `small` sides to the `large` ones that were halved to them."""
-    missing = (large[0] - STRIDE * small[0], large[1] - STRIDE * small[1])  # 1 where an odd side was halved
-    return nn.ConvTranspose2d(before, after, KERNEL, STRIDE, PADDING, output_padding=missing)

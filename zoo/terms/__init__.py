@@ -1,1 +1,1 @@
-"""Terms of an objective that need more than the code: each satisfies `zoo.objective.Term`."""
+"""Objective terms: penalties that need more than the code; each a function of (model, x, step)."""
