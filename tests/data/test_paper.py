@@ -97,7 +97,8 @@ def test_noise_has_its_standard_deviation():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"folds": -1}, {"creases": -1}, {"rings": -1}, {"noise": -0.1}, {"chance": 1.1}, {"light": 2}, {"wear": -1}]
+    "wrong",
+    [{"folds": -1}, {"creases": -1}, {"rings": -1}, {"noise": -0.1}, {"chance": 1.1}, {"light": 2}, {"wear": -1}],
 )
 def test_paper_refuses_what_cannot_be(wrong):
     (name,) = wrong

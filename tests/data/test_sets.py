@@ -1,4 +1,4 @@
-"""Every yaml in conf/data/ names a source of the zoo with settings that it has, and a width and budget for all methods."""
+"""Every yaml in conf/data/ names a source of the zoo with settings that it has, and a width and budget for all."""
 
 from inspect import signature
 from pathlib import Path

@@ -105,7 +105,9 @@ def _images(path: str, name: str, named: dict[str, NDArray[np.generic]]) -> Imag
     if pixels.ndim == 4 and pixels.shape[1] not in (1, 3):
         pixels = pixels.transpose(0, 3, 1, 2)
     if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or not pixels.size:
-        raise ZooError(f"{path}: {name} has the shape {found.shape}; it must be (N, H, W), (N, H, W, C) or (N, C, H, W)")
+        raise ZooError(
+            f"{path}: {name} has the shape {found.shape}; it must be (N, H, W), (N, H, W, C) or (N, C, H, W)"
+        )
     if found.dtype == np.uint8:
         scale, stored = 255.0, torch.from_numpy(np.ascontiguousarray(pixels))
     elif np.issubdtype(found.dtype, np.floating) and found.min() >= 0 and found.max() <= 1:

@@ -29,9 +29,9 @@ FONTS: dict[Part, tuple[str, ...]] = {
     ),
     "test": ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmti10"),
 }
-WORDS: dict[Part, tuple[str, ...]] = {
-    "train": tuple(
-        """the of and to in is that it was for on are as with they be at one have this from or had by hot but some what
+TEXT: dict[Part, str] = {
+    "train": """
+        the of and to in is that it was for on are as with they be at one have this from or had by hot but some what
         there we can out other were all your when up use how said an each she which do their time if will way about
         many then them write would like so these her long make thing see him two has look more day could go come did
         number sound no most people my over know water than call first who may down side been now find any new work
@@ -39,18 +39,17 @@ WORDS: dict[Part, tuple[str, ...]] = {
         under name very through just form much great think say help low line before turn cause same mean differ move
         right boy old too does tell sentence set three want air well also play small end put home read hand port large
         spell add even land here must big high such follow act why ask men change went light kind off need house
-        picture try us again animal point mother world near build self earth father 12 47 1908 360 5.9""".split()
-    ),
-    "test": tuple(
-        """morning harbour quietly zinc boxes judged journey northern fog lifted above bridges while ferries crossed
+        picture try us again animal point mother world near build self earth father 12 47 1908 360 5.9""",
+    "test": """
+        morning harbour quietly zinc boxes judged journey northern fog lifted above bridges while ferries crossed
         towards villages whose markets open early; bakers, joiners, weavers queue beside grey warehouses selling amber
         jars, fresh plums, quilts, wax, folded maps, vintage clocks. Six experts debate exactly whether copper vanishes
         whenever heavy frost arrives. Nobody knew, yet everyone guessed: perhaps magpies, perhaps thieves. Meanwhile
         gardeners kept digging, patient, cheerful, unhurried, because spring never fails gardens; bulbs sleep beneath
         dark soil, dreaming. Letters reached Vienna within 36 hours, 2.75 paid; 814 parcels remained unopened.
-        """.split()
-    ),
+        """,
 }
+WORDS = {part: tuple(text.split()) for part, text in TEXT.items()}
 
 
 @cache
