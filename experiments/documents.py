@@ -37,9 +37,16 @@ from zoo.types import Shape
 SETTING = ("data=documents", "variant=document_ae", "data.source.colour=true", "trainer.precision=bf16-mixed")
 PAGES, SEED = 12, 1_000  # that are judged, and what they and their damage are drawn from; training pages have seed 0
 WHOLE: dict[str, Any] = {"folds": 2, "creases": 8, "rings": 2, "chance": 1.0}  # a page is 75 patches large
-KINDS = {"folds": {"folds"}, "creases": {"creases"}, "coffee": {"rings"}, "light": {"light", "age"}, "ink": {"wear"}}
+KINDS: dict[str, set[str]] = {
+    "none": set(),
+    "folds": {"folds"},
+    "creases": {"creases"},
+    "coffee": {"rings"},
+    "light": {"light", "age"},
+    "ink": {"wear"},
+}
 NOTHING: dict[str, Any] = {"folds": 0, "creases": 0, "rings": 0, "light": 0.0, "age": 0.0, "wear": 0.0, "noise": 0.0}
-SHOWN, CORNER = 2, (300, 60)  # page in the figure, and its detail
+SHOWN, CORNER = 2, (268, 270)  # page in the figure, and its detail
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -203,7 +210,9 @@ def markdown(said: dict[str, Any]) -> str:
             "|:--|--:|--:|--:|",
             *rows,
             "",
-            "One kind of damage alone:",
+            f"One kind of damage alone. Even a clean page loses {said['mse_by_kind_of_damage']['none']['cleaned']:.5f}, "
+            "the sharpness of its letters, in a code of a twelfth as many numbers as the page has: one with little damage "
+            "is better left alone.",
             "",
             "| damage | mse, damaged | mse, cleaned |",
             "|:--|--:|--:|",

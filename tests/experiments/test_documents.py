@@ -66,7 +66,8 @@ def test_the_command_fits_once_judges_and_cleans_a_picture(tmp_path, monkeypatch
     monkeypatch.setattr(documents, "PAGES", 3)
     main(TINY)
     said = json.loads((tmp_path / "results/documents/documents.json").read_text())
-    assert set(said["mse_by_kind_of_damage"]) == {"folds", "creases", "coffee", "light", "ink"}
+    assert set(said["mse_by_kind_of_damage"]) == {"none", "folds", "creases", "coffee", "light", "ink"}
+    assert said["mse_by_kind_of_damage"]["none"]["damaged"] < 1e-10
     for row in said["mse"].values():
         assert row["median filter"] > row["divided by its background"] > 0
     text = (tmp_path / "results/documents/README.md").read_text()
@@ -85,3 +86,11 @@ def test_the_command_fits_once_judges_and_cleans_a_picture(tmp_path, monkeypatch
 def test_every_kind_of_damage_is_one_that_the_corruption_has():
     assert set().union(*documents.KINDS.values()) | {"noise"} == set(documents.NOTHING)
     assert Paper(**documents.NOTHING, chance=1.0) != Paper()
+
+
+def test_published_results_are_a_third_of_the_damage_or_less(repository):
+    said = json.loads((repository / "results/documents/documents.json").read_text())
+    for row in said["mse"].values():
+        assert row["document_ae"] < row["damaged page"] / 3
+    assert (repository / "results/documents/README.md").read_text() == documents.markdown(said)
+    assert said["pages"]["n"] == documents.PAGES
