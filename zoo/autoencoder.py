@@ -46,9 +46,13 @@ class Autoencoder(nn.Module):
         return Step(code, self.decoder(code.z), seen, hidden)
 
     def encode(self, x: Tensor) -> Tensor:
-        """The point codes of images: (B, C, H, W) -> (B, D)."""
-        code = self.bottleneck(self.encoder(x))
-        return code.point
+        """The point codes of images: (B, C, H, W) -> (B, D).
+
+        A bottleneck whose forward pass does more than that has a method `point(h)`.
+        """
+        h = self.encoder(x)
+        point: Callable[[Tensor], Tensor] | None = getattr(self.bottleneck, "point", None)
+        return self.bottleneck(h).point if point is None else point(h)
 
     def decode(self, z: Tensor) -> Tensor:
         """The images that codes stand for: (B, D) -> (B, C, H, W), in data space whatever the likelihood."""
@@ -69,6 +73,8 @@ def build(
 ) -> Autoencoder:
     """Assemble an autoencoder for images of `shape`.
 
+    A part of the bottleneck that needs the encoder (a prior of pseudo-inputs) has a method `attach(encoder, shape)`.
+
     Args:
         shape: (C, H, W).
         network: builds encoder and decoder to the bottleneck's measure.
@@ -81,4 +87,8 @@ def build(
         torch.manual_seed(seed)
         middle = bottleneck()
         encoder, decoder = network(shape, middle.in_features, middle.out_features, likelihood.channels(shape[0]))
-    return Autoencoder(encoder, middle, decoder, likelihood, corruption)
+        model = Autoencoder(encoder, middle, decoder, likelihood, corruption)
+        for module in model.modules():
+            if callable(attach := getattr(module, "attach", None)):
+                attach(encoder, shape)
+    return model

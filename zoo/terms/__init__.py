@@ -1,0 +1,1 @@
+"""Terms of an objective that need more than one code at a time; each satisfies `zoo.objective.Term`."""
