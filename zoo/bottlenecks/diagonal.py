@@ -70,7 +70,8 @@ class Diagonal(nn.Module):
     def log_prior(self, z: Tensor) -> Tensor:
         """Log p(z) of codes: (B, D) -> (B,), in nats."""
         if self.prior is not None:
-            return self.prior.log_prob(z)
+            log_p: Tensor = self.prior.log_prob(z)
+            return log_p
         if self.family == "laplace":
             return -(z.abs() + math.log(2)).sum(1)
         return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
@@ -89,7 +90,8 @@ class Diagonal(nn.Module):
 
     def _sample_of(self, q: Normal | Laplace, samples: int, generator: torch.Generator | None) -> Tensor:
         noise = self._noise((samples, *q.mean.shape), generator, q.mean.device)
-        return q.mean + noise * q.scale
+        z: Tensor = q.mean + noise * q.scale
+        return z
 
     def _noise(self, shape: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
         if self.family == "laplace":  # the difference of two exponential variables
