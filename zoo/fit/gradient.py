@@ -24,6 +24,7 @@ from zoo.fit.progress import Progress
 from zoo.fit.schedules import constant
 from zoo.objective import Objective
 
+Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 MONITOR = "validation_total"
@@ -48,6 +49,8 @@ class Gradient:
             exact.
         threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
         progress: show a bar.
+        augment: what is shown instead of a batch of training images (B, C, H, W), drawn from a generator; None shows
+            them as they are.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -62,6 +65,7 @@ class Gradient:
     matmul: str = "medium"
     threads: int = 1
     progress: bool = True
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
@@ -77,7 +81,7 @@ class Gradient:
         """
         data.batch_size, data.seed = self.batch_size, seed
         start_from(model, data)
-        module = GradientModule(model, objective, self.optimizer, self.schedule, seed)
+        module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment)
         callbacks: list[Callback] = [KeepBest()]
         if self.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
@@ -139,10 +143,11 @@ class GradientModule(L.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         schedule: Schedule,
         seed: int,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
         self.model, self.objective, self.seed = model, objective, seed
-        self._optimizer, self._schedule = optimizer, schedule
+        self._optimizer, self._schedule, self._augment = optimizer, schedule, augment
         self.history: dict[str, list[float]] = {}
         self._names: list[str] = []
         self._sums: dict[str, Tensor | float] = {}
@@ -154,6 +159,8 @@ class GradientModule(L.LightningModule):
 
     def training_step(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> the batch's total."""
+        if self._augment is not None:
+            x = self._augment(x, self._generator)
         return self._step(x, self._generator, "train", self.global_step / self._steps)
 
     def on_validation_epoch_start(self) -> None:
