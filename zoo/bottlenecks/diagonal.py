@@ -65,7 +65,8 @@ class Diagonal(nn.Module):
     def posterior(self, h: Tensor) -> Normal | Laplace:
         """q(z | x) of encoder outputs h: (B, 2D), as B x D independent distributions."""
         mean, log_variance = mean_and_log_variance(h)
-        return FAMILIES[self.family](mean, (0.5 * log_variance).exp(), validate_args=False)
+        q: Normal | Laplace = FAMILIES[self.family](mean, (0.5 * log_variance).exp(), validate_args=False)
+        return q
 
     def log_prior(self, z: Tensor) -> Tensor:
         """Log p(z) of codes: (B, D) -> (B,), in nats."""
