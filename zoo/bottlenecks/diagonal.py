@@ -96,8 +96,8 @@ class Diagonal(nn.Module):
 
     def _noise(self, shape: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
         if self.family == "laplace":  # the difference of two exponential variables
-            one, other = torch.empty(2, *shape, device=device).exponential_(generator=generator)
-            return one - other
+            both = torch.empty(2, *shape, device=device).exponential_(generator=generator)
+            return both[0] - both[1]
         return torch.randn(shape, generator=generator, device=device)
 
     def _exact_kl(self, h: Tensor, q: Normal | Laplace) -> Tensor:
