@@ -88,7 +88,7 @@ def strips(model: Autoencoder, data: ImageData) -> dict[str, str]:
     images = {"original": x, "reconstruction": model.reconstruct(x)}
     seen, hidden = model.corruption(x, torch.Generator().manual_seed(0))
     if hidden is not None:
-        images |= {"corrupted": seen, "restored": model.reconstruct(seen)}
+        images |= {"corrupted": seen, "restored": model.reconstruct(seen, hidden if model.corruption.hides else None)}
     if hasattr(model.bottleneck, "sample"):
         images["samples"] = model.decode(model.bottleneck.sample(2 * SHOWN, torch.Generator().manual_seed(0)))
     return {name: encode_strip(batch) for name, batch in images.items()}

@@ -7,7 +7,7 @@ Images are float tensors in [0, 1]; losses are nats per image.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +80,13 @@ class Network(Protocol):
 
 
 class Corruption(Protocol):
-    """Damage to the encoder's input, drawn anew for each batch."""
+    """Damage to the encoder's input, drawn anew for each batch.
+
+    Attributes:
+        hides: whether nothing is left of the image under the mask, and the mask is known to whoever mends it: a hole.
+    """
+
+    hides: ClassVar[bool]
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the damaged copy of x: (B, C, H, W) and the mask of what was touched (see `Step.hidden`)."""

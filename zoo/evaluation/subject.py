@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +17,7 @@ from torch.distributions import Normal, kl_divergence
 from zoo import corruption
 from zoo.autoencoder import Autoencoder
 from zoo.data.images import Images
-from zoo.density import DENSITIES, Density
+from zoo.density import DENSITIES, LEARNED, Density
 from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
 from zoo.evaluation.bounds import (
@@ -26,7 +27,7 @@ from zoo.evaluation.bounds import (
     importance_bounds,
     linear_gaussian_log_likelihood,
 )
-from zoo.evaluation.distances import Manifold, manifold
+from zoo.evaluation.distances import Likeness, likeness
 from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
 from zoo.evaluation.inception import inception_features, inception_network
 from zoo.evaluation.metrics.registry import NotApplicable
@@ -40,6 +41,7 @@ CLUSTERED = 10_000
 SAMPLES = 10_000
 POINTS = 2_000
 TIGHT = 500
+JUDGED = 500
 SEED = 0
 
 
@@ -60,6 +62,15 @@ class Clustered(Protocol):
 
     def component(self, z: Tensor) -> Tensor:
         """The most probable component of codes: (B, D) -> (B,) int64."""
+        ...
+
+
+@runtime_checkable
+class Generative(Protocol):
+    """A bottleneck with a prior that codes can be drawn from."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n draws from the prior: (n, D)."""
         ...
 
 
@@ -127,13 +138,19 @@ class Subject:
         """Point codes of the test images: (N, D)."""
         return self.encode(self.data.test)
 
-    def encode(self, images: Images | Tensor) -> Tensor:
+    def encode(self, images: Images | Tensor, hidden: Tensor | None = None) -> Tensor:
         """Point codes of images (N, C, H, W): (N, D).
+
+        Args:
+            images: what the model is shown.
+            hidden: (N, 1, H, W), one where `images` have holes; the models that can use it look around them.
 
         Raises:
             NotApplicable: the model has diverged.
         """
-        codes = torch.cat([self.model.encode(x.to(self.device)).cpu() for x in in_batches(images)])
+        masks = repeat(None) if hidden is None else torch.split(hidden.to(self.device), BATCH)
+        shown = zip(in_batches(images), masks, strict=False)
+        codes = torch.cat([self.model.encode(x.to(self.device), mask).cpu() for x, mask in shown])
         if not codes.isfinite().all():
             raise NotApplicable("the model's codes are not finite")
         return codes
@@ -351,9 +368,13 @@ class Subject:
     def restoration(
         self, axis: str, damages: Mapping[float, Corruption], rivals: Mapping[str, Restorer]
     ) -> Restoration:
-        """Errors of the model and of `rivals` on damaged test images."""
-        model = {"model": lambda seen, mask: self.decode(self.encode(seen)), "damaged": as_it_is}
-        return restore(self.x, axis, damages, {**model, **rivals}, SEED)
+        """Errors of the model and of `rivals` on damaged test images; where a hole is, the model may know."""
+        hides = all(damage.hides for damage in damages.values())
+
+        def model(seen: Tensor, mask: Tensor) -> Tensor:
+            return self.decode(self.encode(seen, mask if hides else None))
+
+        return restore(self.x, axis, damages, {"model": model, "damaged": as_it_is, **rivals}, SEED)
 
     # Samples
 
@@ -374,20 +395,60 @@ class Subject:
     @cached_property
     def densities(self) -> dict[str, Density]:
         """Densities fitted to the training codes."""
+        return self.fitted(DENSITIES)
+
+    @cached_property
+    def learned_densities(self) -> dict[str, Density]:
+        """Densities fitted to the training codes by stochastic gradients."""
+        return self.fitted(LEARNED)
+
+    def fitted(self, densities: Mapping[str, Callable[[], Density]]) -> dict[str, Density]:
+        """Each density fitted to the training codes; NotApplicable where they have none."""
         with not_applicable():
-            return {name: build().fit(self.train_codes) for name, build in DENSITIES.items()}
+            return {name: build().fit(self.train_codes) for name, build in densities.items()}
+
+    @cached_property
+    def code_log_likelihoods(self) -> dict[str, Tensor]:
+        """Log densities of the first 500 test codes: {density: (M,)}."""
+        codes = self.test_codes[:JUDGED]
+        return {name: each.log_prob(codes) for name, each in {**self.densities, **self.learned_densities}.items()}
+
+    @property
+    def samples(self) -> int:
+        """How many samples are drawn: as many as there are test images, at most 10,000."""
+        return min(len(self.data.test), SAMPLES)
 
     @cached_property
     def sample_images(self) -> dict[str, Tensor]:
         """Decoded samples, reconstructions and training images: {where from: (M, C, H, W)}."""
-        n = min(len(self.data.test), SAMPLES)
-        samples = {name: self.decode(density.sample(n, SEED)) for name, density in self.densities.items()}
-        return samples | {"reconstructions": self.x_hat[:n], "training images": self.data.train[:n]}
+        given = {"reconstructions": self.x_hat[: self.samples], "training images": self.data.train[: self.samples]}
+        return self.drawn(self.densities) | given
+
+    def drawn(self, densities: Mapping[str, Density]) -> dict[str, Tensor]:
+        """Decoded samples of densities: {density: (M, C, H, W)}."""
+        return {name: self.decode(density.sample(self.samples, SEED)) for name, density in densities.items()}
 
     @cached_property
-    def sample_features(self) -> dict[str, Tensor]:
-        """Features of `sample_images`: {where from: (M, 64)}."""
-        return {name: self.in_features(images) for name, images in self.sample_images.items()}
+    def sample_likeness(self) -> dict[str, Likeness]:
+        """How each of `sample_images` compares with the test images: {where from: Likeness}."""
+        return self.likeness(self.sample_images)
+
+    @cached_property
+    def prior_likeness(self) -> dict[str, Likeness]:
+        """How samples from the model's own prior compare with the test images; NotApplicable where it has none."""
+        if not isinstance(self.model.bottleneck, Generative):
+            raise NotApplicable("the model has no prior of its own to draw samples from")
+        generator = torch.Generator(self.device).manual_seed(SEED)
+        return self.likeness({"prior": self.decode(self.model.bottleneck.sample(self.samples, generator))})
+
+    @cached_property
+    def learned_likeness(self) -> dict[str, Likeness]:
+        """How samples of `learned_densities` compare with the test images: {density: Likeness}."""
+        return self.likeness(self.drawn(self.learned_densities))
+
+    def likeness(self, images: Mapping[str, Tensor]) -> dict[str, Likeness]:
+        """How sets of images (M, C, H, W) compare with the test images, in features."""
+        return {name: likeness(self.test_features, self.in_features(x), SAMPLES) for name, x in images.items()}
 
     @property
     def inception_sets(self) -> dict[str, Tensor]:
@@ -395,11 +456,6 @@ class Subject:
         network = inception_network()
         sets = {**self.sample_images, "test images": self.x[:SAMPLES]}
         return {name: inception_features(network, images, self.device) for name, images in sets.items()}
-
-    @cached_property
-    def manifolds(self) -> dict[str, Manifold]:
-        """How the test images and each of `sample_features` cover one another."""
-        return {name: manifold(self.test_features[:SAMPLES], fake) for name, fake in self.sample_features.items()}
 
     @cached_property
     def holes(self) -> Holes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +51,7 @@ class Gradient:
         progress: show a bar.
         augment: what is shown instead of a batch of training images (B, C, H, W), drawn from a generator; None shows
             them as they are.
+        callbacks: Lightning callbacks beside the fit's own.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -66,6 +67,7 @@ class Gradient:
     threads: int = 1
     progress: bool = True
     augment: Augment | None = None
+    callbacks: Sequence[Callback] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
@@ -82,7 +84,7 @@ class Gradient:
         data.batch_size, data.seed = self.batch_size, seed
         start_from(model, data)
         module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment)
-        callbacks: list[Callback] = [KeepBest()]
+        callbacks: list[Callback] = [KeepBest(), *self.callbacks]
         if self.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
         if self.progress:
