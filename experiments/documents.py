@@ -210,9 +210,9 @@ def markdown(said: dict[str, Any]) -> str:
             "|:--|--:|--:|--:|",
             *rows,
             "",
-            f"One kind of damage alone. Even a clean page loses {said['mse_by_kind_of_damage']['none']['cleaned']:.5f}, "
-            "the sharpness of its letters, in a code of a twelfth as many numbers as the page has: one with little damage "
-            "is better left alone.",
+            "One kind of damage alone. Even a clean page loses "
+            f"{said['mse_by_kind_of_damage']['none']['cleaned']:.5f}, the sharpness of its letters, in a code of a "
+            "twelfth as many numbers as the page has: one with little damage is better left alone.",
             "",
             "| damage | mse, damaged | mse, cleaned |",
             "|:--|--:|--:|",

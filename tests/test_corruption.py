@@ -3,6 +3,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from zoo.corruption import (
+    Binarise,
     BlockMask,
     Clean,
     Gaussian,
@@ -57,6 +58,13 @@ def test_contract(damage, x):
         assert ((hidden == 0) | (hidden == 1)).all()
         assert torch.equal(seen[hidden == 0], x[hidden == 0])
         assert not torch.equal(seen, x)
+
+
+def test_binary_images_hide_nothing(x):
+    seen, hidden = Binarise()(x)
+    assert hidden is None
+    assert torch.equal(seen, torch.where(x > 0.5, 1.0, 0.0))
+    assert torch.equal(Binarise()(seen)[0], seen)
 
 
 @pytest.mark.parametrize("damage", [d for d in DAMAGES if type(d) not in (Clean, Pixelate)], ids=repr)

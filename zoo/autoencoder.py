@@ -49,12 +49,15 @@ class Autoencoder(nn.Module):
     def encode(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         """The point codes of images: (B, C, H, W) -> (B, D).
 
+        A bottleneck whose forward pass does more than that has a method `point(h)`.
+
         Args:
             x: the images.
             hidden: (B, 1, H, W), one in the holes, where `x` tells nothing; for encoders that look around them.
         """
-        code = self.bottleneck(self._encoded(x, hidden))
-        return code.point
+        h = self._encoded(x, hidden)
+        point: Callable[[Tensor], Tensor] | None = getattr(self.bottleneck, "point", None)
+        return self.bottleneck(h).point if point is None else point(h)
 
     def decode(self, z: Tensor) -> Tensor:
         """The images that codes stand for: (B, D) -> (B, C, H, W), in data space whatever the likelihood."""
@@ -80,6 +83,8 @@ def build(
 ) -> Autoencoder:
     """Assemble an autoencoder for images of `shape`.
 
+    A part of the bottleneck that needs the encoder (a prior of pseudo-inputs) has a method `attach(encoder, shape)`.
+
     Args:
         shape: (C, H, W).
         network: builds encoder and decoder to the bottleneck's measure.
@@ -92,4 +97,8 @@ def build(
         torch.manual_seed(seed)
         middle = bottleneck()
         encoder, decoder = network(shape, middle.in_features, middle.out_features, likelihood.channels(shape[0]))
-    return Autoencoder(encoder, middle, decoder, likelihood, corruption)
+        model = Autoencoder(encoder, middle, decoder, likelihood, corruption)
+        for module in model.modules():
+            if callable(attach := getattr(module, "attach", None)):
+                attach(encoder, shape)
+    return model

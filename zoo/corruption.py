@@ -32,6 +32,17 @@ class Clean:
 
 
 @dataclass(frozen=True)
+class Binarise:
+    """Every pixel above 0.5 white and every other black, no damage either: what a Bernoulli likelihood explains."""
+
+    hides: ClassVar[bool] = False
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, None]:
+        """Return the image in two grey levels, and no mask."""
+        return (x > 0.5).to(x.dtype), None
+
+
+@dataclass(frozen=True)
 class Gaussian:
     """x + std * eps, eps ~ N(0, 1) per pixel and channel; not clipped, so its strength is as stated everywhere.
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 Shape = tuple[int, int, int]  # (C, H, W)
 
@@ -23,11 +24,13 @@ class Code:
         z: (B, D), or (K*B, D) with K samples per image, sample by sample: what the decoder receives.
         point: (B, D), the deterministic code that evaluation uses (a VAE's posterior mean).
         penalties: named terms of the objective, each (B,) or (K*B,), in nats: "kl", "l1", "commit", ...
+        posterior: what z was drawn from, as B x D independent distributions, where the bottleneck has such.
     """
 
     z: Tensor
     point: Tensor
     penalties: dict[str, Tensor] = field(default_factory=dict)
+    posterior: Distribution | None = None
 
 
 @dataclass(frozen=True)

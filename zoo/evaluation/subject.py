@@ -23,6 +23,7 @@ from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
 from zoo.evaluation.bounds import (
     Bounds,
+    Stochastic,
     Variational,
     importance_bounds,
     linear_gaussian_log_likelihood,
@@ -55,6 +56,15 @@ class Discrete(Protocol):
 
     def indices(self, point: Tensor) -> Tensor:
         """The entries that point codes (B, D) are made of: (B, M) int64 in 0..codebook_size-1."""
+        ...
+
+
+@runtime_checkable
+class Clustered(Protocol):
+    """A prior with one component per cluster."""
+
+    def component(self, z: Tensor) -> Tensor:
+        """The most probable component of codes: (B, D) -> (B,) int64."""
         ...
 
 
@@ -205,6 +215,14 @@ class Subject:
             mixture = Mixture(self.references.n_classes, codes=CLUSTERED, seed=SEED).fit(self.train_codes)
         return mixture.component(self.test_codes)
 
+    @cached_property
+    def prior_clusters(self) -> Tensor:
+        """Most probable component of the model's own prior for each test code: (N,); NotApplicable if it has none."""
+        prior = getattr(self.model.bottleneck, "prior", None)
+        if not isinstance(prior, Clustered):
+            raise NotApplicable("the model has no prior with components that could be clusters")
+        return torch.cat([prior.component(z.to(self.device)).cpu() for z in torch.split(self.test_codes, BATCH)])
+
     # The shape of the code
 
     @property
@@ -256,9 +274,9 @@ class Subject:
     # Likelihood
 
     @property
-    def variational(self) -> Variational:
+    def stochastic(self) -> Stochastic:
         """The bottleneck, if it has a distribution of codes; NotApplicable otherwise."""
-        if not isinstance(self.model.bottleneck, Variational):
+        if not isinstance(self.model.bottleneck, Stochastic):
             raise NotApplicable("the code has no distribution: the model is not variational")
         return self.model.bottleneck
 
@@ -270,17 +288,19 @@ class Subject:
     @cached_property
     def bounds(self) -> Bounds:
         """Bounds on the log-likelihood of the test images from 50 samples each."""
-        return importance_bounds(self.model, self.variational, self.judged.to(self.device), 50, SEED)
+        return importance_bounds(self.model, self.stochastic, self.judged.to(self.device), 50, SEED)
 
     @cached_property
     def tight_bounds(self) -> Bounds:
         """Bounds on the log-likelihood of the first 500 test images from 5,000 samples each."""
-        return importance_bounds(self.model, self.variational, self.judged[:TIGHT].to(self.device), 5_000, SEED)
+        return importance_bounds(self.model, self.stochastic, self.judged[:TIGHT].to(self.device), 5_000, SEED)
 
     @property
     def posterior_kl(self) -> Tensor:
         """KL from N(0, 1) of each unit's posterior for each test image: (N, D), in nats."""
-        bottleneck, standard = self.variational, Normal(0.0, 1.0)
+        bottleneck, standard = self.stochastic, Normal(0.0, 1.0)
+        if not isinstance(bottleneck, Variational):
+            raise NotApplicable("the code's posterior is not one distribution per unit")
         posteriors = (bottleneck.posterior(self.model.encoder(x.to(self.device))) for x in in_batches(self.judged))
         return torch.cat([kl_divergence(q, standard).cpu() for q in posteriors])
 

@@ -1,1 +1,1 @@
-"""Objective terms: penalties that need more than the code; each a function of (model, x, step)."""
+"""Terms of an objective that need more than the code: functions of (model, x, step), see `zoo.objective.Term`."""

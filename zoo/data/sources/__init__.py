@@ -6,6 +6,17 @@ Every function reads once per process and hands the same `Source` to whoever ask
 from zoo.data.sources.own import array, folder
 from zoo.data.sources.photographs import faces, patches
 from zoo.data.sources.printed import documents
-from zoo.data.sources.scans import cifar10, digits, fashion_mnist, mnist
+from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
 
-__all__ = ["array", "cifar10", "digits", "documents", "faces", "fashion_mnist", "folder", "mnist", "patches"]
+__all__ = [
+    "array",
+    "binary_mnist",
+    "cifar10",
+    "digits",
+    "documents",
+    "faces",
+    "fashion_mnist",
+    "folder",
+    "mnist",
+    "patches",
+]

@@ -74,6 +74,28 @@ def mnist(root: str = "data") -> Source:
 
 
 @cache
+def binary_mnist(root: str = "data", seed: int = 0) -> Source:
+    """MNIST in black and white: each pixel white with its grey level as the probability, drawn once for all.
+
+    The static binarisation of the papers on likelihoods (R. Salakhutdinov, I. Murray, "On the quantitative analysis of
+    deep belief networks", 2008), whose own draw is another: means over 10,000 images differ by little.
+
+    Args:
+        root: see `mnist`.
+        seed: determines the draw.
+
+    Raises:
+        ZooError: see `mnist`.
+    """
+    grey, generator = mnist(root), torch.Generator().manual_seed(seed)
+    train, test = (
+        Images(torch.bernoulli(images[:], generator=generator).to(torch.uint8), images.labels, scale=1.0)
+        for images in (grey.train, grey.test)
+    )
+    return Source("binary_mnist", train, test, grey.classes)
+
+
+@cache
 def fashion_mnist(root: str = "data") -> Source:
     """60,000 + 10,000 articles of clothing, 1x28x28, with the published test split; downloaded where missing.
 
