@@ -19,6 +19,7 @@ from zoo import corruption
 from zoo.autoencoder import Autoencoder
 from zoo.data.images import Images
 from zoo.density import DENSITIES, LEARNED, Density
+from zoo.density.autoregressive import Autoregressive
 from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
 from zoo.evaluation.bounds import (
@@ -56,6 +57,10 @@ class Discrete(Protocol):
 
     def indices(self, point: Tensor) -> Tensor:
         """The entries that point codes (B, D) are made of: (B, M) int64 in 0..codebook_size-1."""
+        ...
+
+    def points(self, indices: Tensor) -> Tensor:
+        """The point codes that entries (B, M) stand for: (B, D)."""
         ...
 
 
@@ -246,6 +251,28 @@ class Subject:
         """Codebook entries of point codes (N, D): (N, M) int64, M positions."""
         bottleneck = self.discrete
         return torch.cat([bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
+
+    @cached_property
+    def index_density(self) -> Autoregressive:
+        """The autoregressive prior, fitted to the training codes; NotApplicable where the code is not discrete."""
+        bottleneck = self.discrete
+
+        def points(indices: Tensor) -> Tensor:
+            return torch.cat([bottleneck.points(i.to(self.device)).cpu() for i in torch.split(indices, BATCH)])
+
+        with not_applicable():
+            return Autoregressive(bottleneck.codebook_size, self.indices, points).fit(self.train_codes)
+
+    @property
+    def index_bits(self) -> Tensor:
+        """Bits of each test image's indices under the autoregressive prior: (N,); NotApplicable likewise."""
+        return -self.index_density.log_prob(self.test_codes) / math.log(2)
+
+    @cached_property
+    def index_samples(self) -> Tensor:
+        """Features of decoded samples of the autoregressive prior: (M, 64); NotApplicable likewise."""
+        n = min(len(self.data.test), SAMPLES)
+        return self.in_features(self.decode(self.index_density.sample(n, SEED)))
 
     @cached_property
     def rate_curve(self) -> RateDistortion:
