@@ -15,7 +15,7 @@ from zoo.bottlenecks.dense import Dense
 from zoo.corruption import Clean
 from zoo.data.images import Images
 from zoo.density import LEARNED
-from zoo.evaluation import subject
+from zoo.evaluation.subject import samples
 from zoo.likelihood import Gaussian
 
 
@@ -47,7 +47,7 @@ def digits() -> Splits:
 @pytest.fixture(autouse=True)
 def short_fits_of_densities(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty steps are enough where the question is what becomes of the samples."""
-    monkeypatch.setattr(subject, "LEARNED", {name: partial(build, steps=20) for name, build in LEARNED.items()})
+    monkeypatch.setattr(samples, "LEARNED", {name: partial(build, steps=20) for name, build in LEARNED.items()})
 
 
 @pytest.fixture

@@ -41,3 +41,10 @@ def test_tables_say_what_the_records_say(page: Path) -> None:
 def test_readme_quotes_the_records(page: Path) -> None:
     text = (ROOT / "README.md").read_text()
     assert quoting(text, page.parent.name, recorded(page)) == text
+
+
+def test_readme_lists_every_variant():
+    text = (ROOT / "README.md").read_text()
+    table = text[text.index("| family | variants |") : text.index("PCA is no special case")]
+    named = re.findall(r"`(\w+)`", table)
+    assert sorted(named) == sorted(path.stem for path in (ROOT / "conf" / "variant").glob("*.yaml"))
