@@ -80,10 +80,12 @@ def score(
 def strips(model: Autoencoder, data: ImageData) -> dict[str, str]:
     """What the figures show of a run: the same few test images, and what the model makes of them.
 
-    The images are the first of each class in turn, the noise is drawn with a fixed seed.
+    The images are the first of each class in turn, then the first of all; the noise is drawn with a fixed seed.
     """
     labels = data.test.labels
-    first = [int(torch.nonzero(labels == label)[0]) for label in sorted(set(labels.tolist()))][:SHOWN]
+    first = [int(torch.nonzero(labels == label)[0]) for label in sorted(set(labels.tolist()))]
+    others = [index for index in range(min(len(labels), 2 * SHOWN)) if index not in first]
+    first = [*first, *others][:SHOWN]
     x = data.test[torch.tensor(first)]
     images = {"original": x, "reconstruction": model.reconstruct(x)}
     seen, hidden = model.corruption(x, torch.Generator().manual_seed(0))

@@ -4,7 +4,7 @@ from torch.distributions import Bernoulli as Binary
 from torch.distributions import Normal
 
 from zoo.errors import ZooError
-from zoo.likelihood import Bernoulli, Gaussian, OptimalGaussian
+from zoo.likelihood import Bernoulli, FittedGaussian, Gaussian, OptimalGaussian
 
 
 @pytest.fixture
@@ -54,6 +54,21 @@ def test_one_output_channel_per_image_channel():
 def test_a_std_that_is_none(std):
     with pytest.raises(ZooError, match=rf"likelihood\.std={std}: .* greater than 0"):
         Gaussian(std)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 4, 6)], ids=str)
+def test_a_fitted_std_counts_pixel_by_pixel_and_is_loaded_in_its_shape(images, shape):
+    x, raw = images
+    likelihood = FittedGaussian()
+    torch.testing.assert_close(likelihood.nll(raw, x), Gaussian(0.2).nll(raw, x))
+    likelihood.std = 0.1 + torch.rand(shape, generator=torch.Generator().manual_seed(2))
+    log_p = Normal(raw, likelihood.std.expand(3, 4, 6)).log_prob(x)
+    weight = torch.rand(5, 1, 4, 6, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(likelihood.nll(raw, x), -log_p.sum((1, 2, 3)))
+    torch.testing.assert_close(likelihood.nll(raw, x, weight), -(weight * log_p).sum((1, 2, 3)))
+    fresh = FittedGaussian()
+    fresh.load_state_dict(likelihood.state_dict())
+    assert torch.equal(fresh.std, likelihood.std)
 
 
 def test_bernoulli_is_the_probability_of_the_binary_image(images):

@@ -111,3 +111,37 @@ class Gaussian(nn.Module):
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
         return raw.float()
+
+
+class FittedGaussian(nn.Module):
+    """p(x | raw) = N(x; raw, std^2) with the std that a closed-form fit found, one for all pixels or one for each.
+
+    Attributes:
+        std: (C, H, W), or a scalar, in units of the pixel range [0, 1]; 0.2 until the fit sets it.
+    """
+
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("std", torch.tensor(0.2))
+        self.register_load_state_dict_pre_hook(_take_shape_of_std)  # type: ignore[no-untyped-call]
+
+    def channels(self, image_channels: int) -> int:
+        """One mean per channel."""
+        return image_channels
+
+    def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) twice -> (B,), nats per image."""
+        error = ((raw.float() - x) / self.std).square() / 2 + (self.std.log() + math.log(2 * math.pi) / 2)
+        return (error if weight is None else error * weight).flatten(1).sum(1)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """The decoder's output is the mean."""
+        return raw.float()
+
+
+def _take_shape_of_std(module: FittedGaussian, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Before loading: a fitted std has the images' shape, which a fresh likelihood does not know."""
+    if (std := state.get(f"{prefix}std")) is not None:
+        module.std = module.std.new_empty(std.shape)

@@ -21,9 +21,8 @@ from scipy.io import savemat
 from sklearn.datasets import _olivetti_faces, load_digits, load_sample_images
 from torchvision import datasets
 
-from zoo.data import sources
 from zoo.data.images import Source
-from zoo.data.sources import binary_mnist, cifar10, digits, faces, fashion_mnist, mnist, patches
+from zoo.data.sources import binary_mnist, cifar10, digits, download, faces, fashion_mnist, mnist, patches, scans
 from zoo.errors import ZooError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -119,7 +118,8 @@ def idx(publisher, monkeypatch):
         (publisher.folder / file).write_bytes(content)
     monkeypatch.setattr(datasets.MNIST, "mirrors", [publisher.url])
     monkeypatch.setattr(datasets.MNIST, "resources", [(file, md5(content)) for file, content in archives.items()])
-    monkeypatch.setattr(sources, "MNIST_MD5", {file: md5(content) for file, content in files.items()})
+    for module in (download, scans):
+        monkeypatch.setattr(module, "MNIST_MD5", {file: md5(content) for file, content in files.items()})
     return files
 
 

@@ -42,7 +42,7 @@ class Images:
         return torch.div(chosen, self.scale)
 
     def to(self, device: torch.device | str) -> Images:
-        """The set in the memory of `device`, where its batches are gathered then; where nothing moves nothing is copied."""
+        """The set in the memory of `device`, where its batches are gathered from then on."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def subset(self, index: Tensor) -> Images:

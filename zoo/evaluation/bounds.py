@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, LowRankMultivariateNormal
 
 from zoo.autoencoder import Autoencoder
 
@@ -123,3 +123,23 @@ def linear_gaussian_log_likelihood(
     squares += lost.double() / noise
     log_volume: float = 2 * factor.diagonal().log().sum().item() + rest * math.log(noise)
     return (squares + log_volume + pixels * math.log(2 * math.pi)).mul(-0.5)
+
+
+def marginal_log_likelihood(x: Tensor, axes: Tensor, origin: Tensor, std: Tensor) -> Tensor:
+    """log N(x; b, V V' + diag(std^2)), what is left of p(x | z) = N(V z + b, diag(std^2)) without z ~ N(0, I).
+
+    M. Tipping, C. Bishop 1999, eq. 3, for one std; of one per pixel it is factor analysis.
+
+    Args:
+        x: (N, P).
+        axes: (D, P), the columns of V.
+        origin: (P,), b.
+        std: (P,), or a scalar for all pixels.
+
+    Returns:
+        (N,), in nats.
+    """
+    variance = std.double().square().expand(len(origin))
+    p = LowRankMultivariateNormal(origin.double(), axes.T.double(), variance)
+    log_p: Tensor = p.log_prob(x.double())  # type: ignore[no-untyped-call]
+    return log_p

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from zoo import corruption
 from zoo.autoencoder import Autoencoder
 from zoo.data.images import Images
 from zoo.density import DENSITIES, LEARNED, Density
+from zoo.density.autoregressive import Autoregressive
 from zoo.density.mixture import Mixture
 from zoo.errors import ZooError
 from zoo.evaluation.bounds import (
@@ -26,6 +28,7 @@ from zoo.evaluation.bounds import (
     Variational,
     importance_bounds,
     linear_gaussian_log_likelihood,
+    marginal_log_likelihood,
 )
 from zoo.evaluation.distances import Likeness, likeness
 from zoo.evaluation.holes import Holes, in_box, pairs, spherical, straight
@@ -35,6 +38,7 @@ from zoo.evaluation.neighbours import nearest
 from zoo.evaluation.rate import RateDistortion, code_lengths, rate_distortion
 from zoo.evaluation.references import BATCH, ImageSplits, References, references
 from zoo.evaluation.restoration import Restoration, Restorer, as_it_is, fill_with, median_filter, restore
+from zoo.likelihood import FittedGaussian, Gaussian
 from zoo.types import Corruption
 
 CLUSTERED = 10_000
@@ -53,6 +57,10 @@ class Discrete(Protocol):
 
     def indices(self, point: Tensor) -> Tensor:
         """The entries that point codes (B, D) are made of: (B, M) int64 in 0..codebook_size-1."""
+        ...
+
+    def points(self, indices: Tensor) -> Tensor:
+        """The point codes that entries (B, M) stand for: (B, D)."""
         ...
 
 
@@ -245,6 +253,28 @@ class Subject:
         return torch.cat([bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
 
     @cached_property
+    def index_density(self) -> Autoregressive:
+        """The autoregressive prior, fitted to the training codes; NotApplicable where the code is not discrete."""
+        bottleneck = self.discrete
+
+        def points(indices: Tensor) -> Tensor:
+            return torch.cat([bottleneck.points(i.to(self.device)).cpu() for i in torch.split(indices, BATCH)])
+
+        with not_applicable():
+            return Autoregressive(bottleneck.codebook_size, self.indices, points).fit(self.train_codes)
+
+    @property
+    def index_bits(self) -> Tensor:
+        """Bits of each test image's indices under the autoregressive prior: (N,); NotApplicable likewise."""
+        return -self.index_density.log_prob(self.test_codes) / math.log(2)
+
+    @cached_property
+    def index_samples(self) -> Tensor:
+        """Features of decoded samples of the autoregressive prior: (M, 64); NotApplicable likewise."""
+        n = min(len(self.data.test), SAMPLES)
+        return self.in_features(self.decode(self.index_density.sample(n, SEED)))
+
+    @cached_property
     def rate_curve(self) -> RateDistortion:
         """Rate and distortion of the point codes, or of the indices of a discrete code."""
         if not isinstance(self.model.bottleneck, Discrete):
@@ -303,19 +333,21 @@ class Subject:
 
     @property
     def exact_log_likelihood(self) -> Tensor:
-        """Log-likelihood of the test images under the Gaussian of a linear code with orthonormal axes: (N,).
+        """Log-likelihood of the test images under the Gaussian that a linear model stands for: (N,).
+
+        That is the model's own, where it has a prior and a noise, and otherwise that of a code with orthonormal axes.
 
         Raises:
-            NotApplicable: the code is not linear, or its axes are not orthonormal, or none are left.
+            NotApplicable: the decoder is not linear; the axes are not orthonormal, or none are left.
         """
         width, shape = self.test_codes.shape[1], self.x.shape[1:]
         origin = self.decode(torch.zeros(1, width))
         axes = (self.decode(torch.eye(width)) - origin).flatten(1)
-        z = ((self.x - origin).flatten(1) @ axes.T, self.test_codes)
         decoded = (self.x_hat - origin).flatten(1), self.test_codes @ axes
-        if not all(
-            torch.allclose(*pair, rtol=1e-3, atol=1e-3) for pair in (z, decoded, (axes @ axes.T, torch.eye(width)))
-        ):
+        if close(*decoded) and (std := self.own_noise) is not None:
+            return marginal_log_likelihood(self.x.flatten(1), axes, origin.flatten(), std)
+        z = ((self.x - origin).flatten(1) @ axes.T, self.test_codes)
+        if not all(close(*pair) for pair in (z, decoded, (axes @ axes.T, torch.eye(width)))):
             raise NotApplicable("the code is not linear with orthonormal axes, so it stands for no Gaussian")
         if width >= shape.numel():
             raise NotApplicable("the code is as wide as the image, so nothing is left to tell the noise from")
@@ -326,6 +358,17 @@ class Subject:
         seen = sum((x - origin).square().sum(dtype=torch.float64).item() for x in train.batches(BATCH)) / len(train)
         train_lost = seen - self.train_codes.double().square().sum(1).mean().item()
         return linear_gaussian_log_likelihood(self.train_codes, self.test_codes, train_lost, lost, shape.numel())
+
+    @property
+    def own_noise(self) -> Tensor | None:
+        """Std of a model with standard normal codes and Gaussian pixels: (P,) or a scalar; None for other models."""
+        bottleneck, likelihood = self.model.bottleneck, self.model.likelihood
+        if not isinstance(bottleneck, Variational) or not isinstance(likelihood, Gaussian | FittedGaussian):
+            return None
+        z = self.test_codes
+        if not close(bottleneck.log_prior(z.to(self.device)).cpu(), -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)):
+            return None
+        return torch.as_tensor(likelihood.std).flatten().cpu()
 
     # Damage
 
@@ -477,6 +520,11 @@ class Subject:
             distance[kind] = nearest(self.in_features(images), train_features, 1)[0][:, 0] / usual
             shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
         return Holes(distance, shift)
+
+
+def close(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are the same but for the rounding of float32 through a few layers."""
+    return torch.allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
 @contextmanager

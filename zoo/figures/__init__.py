@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from zoo.figures.answers import damage_curves, rate_distortion
-from zoo.figures.curves import error_against_cost, error_against_width, training_curves
+from zoo.figures.curves import (
+    error_against_cost,
+    error_against_width,
+    explained_variance_against_l0,
+    training_curves,
+)
 from zoo.figures.pictures import damage, overview, reconstructions, samples
 from zoo.records import Record
 
@@ -17,6 +22,7 @@ FIGURES: dict[str, Callable[[Sequence[Record]], Figure | None]] = {
         overview,
         reconstructions,
         error_against_width,
+        explained_variance_against_l0,
         error_against_cost,
         training_curves,
         damage,

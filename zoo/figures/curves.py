@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import textwrap
 from collections.abc import Container, Iterable, Mapping, Sequence
 
@@ -69,6 +70,31 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
     panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
     error_axis(panel)
     label_right(ax, panel, ends)
+    return figure
+
+
+@styled
+def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
+    """Explained variance against active units, a line over budgets; None unless two variants have sparse codes."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for width in sorted({record.width for record in records}):
+        for name, group in by_name(record for record in records if record.width == width).items():
+            active, explained = values(group, "l0"), values(group, "explained_variance")
+            if active and explained:
+                lines.setdefault(name, []).append((statistics.mean(active), statistics.mean(explained)))
+    if len(lines) < 2:
+        return None
+    wide, high = 4.6, panel_height(len(lines))
+    title = f"Explained variance against active units on {records[0].data}"
+    figure, ax = sheet(AXIS + wide + label_room(lines), HEAD + high + FOOT, title, scope(records))
+    panel = place(figure, AXIS, HEAD, wide, high)
+    for name, line in lines.items():
+        colour, marker = look(name)
+        panel.plot(*zip(*line, strict=True), color=colour, marker=marker, mec="white", mew=0.4)
+    panel.set(xscale="log", xlabel="active units per image (L0)", ylabel="explained variance")
+    log_axis(panel.xaxis, panel.get_xlim(), PLAIN)
+    panel.grid(True)
+    label_right(ax, panel, {name: line[-1] for name, line in lines.items()})
     return figure
 
 

@@ -81,9 +81,13 @@ class Gradient:
         Raises:
             ZooError: the loss is no longer a finite number.
         """
-        data.batch_size, data.seed = self.batch_size, seed
-        start_from(model, data)
         module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment)
+        return self.train(module, data, seed)
+
+    def train(self, module: GradientModule, data: ImageData, seed: int) -> FitReport:
+        """Let Lightning fit the model of `module`, and leave it with the best weights."""
+        data.batch_size, data.seed = self.batch_size, seed
+        start_from(module.model, data)
         callbacks: list[Callback] = [KeepBest(), *self.callbacks]
         if self.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
@@ -99,7 +103,7 @@ class Gradient:
                 precision=self.precision,
                 max_epochs=self.epochs,
                 check_val_every_n_epoch=min(self.validate_every, self.epochs),
-                gradient_clip_val=self.clip,
+                gradient_clip_val=self.clip if module.automatic_optimization else None,
                 callbacks=callbacks,
                 logger=False,
                 enable_checkpointing=False,
@@ -202,10 +206,13 @@ class GradientModule(L.LightningModule):
 
     def _step(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> Tensor:
         terms = self.objective(self.model, x, self.model(x, generator), progress)
+        self._note(terms, x, stage)
+        return terms["total"]
+
+    def _note(self, terms: Mapping[str, Tensor], x: Tensor, stage: str) -> None:
         self._names = list(terms)
         values = torch.stack([*(value.detach() for value in terms.values()), x.new_ones(())])
         self._sums[stage] = self._sums.get(stage, 0.0) + values * len(x)
-        return terms["total"]
 
     def _means(self, stage: str) -> dict[str, float]:
         sums = self._sums[stage]

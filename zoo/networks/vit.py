@@ -130,7 +130,7 @@ def decoder(
         nn.Linear(in_features, tokens * dim),
         nn.Unflatten(1, (tokens, dim)),
         *(Block(dim, heads, activation) for _ in range(depth)),
-        nn.LayerNorm(dim),
+        *([nn.LayerNorm(dim)] if depth else []),  # of what the blocks add up
         nn.Linear(dim, channels * patch**2),
         Unpatch(shape, patch),
     )

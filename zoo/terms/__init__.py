@@ -1,1 +1,1 @@
-"""Terms of an objective that need more than one code at a time; each satisfies `zoo.objective.Term`."""
+"""Terms of an objective that need more than the code: functions of (model, x, step), see `zoo.objective.Term`."""

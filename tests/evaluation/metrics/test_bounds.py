@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 from torch import nn
-from torch.distributions import MultivariateNormal
+from torch.distributions import MultivariateNormal, Normal
 
 from tests.evaluation.conftest import autoencoder, linear_model
 from zoo.autoencoder import Autoencoder
@@ -184,6 +184,17 @@ def test_probabilistic_pca_equals_scikit_learns(pca, digits):
     train, test = digits.train[:].flatten(1).numpy(), digits.test[:].flatten(1).numpy()
     expected = PCA(16).fit(train).score(test)
     assert record["value"] == pytest.approx(expected, abs=0.05)
+
+
+def test_exact_likelihood_of_a_linear_vae(digits):
+    """Whatever its encoder: what is left when the code is integrated out of prior, decoder and noise."""
+    model, exact = linear_vae(slack=1.5)
+    expected = exact.log_prob(digits.test[:].double().flatten(1)).mean().item()
+    record = evaluate(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    assert record["value"] == pytest.approx(expected, abs=1e-3)
+    model.bottleneck.log_prior = lambda z: Normal(0.0, 2.0).log_prob(z).sum(1)
+    record = evaluate(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    assert record["value"] is None
 
 
 def test_a_gaussian_without_likelihood_elsewhere(digits, small_model, identity_model):

@@ -7,6 +7,8 @@ training codes, or of the model's own prior. One comparison makes three metrics:
   reconstructions of the test images and, as the floor, training images;
 - prior_<name>: the model's own prior, where it has one;
 - learned_<name>: the value is that of the flow; the curve shows all densities that are fitted by stochastic gradients.
+
+The indices of a discrete code have an autoregressive prior besides, with a metric of its own.
 """
 
 from __future__ import annotations
@@ -77,6 +79,17 @@ def frechet(sets: Likeness) -> float:
     Inception's: compare within a data set only.
     """
     return sets.frechet
+
+
+@metric("generation", "squared feature distance", "lower")
+def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> float:
+    """Frechet distance, as `frechet`, of samples that an autoregressive prior over a discrete code's indices gives.
+
+    Args:
+        test_features: (N, 64).
+        index_samples: (M, 64), features of the samples.
+    """
+    return frechet_distance(test_features, index_samples)
 
 
 @metric("inception", "squared feature distance", "lower")
