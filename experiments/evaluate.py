@@ -13,9 +13,8 @@ from typing import Any
 
 import hydra
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from experiments.progress import evaluation_bar
 from zoo.errors import ZooError
 from zoo.records import Record, read_record, record_path, write_record
 
@@ -50,29 +49,19 @@ def evaluate_all(paths: list[Path], cfg: DictConfig) -> None:
         ZooError: some could not be scored; told one by one, after all others are done.
     """
     failures = []
-    console = Console()
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, disable=not cfg.trainer.progress, transient=True) as bar:
-        task = bar.add_task("")
-        for path in paths:
-            bar.reset(task, description=str(path))
-
-            def show(metric: Any, done: int, total: int, path: Path = path) -> None:
-                bar.update(task, completed=done, total=total, description=f"{path}: {metric.group}, {metric.name}")
-
-            try:
-                record = evaluate_record(path, cfg, show)
-            except ZooError as error:
-                failures.append(str(error))
-                continue
-            scored = sum(entry["group"] in cfg.evaluation.groups for entry in record.metrics.values())
-            said = f"{path}: {scored} metrics of {', '.join(cfg.evaluation.groups)}"
-            console.print(said, highlight=False, soft_wrap=True)
+    for path in paths:
+        try:
+            record = evaluate_record(path, cfg)
+        except ZooError as error:
+            failures.append(str(error))
+            continue
+        scored = sum(entry["group"] in cfg.evaluation.groups for entry in record.metrics.values())
+        print(f"{path}: {scored} metrics of {', '.join(cfg.evaluation.groups)}", flush=True)
     if failures:
         raise ZooError(f"{len(failures)} of {len(paths)} records could not be scored:\n  " + "\n  ".join(failures))
 
 
-def evaluate_record(path: Path, cfg: DictConfig, show: Any = None) -> Record:
+def evaluate_record(path: Path, cfg: DictConfig) -> Record:
     """Score the model of a record, and write the record with its new scores in place of the old one.
 
     Raises:
@@ -93,7 +82,8 @@ def evaluate_record(path: Path, cfg: DictConfig, show: Any = None) -> Record:
     )
     data = build_data(path, record.config["data"], cfg.paths.data)
     groups = list(cfg.evaluation.groups)
-    metrics = evaluate(model, data, groups, record.fit, show, Path(cfg.paths.features))
+    with evaluation_bar(str(path), cfg.trainer.progress) as show:
+        metrics = evaluate(model, data, groups, record.fit, show, Path(cfg.paths.features))
     record = replace(record, metrics=record.metrics | metrics)
     write_record(root, record)
     return record

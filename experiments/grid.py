@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from hydra import compose
 from hydra.conf import HydraConf
@@ -15,24 +16,31 @@ from experiments.job import Job
 from zoo.errors import ZooError
 
 
-def jobs_of(cfg: DictConfig, hydra: HydraConf) -> list[list[Job]]:
-    """The runs of a study, sweep by sweep, each once in a sweep.
+def jobs_of(cfg: DictConfig, hydra: HydraConf) -> tuple[list[Job], list[Job]]:
+    """The runs of a study, each once: those that fill its table, and those that only its figures show besides.
 
-    A sweep is a list of overrides in Hydra's own syntax (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it
-    stands for their product. What the command line overrides goes for every run.
+    `table` and `figures` of a study are lists of sweeps. A sweep is a list of overrides in Hydra's own syntax
+    (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it stands for their product. What the command line overrides
+    goes for every run.
 
     Raises:
         ZooError: the runs are on several data sets.
     """
     changes = [o for o in hydra.overrides.task if not o.startswith("study=")]
-    points = (
-        [compose("config", [*overrides, *changes], return_hydra_config=True) for overrides in product(sweep)]
-        for sweep in cfg.study.sweeps
-    )
-    jobs = [[Job.of(point, point.hydra) for point in sweep] for sweep in points]
-    if len(sets := sorted({job.data for sweep in jobs for job in sweep})) > 1:
+
+    def runs(sweeps: Iterable[Sequence[str]]) -> dict[Path, Job]:
+        points = (
+            compose("config", [*overrides, *changes], return_hydra_config=True)
+            for sweep in sweeps
+            for overrides in product(sweep)
+        )
+        jobs = (Job.of(point, point.hydra) for point in points)
+        return {job.record_path: job for job in jobs}
+
+    table, figures = runs(cfg.study.table), runs(cfg.study.get("figures", []))
+    if len(sets := sorted({job.data for job in (table | figures).values()})) > 1:
         raise ZooError(f"a study compares methods on one data set, this one has {', '.join(sets)}; write one for each")
-    return [list({job.record_path: job for job in sweep}.values()) for sweep in jobs]
+    return list(table.values()), [job for path, job in figures.items() if path not in table]
 
 
 def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -44,8 +44,10 @@ class Job:
         groups: the evaluator's groups of metrics to score.
         threads: CPU threads to compute with.
         force: run although the record exists.
+        progress: show bars.
         results: folder of the records.
         models: folder of the fitted models.
+        features: folder of the networks in whose features samples are compared.
     """
 
     name: str
@@ -57,8 +59,10 @@ class Job:
     groups: list[str]
     threads: int
     force: bool
+    progress: bool
     results: Path
     models: Path
+    features: Path
 
     @classmethod
     def of(cls, cfg: DictConfig, hydra: HydraConf) -> Job:
@@ -76,8 +80,10 @@ class Job:
             groups=list(cfg.evaluation.groups),
             threads=cfg.trainer.threads,
             force=cfg.force,
+            progress=cfg.trainer.progress,
             results=Path(cfg.paths.results),
             models=Path(cfg.paths.models),
+            features=Path(cfg.paths.features),
         )
 
     @cached_property

@@ -71,7 +71,8 @@ def refuse_foreign(path: Path, node: Any) -> None:
             refuse_foreign(path, value)
     if isinstance(node, dict):
         for key, value in node.items():
-            if key in ("_target_", "path") and not is_part(str(value)):
+            looked_up = key == "path" and node.get("_target_") == "hydra.utils.get_class"
+            if (key == "_target_" or looked_up) and not is_part(str(value)):
                 raise ZooError(
                     f"{path}: names {value}, which is no part of the zoo; do not load files you do not trust"
                 )

@@ -21,26 +21,20 @@ from zoo.errors import ZooError
 from zoo.records import Record, read_records, write_atomically
 
 
-def report_study(sweeps: Sequence[Sequence[Job]], overrides: Sequence[str]) -> None:
-    """Write and print what a study came to: its first sweep fills the tables, the others add points to the figures.
-
-    Runs that are not done yet are left out, and their number is told.
+def report_study(table: Sequence[Job], figures: Sequence[Job], overrides: Sequence[str]) -> None:
+    """Write and print what a study came to. Runs that are not done yet are left out, and their number is told.
 
     Args:
-        sweeps: the study's runs.
+        table: runs that fill its table.
+        figures: runs that only its figures show besides.
         overrides: what was said of it on the command line, "study=digits" among it.
     """
-    table, *others = ([(job, job.recorded()) for job in sweep] for sweep in sweeps)
-    runs = [*table, *(run for sweep in others for run in sweep)]
-    if lacking := len({job.record_path for job, record in runs if record is None}):
+    rows, others = ([record for job in jobs if (record := job.recorded())] for jobs in (table, figures))
+    if lacking := len(table) + len(figures) - len(rows) - len(others):
         print(f"{lacking} runs of this study have no record yet")
     (name,) = (override.split("=")[1] for override in overrides if override.startswith("study="))
-    tell(
-        table=[record for _, record in table if record],
-        sweep=[record for _, record in runs if record],
-        folder=runs[0][0].results / name,
-        command=" ".join(["python -m experiments.report", *overrides]),
-    )
+    command = " ".join(["python -m experiments.report", *overrides])
+    tell(rows, [*rows, *others], table[0].results / name, command)
 
 
 def tell(table: Sequence[Record], sweep: Sequence[Record], folder: Path, command: str) -> None:
@@ -66,7 +60,7 @@ def main(cfg: DictConfig) -> None:
     """Report a study, or all records of a data set."""
     try:
         if cfg.study is not None:
-            report_study(jobs_of(cfg, HydraConfig.get()), HydraConfig.get().overrides.task)
+            report_study(*jobs_of(cfg, HydraConfig.get()), HydraConfig.get().overrides.task)
         else:
             name, results = HydraConfig.get().runtime.choices["data"], Path(cfg.paths.results)
             records = read_records(results, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -13,10 +14,12 @@ import torch
 
 from experiments.job import Job
 from experiments.models import build_model, load_model, make, save_model
+from experiments.progress import evaluation_bar
 from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.evaluation.evaluator import evaluate
 from zoo.figures.strips import encode_strip
+from zoo.fit.memory import peak_memory
 from zoo.records import Record, write_record
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
@@ -37,15 +40,16 @@ def run_one(job: Job) -> Record:
     data = ImageData(**make(job.axes["data"]))
     data.setup()
     if record is not None and job.model_path.exists():
-        metrics = evaluate(load_model(job.model_path), data, missing, record.fit)
+        metrics = score(job, load_model(job.model_path), data, missing, record.fit)
         record = replace(record, metrics=record.metrics | metrics)
         write_record(job.results, record)
         return record
     model = build_model(job.config, data.shape, job.seed)
-    report = make(job.axes["fit"])(model, data, make(job.axes["objective"]), job.seed)
+    with peak_memory() as peak:
+        report = make(job.axes["fit"])(model, data, make(job.axes["objective"]), job.seed)
     model.eval()
-    fit = asdict(report)
-    metrics = evaluate(model, data, job.groups, fit)
+    fit = asdict(report) | {"peak_memory": peak()}
+    metrics = score(job, model, data, job.groups, fit)
     save_model(job.model_path, model, job.config, data.shape, job.seed)
     record = Record(
         name=job.name,
@@ -64,19 +68,29 @@ def run_one(job: Job) -> Record:
     return record
 
 
+def score(
+    job: Job, model: Autoencoder, data: ImageData, groups: Sequence[str], fit: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The evaluator's answers, in `groups`, with a bar where the job wants one."""
+    with evaluation_bar(job.name, job.progress) as show:
+        return evaluate(model, data, groups, fit, show, job.features)
+
+
 @torch.no_grad()
 def strips(model: Autoencoder, data: ImageData) -> dict[str, str]:
     """What the figures show of a run: the same few test images, and what the model makes of them.
 
-    The images are the first of each class in turn, the noise is drawn with a fixed seed.
+    The images are the first of each class in turn, then the first of all; the noise is drawn with a fixed seed.
     """
     labels = data.test.labels
-    first = [int(torch.nonzero(labels == label)[0]) for label in sorted(set(labels.tolist()))][:SHOWN]
+    first = [int(torch.nonzero(labels == label)[0]) for label in sorted(set(labels.tolist()))]
+    others = [index for index in range(min(len(labels), 2 * SHOWN)) if index not in first]
+    first = [*first, *others][:SHOWN]
     x = data.test[torch.tensor(first)]
     images = {"original": x, "reconstruction": model.reconstruct(x)}
     seen, hidden = model.corruption(x, torch.Generator().manual_seed(0))
     if hidden is not None:
-        images |= {"corrupted": seen, "restored": model.reconstruct(seen)}
+        images |= {"corrupted": seen, "restored": model.reconstruct(seen, hidden if model.corruption.hides else None)}
     if hasattr(model.bottleneck, "sample"):
         images["samples"] = model.decode(model.bottleneck.sample(2 * SHOWN, torch.Generator().manual_seed(0)))
     return {name: encode_strip(batch) for name, batch in images.items()}

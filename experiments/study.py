@@ -24,10 +24,10 @@ def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     Raises:
         ZooError: runs failed; told one by one, after all others are done.
     """
-    sweeps = jobs_of(cfg, hydra)
-    jobs = list({job.record_path: job for sweep in sweeps for job in sweep}.values())
+    table, figures = jobs_of(cfg, hydra)
+    jobs = [*table, *figures]
     failures = run_jobs(jobs, cfg.processes or os.cpu_count() or 1)
-    report_study(sweeps, [o for o in hydra.overrides.task if not o.startswith("force=")])
+    report_study(table, figures, [o for o in hydra.overrides.task if not o.startswith("force=")])
     if failures:
         raise ZooError(f"{len(failures)} of {len(jobs)} runs failed:\n  " + "\n  ".join(failures))
 

@@ -2,7 +2,18 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from zoo.corruption import BlockMask, Clean, Gaussian, Pixelate, PixelMask, SaltAndPepper, Stain
+from zoo.corruption import (
+    Binarise,
+    BlockMask,
+    Clean,
+    Gaussian,
+    PatchMask,
+    Pixelate,
+    PixelMask,
+    SaltAndPepper,
+    Stain,
+    patch_side,
+)
 from zoo.errors import ZooError
 
 DAMAGES = [
@@ -13,7 +24,12 @@ DAMAGES = [
     SaltAndPepper(0.2),
     Pixelate(3),
     Stain(2, 1),
+    PatchMask(0.5),
+    PixelMask([0.1, 0.9]),
+    SaltAndPepper([0.1, 0.5]),
+    Pixelate([2, 4]),
 ]
+RANGES = [Gaussian([0.1, 0.5])]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +41,7 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=repr)
+@pytest.mark.parametrize("damage", DAMAGES + RANGES, ids=repr)
 def test_contract(damage, x):
     before = x.clone()
     seen, hidden = damage(x, generator())
@@ -44,6 +60,13 @@ def test_contract(damage, x):
         assert not torch.equal(seen, x)
 
 
+def test_binary_images_hide_nothing(x):
+    seen, hidden = Binarise()(x)
+    assert hidden is None
+    assert torch.equal(seen, torch.where(x > 0.5, 1.0, 0.0))
+    assert torch.equal(Binarise()(seen)[0], seen)
+
+
 @pytest.mark.parametrize("damage", [d for d in DAMAGES if type(d) not in (Clean, Pixelate)], ids=repr)
 def test_each_seed_and_each_image_has_its_own(damage, x):
     assert not torch.equal(damage(x, generator(0))[0], damage(x, generator(1))[0])
@@ -54,7 +77,7 @@ def test_each_seed_and_each_image_has_its_own(damage, x):
 
 @pytest.mark.parametrize("damage", DAMAGES[2:], ids=repr)
 def test_all_channels_are_hidden_at_once(damage):
-    x = torch.rand(50, 3, 9, 7, generator=generator())
+    x = torch.rand(50, 3, 9, 6, generator=generator())
     seen, hidden = damage(x, generator())
     assert seen.shape == x.shape
     if type(damage) is not Pixelate:
@@ -120,6 +143,11 @@ def test_stains_are_as_large_as_asked():
         (lambda: Stain(blots=-1), "corruption.blots=-1"),
         (lambda: Gaussian(-1.0), "corruption.std=-1.0"),
         (lambda: BlockMask(0.0), "corruption.fraction=0.0"),
+        (lambda: PatchMask(1.1), "corruption.rate=1.1"),
+        (lambda: Gaussian([0.5, 0.2]), "corruption.std=.* a range rises"),
+        (lambda: PixelMask([0.5, 1.5]), r"corruption.rate=.* is in \[0, 1\]"),
+        (lambda: SaltAndPepper([0.1, 0.2, 0.3]), r"\[0.1, 0.2, 0.3\]: a range has two ends"),
+        (lambda: Pixelate([0, 4]), "corruption.size="),
     ],
 )
 def test_values_out_of_range(wrong, message):
@@ -143,3 +171,44 @@ def test_block_is_one_rectangle_anywhere_in_the_image(fraction, sides):
         assert len(counts) == places
         assert (counts - len(x) / places).abs().max() < 5 * (len(x) / places) ** 0.5
     assert (hidden.sum((1, 2, 3)) == sides[0] * sides[1]).all()
+
+
+def test_patches_are_hidden_whole_as_many_in_every_image_and_anywhere():
+    x = torch.rand(3000, 3, 28, 28, generator=generator()) + 0.1
+    seen, hidden = PatchMask(0.75, fill=0.05)(x, generator())
+    assert torch.equal(seen, torch.where(hidden == 1, 0.05, x))
+    patches = torch.nn.functional.avg_pool2d(hidden, 4)
+    assert patches.unique().tolist() == [0, 1]
+    assert (patches.sum((1, 2, 3)) == 37).all()
+    assert (patches.mean(0) - 37 / 49).abs().max() < 0.05
+    assert len(patches.flatten(1).unique(dim=0)) == 3000
+
+
+@pytest.mark.parametrize(("size", "side"), [((8, 8), 2), ((28, 28), 4), ((32, 32), 4), ((64, 64), 8), ((6, 9), 1)])
+def test_side_of_patches(size, side):
+    assert patch_side(*size) == side
+
+
+@pytest.mark.parametrize("damage", [Gaussian([0.2, 0.6]), PixelMask([0.2, 0.6]), SaltAndPepper([0.2, 0.6])], ids=repr)
+def test_every_image_draws_its_level_from_the_range(damage):
+    x = torch.full((1000, 1, 40, 40), 0.5)
+    seen, hidden = damage(x, generator())
+    found = (seen - x).flatten(1).std(1) if type(damage) is Gaussian else hidden.flatten(1).mean(1)
+    assert found.min().item() == pytest.approx(0.2, abs=0.05)
+    assert found.max().item() == pytest.approx(0.6, abs=0.05)
+    assert found.mean().item() == pytest.approx(0.4, abs=0.02)
+    assert found.std().item() == pytest.approx(0.4 / 12**0.5, rel=0.1)
+
+
+def test_a_range_of_no_length_is_the_fixed_level(x):
+    for kind, level in ((Gaussian, 0.3), (PixelMask, 0.3), (SaltAndPepper, 0.3), (Pixelate, 3)):
+        fixed, ranged = kind(level)(x, generator())[0], kind([level, level])(x, generator())[0]
+        torch.testing.assert_close(fixed, ranged, msg=kind.__name__)
+
+
+def test_every_image_draws_its_size_of_blocks(x):
+    seen, _ = Pixelate([1, 4])(x, generator())
+    coarse = torch.stack([Pixelate(size)(x)[0] for size in (1, 2, 3, 4)])
+    same = (coarse == seen).flatten(2).all(2)
+    assert same.any(0).all()
+    assert (same.sum(1) > 100).all()

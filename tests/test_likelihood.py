@@ -1,9 +1,10 @@
 import pytest
 import torch
+from torch.distributions import Bernoulli as Binary
 from torch.distributions import Normal
 
 from zoo.errors import ZooError
-from zoo.likelihood import Gaussian
+from zoo.likelihood import Bernoulli, FittedGaussian, Gaussian, OptimalGaussian
 
 
 @pytest.fixture
@@ -53,3 +54,64 @@ def test_one_output_channel_per_image_channel():
 def test_a_std_that_is_none(std):
     with pytest.raises(ZooError, match=rf"likelihood\.std={std}: .* greater than 0"):
         Gaussian(std)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 4, 6)], ids=str)
+def test_a_fitted_std_counts_pixel_by_pixel_and_is_loaded_in_its_shape(images, shape):
+    x, raw = images
+    likelihood = FittedGaussian()
+    torch.testing.assert_close(likelihood.nll(raw, x), Gaussian(0.2).nll(raw, x))
+    likelihood.std = 0.1 + torch.rand(shape, generator=torch.Generator().manual_seed(2))
+    log_p = Normal(raw, likelihood.std.expand(3, 4, 6)).log_prob(x)
+    weight = torch.rand(5, 1, 4, 6, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(likelihood.nll(raw, x), -log_p.sum((1, 2, 3)))
+    torch.testing.assert_close(likelihood.nll(raw, x, weight), -(weight * log_p).sum((1, 2, 3)))
+    fresh = FittedGaussian()
+    fresh.load_state_dict(likelihood.state_dict())
+    assert torch.equal(fresh.std, likelihood.std)
+
+
+def test_bernoulli_is_the_probability_of_the_binary_image(images):
+    x, raw = images
+    expected = -Binary(logits=4 * raw - 2).log_prob((x > 0.5).float()).sum((1, 2, 3))
+    likelihood = Bernoulli()
+    torch.testing.assert_close(likelihood.nll(4 * raw - 2, x), expected)
+    torch.testing.assert_close(likelihood.mean(raw), raw.sigmoid())
+    weight = torch.zeros(5, 1, 4, 6)
+    assert torch.equal(likelihood.nll(raw, x, weight), torch.zeros(5))
+
+
+def test_no_std_makes_a_batch_more_probable_than_the_optimal_one(images):
+    x, raw = images
+    likelihood = OptimalGaussian(momentum=1.0)
+    best = likelihood.nll(raw, x).mean()
+    stds = torch.logspace(-2, 0.5, 2001).tolist()
+    grid = torch.stack([Gaussian(std).nll(raw, x).mean() for std in stds])
+    assert best <= grid.min() + 1e-4
+    assert best.item() == pytest.approx(grid.min().item(), abs=1e-2)
+    assert likelihood.variance.sqrt().item() == pytest.approx(stds[grid.argmin()], rel=2e-3)
+
+
+def test_the_optimal_std_counts_what_the_weights_count(images):
+    x, raw = images
+    weight = (torch.rand(5, 1, 4, 6, generator=torch.Generator().manual_seed(1)) > 0.5).float()
+    likelihood = OptimalGaussian(momentum=1.0)
+    likelihood.nll(raw, x, weight)
+    assert likelihood.variance.item() == pytest.approx((x - raw)[weight.expand_as(x) == 1].square().mean().item())
+
+
+def test_evaluation_takes_the_running_mean_and_leaves_it(images):
+    x, raw = images
+    likelihood = OptimalGaussian(momentum=0.5)
+    likelihood.nll(raw, x)
+    variance = likelihood.variance.clone()
+    assert variance.item() == pytest.approx((0.2**2 + (x - raw).square().mean().item()) / 2)
+    likelihood.eval()
+    torch.testing.assert_close(likelihood.nll(2 * raw, x), Gaussian(variance.sqrt().item()).nll(2 * raw, x))
+    assert torch.equal(likelihood.variance, variance)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 1.5])
+def test_a_momentum_that_is_none(momentum):
+    with pytest.raises(ZooError, match=rf"likelihood\.momentum={momentum}"):
+        OptimalGaussian(momentum)

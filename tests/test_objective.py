@@ -7,6 +7,7 @@ import torch
 
 from zoo.autoencoder import Autoencoder
 from zoo.bottlenecks.dense import Dense
+from zoo.bottlenecks.diagonal import Diagonal
 from zoo.corruption import Clean
 from zoo.errors import ZooError
 from zoo.likelihood import Gaussian
@@ -89,6 +90,46 @@ def test_terms_see_the_model_the_images_and_the_step(model, x):
     assert terms["total"].item() == pytest.approx(3 * expected + 1)
 
 
+@pytest.mark.parametrize(
+    ("progress", "distance"), [(0.0, 2.0), (0.25, 0.5), (0.5, 3.0), (1.0, 3.0)], ids=["start", "quarter", "half", "end"]
+)
+def test_a_capacity_grows_and_its_penalty_is_held_at_it(model, x, progress, distance):
+    objective = Objective({"kl": 10.0}, warmup=0.5, capacities={"kl": 5.0})
+    terms = objective(model, x, step(x, x, kl=[1.0, 3.0]), progress)
+    assert terms["kl"].item() == 2
+    assert terms["total"].item() == pytest.approx(10 * distance)
+
+
+def test_importance_weights_by_hand(model, x):
+    raw = torch.cat([x, x + 1, x + 2])  # three samples of each image, nll of 0, 4 pi and 16 pi
+    kl = torch.tensor([[1.0, 2.0], [-9.0, 0.5], [-40.0, 3.0]])
+    made = step(raw, x, kl=kl.flatten().tolist())
+    losses = torch.tensor([0.0, 4 * math.pi, 16 * math.pi])[:, None] + kl
+    terms = Objective(importance_weighted=True)(model, x, made)
+    assert terms["total"].item() == pytest.approx(-(-losses).exp().mean(0).log().mean().item(), abs=1e-5)
+    assert terms["total"] < Objective()(model, x, made)["total"]
+    assert terms["nll"].item() == pytest.approx(math.pi * 20 / 3, rel=1e-6)
+
+
+def test_one_importance_weight_is_the_elbo_in_value_and_gradient(x):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 6))
+    decoder = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Unflatten(1, (1, 2, 2)))
+    vae = Autoencoder(encoder, Diagonal(3, closed_form=False), decoder, Gaussian(STD), Clean())
+    found = []
+    for weighted in (False, True):
+        vae.zero_grad()
+        total = Objective(importance_weighted=weighted)(vae, x, vae(x, torch.Generator().manual_seed(0)))["total"]
+        total.backward()
+        found.append([total, *(parameter.grad.clone() for parameter in vae.parameters())])
+    for elbo, iwae in zip(*found, strict=True):
+        torch.testing.assert_close(iwae, elbo)
+
+
+def test_importance_weights_want_every_penalty_at_every_sample(model, x):
+    with pytest.raises(ZooError, match="the penalty kl has no value at each of the 2 samples"):
+        Objective(importance_weighted=True)(model, x, step(torch.cat([x, x]), x, kl=[1.0, 1.0]))
+
+
 def test_a_weight_for_a_penalty_that_is_not_there(model, x):
     with pytest.raises(ZooError, match=r"\['beta'\], but this model's penalties are \['kl'\]"):
         Objective({"beta": 4.0})(model, x, step(x, x, kl=[1.0, 1.0]))
@@ -101,6 +142,7 @@ def test_a_weight_for_a_penalty_that_is_not_there(model, x):
         ({"visible_weight": -0.5}, "visible_weight=-0.5"),
         ({"warmup": -0.1}, "warmup=-0.1"),
         ({"weights": {"kl": float("nan")}}, "kl=nan"),
+        ({"capacities": {"kl": -1.0}}, "kl=-1.0"),
     ],
 )
 def test_a_weight_out_of_range(wrong, message):

@@ -19,7 +19,8 @@ class Autoencoder(nn.Module):
     `encode`, `decode` and `reconstruct` are the deterministic use of the model: no corruption, point codes.
 
     Args:
-        encoder: (B, C, H, W) -> (B, bottleneck.in_features).
+        encoder: (B, C, H, W) -> (B, bottleneck.in_features). One with `sees_holes` is called with the mask of what is
+            hidden as well.
         bottleneck: (B, in_features) -> Code.
         decoder: (B, bottleneck.out_features) -> (B, likelihood channels, H, W).
         likelihood: what the decoder's output means.
@@ -42,21 +43,34 @@ class Autoencoder(nn.Module):
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Step:
         """The fitting pass over x: (B, C, H, W); all its randomness is drawn from `generator`."""
         seen, hidden = self.corruption(x, generator)
-        code = self.bottleneck(self.encoder(seen), generator)
+        code = self.bottleneck(self._encoded(seen, hidden if self.corruption.hides else None), generator)
         return Step(code, self.decoder(code.z), seen, hidden)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The point codes of images: (B, C, H, W) -> (B, D)."""
-        code = self.bottleneck(self.encoder(x))
-        return code.point
+    def encode(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """The point codes of images: (B, C, H, W) -> (B, D).
+
+        A bottleneck whose forward pass does more than that has a method `point(h)`.
+
+        Args:
+            x: the images.
+            hidden: (B, 1, H, W), one in the holes, where `x` tells nothing; for encoders that look around them.
+        """
+        h = self._encoded(x, hidden)
+        point: Callable[[Tensor], Tensor] | None = getattr(self.bottleneck, "point", None)
+        return self.bottleneck(h).point if point is None else point(h)
 
     def decode(self, z: Tensor) -> Tensor:
         """The images that codes stand for: (B, D) -> (B, C, H, W), in data space whatever the likelihood."""
         return self.likelihood.mean(self.decoder(z))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """`decode(encode(x))`: (B, C, H, W) -> (B, C, H, W)."""
-        return self.decode(self.encode(x))
+    def reconstruct(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """`decode(encode(x, hidden))`: (B, C, H, W) -> (B, C, H, W)."""
+        return self.decode(self.encode(x, hidden))
+
+    def _encoded(self, x: Tensor, hidden: Tensor | None) -> Tensor:
+        sees_holes = hidden is not None and getattr(self.encoder, "sees_holes", False)
+        h: Tensor = self.encoder(x, hidden) if sees_holes else self.encoder(x)
+        return h
 
 
 def build(
@@ -68,6 +82,8 @@ def build(
     seed: int,
 ) -> Autoencoder:
     """Assemble an autoencoder for images of `shape`.
+
+    A part of the bottleneck that needs the encoder (a prior of pseudo-inputs) has a method `attach(encoder, shape)`.
 
     Args:
         shape: (C, H, W).
@@ -81,4 +97,8 @@ def build(
         torch.manual_seed(seed)
         middle = bottleneck()
         encoder, decoder = network(shape, middle.in_features, middle.out_features, likelihood.channels(shape[0]))
-    return Autoencoder(encoder, middle, decoder, likelihood, corruption)
+        model = Autoencoder(encoder, middle, decoder, likelihood, corruption)
+        for module in model.modules():
+            if callable(attach := getattr(module, "attach", None)):
+                attach(encoder, shape)
+    return model

@@ -7,10 +7,11 @@ Images are float tensors in [0, 1]; losses are nats per image.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 Shape = tuple[int, int, int]  # (C, H, W)
 
@@ -23,11 +24,13 @@ class Code:
         z: (B, D), or (K*B, D) with K samples per image, sample by sample: what the decoder receives.
         point: (B, D), the deterministic code that evaluation uses (a VAE's posterior mean).
         penalties: named terms of the objective, each (B,) or (K*B,), in nats: "kl", "l1", "commit", ...
+        posterior: what z was drawn from, as B x D independent distributions, where the bottleneck has such.
     """
 
     z: Tensor
     point: Tensor
     penalties: dict[str, Tensor] = field(default_factory=dict)
+    posterior: Distribution | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,13 @@ class Network(Protocol):
 
 
 class Corruption(Protocol):
-    """Damage to the encoder's input, drawn anew for each batch."""
+    """Damage to the encoder's input, drawn anew for each batch.
+
+    Attributes:
+        hides: whether nothing is left of the image under the mask, and the mask is known to whoever mends it: a hole.
+    """
+
+    hides: ClassVar[bool]
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the damaged copy of x: (B, C, H, W) and the mask of what was touched (see `Step.hidden`)."""

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Laplace, Normal, kl_divergence
 
 from zoo.bottlenecks.diagonal import Diagonal
 from zoo.errors import ZooError
@@ -82,3 +82,45 @@ def test_posterior_and_prior_are_the_ones_of_the_kl(h):
     torch.testing.assert_close(kl_divergence(q, Normal(0.0, 1.0)).sum(1), bottleneck(h).penalties["kl"])
     z = q.sample()
     torch.testing.assert_close(bottleneck.log_prior(z), Normal(0.0, 1.0).log_prob(z).sum(1))
+
+
+def test_samples_of_one_image_differ_and_share_point_and_kl(h):
+    one = Diagonal(5)(h, torch.Generator().manual_seed(1))
+    three = Diagonal(5, samples=3)(h, torch.Generator().manual_seed(1))
+    assert three.z.shape == (18, 5)
+    assert torch.equal(three.point, one.point)
+    assert not torch.equal(three.z[:6], three.z[6:12])
+    assert torch.equal(three.penalties["kl"], one.penalties["kl"])
+
+
+def test_the_kl_at_samples_is_the_log_ratio_there(h):
+    bottleneck = Diagonal(5, samples=3, closed_form=False)
+    code = bottleneck(h, torch.Generator().manual_seed(1))
+    expected = posterior(h).log_prob(code.z.view(3, 6, 5).double()) - Normal(0.0, 1.0).log_prob(code.z.view(3, 6, 5))
+    torch.testing.assert_close(code.penalties["kl"].double(), expected.sum(2).flatten(), rtol=1e-4, atol=1e-4)
+    z, ratio = bottleneck.draw(h, 3, torch.Generator().manual_seed(1))
+    assert torch.equal(z, code.z)
+    assert torch.equal(ratio, code.penalties["kl"])
+
+
+def test_laplace_kl_is_the_mean_of_the_log_ratio(h):
+    bottleneck, k = Diagonal(5, family="laplace"), 20_000
+    q = bottleneck.posterior(h)
+    assert type(q) is Laplace
+    exact = bottleneck(h).penalties["kl"]
+    torch.testing.assert_close(exact, kl_divergence(q, Laplace(0.0, 1.0)).sum(1))
+    z, ratio = bottleneck.draw(h, k, torch.Generator().manual_seed(1))
+    ratio = ratio.view(k, 6)
+    assert ((ratio.mean(0) - exact).abs() < 4 * ratio.std(0) / k**0.5).all()
+    torch.testing.assert_close(bottleneck.log_prior(z), Laplace(0.0, 1.0).log_prob(z).sum(1))
+    scaled = (z.view(k, 6, 5) - q.loc) / q.scale
+    assert (scaled.abs().mean(0) - 1).abs().max() < 5 / k**0.5
+    prior = bottleneck.sample(k, torch.Generator().manual_seed(2))
+    assert (prior.abs().mean(0) - 1).abs().max() < 5 / k**0.5
+
+
+@pytest.mark.parametrize("wrong", [{"family": "cauchy"}, {"samples": 0}])
+def test_a_family_or_a_number_of_samples_that_is_none(wrong):
+    (name, value), *_ = wrong.items()
+    with pytest.raises(ZooError, match=rf"bottleneck\.{name}={value}"):
+        Diagonal(5, **wrong)

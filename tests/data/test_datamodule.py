@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -86,6 +87,13 @@ def test_a_batch_size_below_one_is_refused():
 def test_a_set_too_small_to_cut_is_refused(n, fraction):
     with pytest.raises(ZooError, match=f"numbered: of {n} training images"):
         ImageData(numbered(n), validation_fraction=fraction).setup()
+
+
+def test_loaders_gather_batches_on_the_trainers_device():
+    data = ImageData(numbered(40))
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
+    assert next(iter(data.train_dataloader())).device.type == next(iter(data.val_dataloader())).device.type == "meta"
+    assert data.train.pixels.device.type == "cpu"
 
 
 class Recorder(LightningModule):

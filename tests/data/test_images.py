@@ -40,6 +40,12 @@ def test_subset_keeps_images_labels_and_scale_together():
     assert part.scale == 5.0
 
 
+def test_batches_are_gathered_where_the_pixels_lie():
+    there = numbered(10).to("meta")  # a device without memory that every torch has
+    assert {batch.device.type for batch in Batches(there, 4, seed=0)} == {"meta"}
+    assert numbered(10).to("cpu").pixels.equal(numbered(10).pixels)
+
+
 def test_unshuffled_batches_keep_the_order_and_the_last_partial_batch():
     batches = Batches(numbered(10), 4)
     assert len(batches) == 3

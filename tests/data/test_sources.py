@@ -21,9 +21,8 @@ from scipy.io import savemat
 from sklearn.datasets import _olivetti_faces, load_digits, load_sample_images
 from torchvision import datasets
 
-from zoo.data import sources
 from zoo.data.images import Source
-from zoo.data.sources import cifar10, digits, faces, fashion_mnist, mnist, patches
+from zoo.data.sources import binary_mnist, cifar10, digits, download, faces, fashion_mnist, mnist, patches, scans
 from zoo.errors import ZooError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -119,7 +118,8 @@ def idx(publisher, monkeypatch):
         (publisher.folder / file).write_bytes(content)
     monkeypatch.setattr(datasets.MNIST, "mirrors", [publisher.url])
     monkeypatch.setattr(datasets.MNIST, "resources", [(file, md5(content)) for file, content in archives.items()])
-    monkeypatch.setattr(sources, "MNIST_MD5", {file: md5(content) for file, content in files.items()})
+    for module in (download, scans):
+        monkeypatch.setattr(module, "MNIST_MD5", {file: md5(content) for file, content in files.items()})
     return files
 
 
@@ -141,6 +141,19 @@ def test_a_set_is_read_once_per_process_and_without_a_network_once_it_is_there(t
         (root / "MNIST" / "raw" / file).write_bytes(content)
     source = mnist(str(root))
     assert mnist(str(root)) is source
+
+
+def test_binary_mnist_is_white_as_often_as_the_grey_is_bright(tmp_path, idx):
+    root = str(tmp_path / "data")
+    grey, binary = mnist(root).train[:], binary_mnist(root).train[:]
+    assert torch.equal(binary.unique(), torch.tensor([0.0, 1.0]))
+    assert not binary[grey == 0].any()
+    assert binary[grey == 1].all()
+    error = (binary - grey).sum() / (grey * (1 - grey)).sum().sqrt()
+    assert error.abs() < 4
+    binary_mnist.cache_clear()
+    assert torch.equal(binary_mnist(root).train[:], binary)
+    assert not torch.equal(binary_mnist(root, seed=1).train[:], binary)
 
 
 def test_only_missing_files_are_replaced(tmp_path, idx):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from zoo.autoencoder import Autoencoder
 from zoo.bottlenecks.dense import Dense
 from zoo.corruption import Clean
 from zoo.data.images import Images
+from zoo.density import LEARNED
+from zoo.evaluation.subject import samples
 from zoo.likelihood import Gaussian
 
 
@@ -39,6 +42,12 @@ def digits() -> Splits:
         Images(pixels[part], labels[part], 16.0) for part in (slice(0, 1200), slice(1200, 1400), slice(1400, None))
     )
     return Splits("digits", train, validation, test, tuple(map(str, range(10))))
+
+
+@pytest.fixture(autouse=True)
+def short_fits_of_densities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty steps are enough where the question is what becomes of the samples."""
+    monkeypatch.setattr(samples, "LEARNED", {name: partial(build, steps=20) for name, build in LEARNED.items()})
 
 
 @pytest.fixture

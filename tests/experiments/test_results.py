@@ -8,7 +8,6 @@ from hydra import compose, initialize_config_dir
 
 from experiments.benchmark import benchmark, markdown
 from experiments.grid import jobs_of
-from experiments.job import Job
 from experiments.report import quoting
 from zoo.records import Record
 
@@ -21,7 +20,7 @@ def recorded(page: Path) -> list[Record]:
     command = re.findall(r"Written from the records by `python -m experiments.report (.*)`", page.read_text())[0]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("config", [*command.split(), f"paths.results={ROOT / 'results'}"], return_hydra_config=True)
-        table: list[Job] = jobs_of(cfg, cfg.hydra)[0]
+        table, _ = jobs_of(cfg, cfg.hydra)
     records = [job.recorded() for job in table]
     assert None not in records, "a run of the study has no record: its configuration changed after it was run"
     return [record for record in records if record is not None]
@@ -42,3 +41,10 @@ def test_tables_say_what_the_records_say(page: Path) -> None:
 def test_readme_quotes_the_records(page: Path) -> None:
     text = (ROOT / "README.md").read_text()
     assert quoting(text, page.parent.name, recorded(page)) == text
+
+
+def test_readme_lists_every_variant():
+    text = (ROOT / "README.md").read_text()
+    table = text[text.index("| family | variants |") : text.index("PCA is no special case")]
+    named = re.findall(r"`(\w+)`", table)
+    assert sorted(named) == sorted(path.stem for path in (ROOT / "conf" / "variant").glob("*.yaml"))

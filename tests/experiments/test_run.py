@@ -44,6 +44,7 @@ def test_leaves_a_record_and_a_model_and_names_them(command, left, tmp_path):
     assert record.metrics["mse"]["n"] == 360
     assert record.images.keys() >= {"original", "reconstruction"}
     assert record.environment["versions"]["torch"]
+    assert record.metrics["fit_peak_memory"]["value"] == record.fit["peak_memory"]
     assert str(tmp_path) not in json.dumps(record.config), "where files lie is no part of what determines a model"
 
 

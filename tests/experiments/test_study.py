@@ -13,8 +13,9 @@ from zoo.records import read_record
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = """
-sweeps:
+table:
   - [data=digits, "variant=pca,svd", "width=4,65"]
+figures:
   - [data=digits, "variant=pca", "width=4,5"]
 """
 
@@ -80,16 +81,15 @@ def test_sweeps_are_products_in_hydras_syntax(repository):
 
 @pytest.fixture(params=sorted(path.stem for path in (REPOSITORY / "conf" / "study").glob("*.yaml")))
 def written(request):
-    """Every study there is: the runs of its table, and of its other sweeps."""
+    """Every study there is: its name, the runs of its table, and those of its figures alone."""
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         cfg = compose("config", [f"study={request.param}"], return_hydra_config=True)
-        table, *others = jobs_of(cfg, cfg.hydra)
-    return request.param, table, others
+        return request.param, *jobs_of(cfg, cfg.hydra)
 
 
 def test_every_study_compares_on_one_data_set_each_row_once_per_seed(written):
-    _, table, others = written
-    assert len({job.data for sweep in (table, *others) for job in sweep}) == 1
+    _, table, figures = written
+    assert len({job.data for job in (*table, *figures)}) == 1
     assert len({job.record_path for job in table}) == len({(job.name, job.seed) for job in table}) == len(table)
 
 
@@ -103,7 +103,7 @@ def test_the_study_of_the_whole_zoo_runs_every_variant_with_three_seeds(written)
 
 def test_a_study_on_two_data_sets_is_refused(tmp_path, command):
     (tmp_path / "conf" / "study").mkdir(parents=True)
-    (tmp_path / "conf" / "study" / "two.yaml").write_text("sweeps: [['data=digits,mnist', variant=pca]]")
+    (tmp_path / "conf" / "study" / "two.yaml").write_text("table: [['data=digits,mnist', variant=pca]]")
     outcome = command(f"--config-dir={tmp_path / 'conf'}", "study=two")
     assert outcome.status == 1
     assert "error: a study compares methods on one data set, this one has digits, mnist" in outcome.said

@@ -11,7 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from zoo.figures.curves import apart, error_against_cost, error_against_width, pareto, training_curves
+from zoo.figures.curves import (
+    apart,
+    error_against_cost,
+    error_against_width,
+    explained_variance_against_l0,
+    pareto,
+    training_curves,
+)
 from zoo.records import Record, digest
 
 
@@ -64,6 +71,34 @@ def test_labels_of_many_variants_neither_overlap_nor_leave_the_figure(draw) -> N
     assert not any(a.overlaps(b) for a, b in itertools.combinations([box.padded(-1) for box in boxes], 2))
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
     assert all(figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
+
+
+def test_explained_variance_against_l0_draws_the_variants_that_have_sparse_codes() -> None:
+    def with_scores(record: Record, **scores: float) -> Record:
+        return replace(record, metrics={**record.metrics, **{name: {"value": v} for name, v in scores.items()}})
+
+    records = [*table_records(), *sweep_records()]
+    assert explained_variance_against_l0(records) is None
+    sparse = [
+        with_scores(r, l0=r.width + r.seed, explained_variance=1 - r.metrics["mse"]["value"])
+        for r in records
+        if r.name in ("pca", "deep_ae")
+    ]
+    figure = explained_variance_against_l0([*sparse, *(r for r in records if r.name == "svd")])
+    assert figure is not None
+    _, panel = figure.axes
+    assert len(panel.lines) == 2
+    for name in ("pca", "deep_ae"):
+        means = [
+            (
+                width + np.mean([r.seed for r in sparse if r.name == name and r.width == width]),
+                1 - np.mean([r.metrics["mse"]["value"] for r in sparse if r.name == name and r.width == width]),
+            )
+            for width in (2, 8, 16)
+        ]
+        assert any(np.allclose(line.get_xydata(), means) for line in panel.lines)
+        assert name in texts(figure)
+    assert "svd" not in texts(figure)
 
 
 def test_error_against_cost_rings_the_pareto_front() -> None:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from zoo.fit.memory import keep_freed_memory
+from zoo.fit.memory import keep_freed_memory, peak_memory
 
 MAPPINGS = """
 import ctypes
@@ -41,3 +41,21 @@ def test_a_tensor_of_16_mb_is_no_longer_a_mapping_of_its_own(repository):
     """What is mapped goes back to the operating system as soon as it is freed."""
     done = subprocess.run([sys.executable, "-c", MAPPINGS], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "True", "0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measured on Linux only")
+def test_the_peak_holds_what_was_freed_again_and_forgets_what_was_before():
+    def hold(mebibytes):
+        block = bytearray(mebibytes << 20)
+        assert len(block) == mebibytes << 20
+
+    with peak_memory() as idle:
+        pass
+    hold(200)
+    with peak_memory() as small:
+        hold(50)
+    with peak_memory() as large:
+        hold(200)
+    hold(400)
+    assert 40 < small() - idle() < 100
+    assert 140 < large() - small() < 160

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from zoo.errors import ZooError
-from zoo.networks.conv import conv
+from zoo.networks.conv import Residual, conv
 
 
 @pytest.mark.parametrize("side", [(8, 8), (28, 28), (32, 32), (7, 9), (5, 4), (29, 30)], ids=str)
@@ -31,6 +31,29 @@ def test_layers():
         (64 * 8 * 8, 256),
         (64, 32, 4, 4),
         (32, 6, 4, 4),
+    ]
+
+
+def test_residual_blocks_start_as_the_identity_and_are_trained():
+    torch.manual_seed(0)
+    plain = conv((1, 28, 28), 4, 4, 1)
+    torch.manual_seed(0)
+    block = Residual(8, nn.GELU)
+    x = torch.rand(2, 8, 7, 7)
+    assert torch.equal(block(x), x)
+    block(x).square().sum().backward()
+    assert block.branch[-1].weight.grad.abs().max() > 0
+    for side, parts in zip(conv((1, 28, 28), 4, 4, 1, blocks=2), plain, strict=True):
+        residual = [i for i, part in enumerate(side) if isinstance(part, Residual)]
+        assert len(residual) == 4
+        assert len(side) == len(parts) + 4
+    assert [type(part) for part in conv((1, 28, 28), 4, 4, 1, blocks=1)[1]][-6:] == [
+        nn.GELU,
+        Residual,
+        nn.ConvTranspose2d,
+        nn.GELU,
+        Residual,
+        nn.ConvTranspose2d,
     ]
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from zoo.errors import ZooError
-from zoo.networks.dictionary import Analysis, dictionary
+from zoo.networks.dictionary import Analysis, MatchingPursuit, Synthesis, dictionary, pursuit
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_starts_with_the_transpose_around_a_shared_origin(network, x):
     synthesis = decoder[0]
     assert torch.equal(encoder[1].weight, synthesis.weight.T)
     assert encoder[1].origin is synthesis.bias
-    encoder[1].start(x)
+    synthesis.start(x)
     torch.testing.assert_close(synthesis.bias, x.mean(0).flatten())
     h = (x.flatten(1) - synthesis.bias) @ synthesis.weight
     torch.testing.assert_close(encoder(x), h, atol=1e-5, rtol=1e-5)
@@ -56,3 +56,47 @@ def test_columns_have_unit_norm_and_a_gradient_across_them(network, x):
 def test_sides_must_be_of_one_width():
     with pytest.raises(ZooError, match="network=dictionary: encoder and decoder share weights"):
         dictionary((1, 4, 5), 50, 25, 1)
+    with pytest.raises(ZooError, match="network=pursuit: encoder and decoder share weights"):
+        pursuit((1, 4, 5), 50, 25, 1, k=3)
+    with pytest.raises(ZooError, match=r"network\.k=0"):
+        pursuit((1, 4, 5), 50, 50, 1, k=0)
+
+
+def synthesis_of(columns):
+    layer = Synthesis(len(columns), len(columns[0]))
+    with torch.no_grad():
+        layer.parametrizations.weight.original.copy_(torch.tensor(columns).T)
+    return layer
+
+
+def test_matching_pursuit_by_hand():
+    # atoms e1, (3 e1 + 4 e2) / 5 and e2; of (1, 3) the second tells 3 and leaves (-0.8, 0.6), of which e2 tells 0.6
+    search = MatchingPursuit(synthesis_of([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]), steps=2)
+    torch.testing.assert_close(search(torch.tensor([[1.0, 3.0]])), torch.tensor([[0.0, 3.0, 0.6]]))
+
+
+def test_matching_pursuit_of_orthogonal_atoms_is_topk():
+    search = MatchingPursuit(synthesis_of(torch.eye(4).tolist()), steps=2)
+    x = torch.tensor([[3.0, -9.0, 1.0, 2.0], [-1.0, -2.0, 5.0, -3.0]])
+    torch.testing.assert_close(search(x), torch.tensor([[3.0, 0, 0, 2.0], [0, 0, 5.0, 0]]))
+
+
+def test_matching_pursuit_and_its_gradient_are_those_of_the_plain_algorithm(x):
+    layer = Synthesis(50, 20).double()
+    search, x = MatchingPursuit(layer, steps=6), x.double().flatten(1)
+
+    def plain(x):
+        atoms, residual = layer.weight, x - layer.bias
+        z = x.new_zeros(len(x), 50)
+        for _ in range(6):
+            share, atom = (residual @ atoms).max(1)
+            z = z.scatter_add(1, atom[:, None], share.relu()[:, None])
+            residual = residual - share.relu()[:, None] * atoms.T[atom]
+        return z
+
+    weights = [layer.parametrizations.weight.original, layer.bias]
+    found, expected = search(x), plain(x)
+    torch.testing.assert_close(found, expected)
+    assert ((found != 0).sum(1) <= 6).all()
+    for one, other in zip(*(torch.autograd.grad(z.square().sum(), weights) for z in (found, expected)), strict=True):
+        torch.testing.assert_close(one, other)

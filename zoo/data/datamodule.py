@@ -105,8 +105,13 @@ class ImageData(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Whole batches of the training images, in a new order each epoch, drawn from `seed`."""
-        return Batches(self.train, self.batch_size, self.seed)
+        return Batches(self.train.to(self._device), self.batch_size, self.seed)
 
     def val_dataloader(self) -> Batches:
         """Whole batches of the validation images, in stored order."""
-        return Batches(self.validation, self.batch_size)
+        return Batches(self.validation.to(self._device), self.batch_size)
+
+    @property
+    def _device(self) -> torch.device:
+        """Where the trainer's model lies, so that no batch has to travel there; the CPU without a trainer."""
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -40,6 +40,10 @@ class Images:
         # index_select copies whole images; indexing by a tensor copies pixel by pixel, eight times slower.
         chosen = self.pixels[index] if isinstance(index, slice) else self.pixels.index_select(0, index)
         return torch.div(chosen, self.scale)
+
+    def to(self, device: torch.device | str) -> Images:
+        """The set in the memory of `device`, where its batches are gathered from then on."""
+        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def subset(self, index: Tensor) -> Images:
         """The images at `index`: (B,) int64, as a set of their own."""

@@ -7,15 +7,20 @@ arXiv:1903.12436, section 4 (ex-post density estimation).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor
 from typing_extensions import Self
 
+from zoo.density.flow import Flow
+from zoo.density.flow_matching import FlowMatching
 from zoo.density.gaussian import Gaussian
 from zoo.density.kernel import Kernel
+from zoo.density.learned import Learned
 from zoo.density.mixture import Mixture
 from zoo.density.standard_normal import StandardNormal
+from zoo.density.two_stage import TwoStage
 
 
 class Density(Protocol):
@@ -39,4 +44,10 @@ DENSITIES: dict[str, Callable[[], Density]] = {
     "gaussian": Gaussian,
     "mixture": Mixture,
     "kernel": Kernel,
+}
+
+LEARNED: dict[str, Callable[[], Density]] = {
+    "flow": partial(Learned, Flow),
+    "flow_matching": partial(Learned, FlowMatching, steps=2500, epochs=300),
+    "two_stage_vae": partial(Learned, TwoStage),
 }

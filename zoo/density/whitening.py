@@ -46,6 +46,12 @@ class Whitening:
         std = variances.clamp(min=FLOOR * variances.mean().item()).sqrt()
         return cls(mean, axes.flip(1), std.flip(0))
 
+    @property
+    def rank(self) -> int:
+        """Principal axes along which the codes vary."""
+        variances = self.std.square()
+        return int((variances > 2 * FLOOR * variances.mean()).sum())
+
     def forward(self, z: Tensor) -> Tensor:
         """z: (N, D) -> u: (N, D) float64."""
         return (z.double() - self.mean) @ self.axes / self.std

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, LowRankMultivariateNormal
 
 from zoo.autoencoder import Autoencoder
 
@@ -18,7 +18,7 @@ ROWS = 4096
 
 @runtime_checkable
 class Variational(Protocol):
-    """A bottleneck with a distribution of codes for each image and one for all."""
+    """A bottleneck with a distribution of codes for each image, unit by unit, and one for all."""
 
     def posterior(self, h: Tensor) -> Distribution:
         """q(z | x) of encoder outputs h: (B, in_features), as B x D independent distributions."""
@@ -26,6 +26,20 @@ class Variational(Protocol):
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z) of codes: (B, D) -> (B,), in nats."""
+        ...
+
+
+@runtime_checkable
+class Stochastic(Protocol):
+    """A bottleneck that draws codes of an image, from a posterior of any form, and can be weighed against its prior."""
+
+    def draw(self, h: Tensor, samples: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """K samples of q(z | x) of encoder outputs h: (B, in_features), and how they compare with the prior.
+
+        Returns:
+            z: (K*B, D), sample by sample, and log q(z | x) - log p(z) of each: (K*B,), in nats; where more is drawn
+            than the decoder receives, log q and log p are those of all that is drawn.
+        """
         ...
 
 
@@ -49,7 +63,7 @@ class Bounds:
         return self.reconstruction - self.kl
 
 
-def importance_bounds(model: Autoencoder, bottleneck: Variational, x: Tensor, samples: int, seed: int) -> Bounds:
+def importance_bounds(model: Autoencoder, bottleneck: Stochastic, x: Tensor, samples: int, seed: int) -> Bounds:
     """Bounds from K samples of each image's posterior; memory does not grow with K.
 
         log p(x) >= log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x),  z_k ~ q(z | x);  with K = 1, the ELBO
@@ -65,27 +79,22 @@ def importance_bounds(model: Autoencoder, bottleneck: Variational, x: Tensor, sa
         seed: determines the samples.
     """
     parts = []
-    devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        for images in torch.split(x, IMAGES):
-            q = bottleneck.posterior(model.encoder(images))
-            n = len(images)
-            explained, told = images.new_zeros(2, n, dtype=torch.float64)
-            total = torch.full_like(explained, -torch.inf)
-            at_once = max(1, ROWS // n)
-            for start in range(0, samples, at_once):
-                k = min(at_once, samples - start)
-                z = q.sample(torch.Size((k,)))
-                log_q = q.log_prob(z).sum(2)
-                flat = z.flatten(0, 1)
-                log_p = bottleneck.log_prior(flat).view(k, n)
-                target = images.expand(k, *images.shape).flatten(0, 1)
-                log_x = -model.likelihood.nll(model.decoder(flat), target).view(k, n)
-                explained += log_x.sum(0)
-                told += (log_q - log_p).sum(0)
-                total = torch.logaddexp(total, torch.logsumexp((log_x + log_p - log_q).double(), 0))
-            parts.append(torch.stack([explained / samples, told / samples, total - math.log(samples)]).cpu())
+    generator = torch.Generator(x.device).manual_seed(seed)
+    for images in torch.split(x, IMAGES):
+        h, n = model.encoder(images), len(images)
+        explained, told = images.new_zeros(2, n, dtype=torch.float64)
+        total = torch.full_like(explained, -torch.inf)
+        at_once = max(1, ROWS // n)
+        for start in range(0, samples, at_once):
+            k = min(at_once, samples - start)
+            z, log_ratio = bottleneck.draw(h, k, generator)
+            target = images.expand(k, *images.shape).flatten(0, 1)
+            log_x = -model.likelihood.nll(model.decoder(z), target).view(k, n)
+            log_ratio = log_ratio.view(k, n)
+            explained += log_x.sum(0)
+            told += log_ratio.sum(0)
+            total = torch.logaddexp(total, torch.logsumexp((log_x - log_ratio).double(), 0))
+        parts.append(torch.stack([explained / samples, told / samples, total - math.log(samples)]).cpu())
     reconstruction, kl, iwae = torch.cat(parts, 1)
     return Bounds(reconstruction, kl, iwae)
 
@@ -114,3 +123,23 @@ def linear_gaussian_log_likelihood(
     squares += lost.double() / noise
     log_volume: float = 2 * factor.diagonal().log().sum().item() + rest * math.log(noise)
     return (squares + log_volume + pixels * math.log(2 * math.pi)).mul(-0.5)
+
+
+def marginal_log_likelihood(x: Tensor, axes: Tensor, origin: Tensor, std: Tensor) -> Tensor:
+    """log N(x; b, V V' + diag(std^2)), what is left of p(x | z) = N(V z + b, diag(std^2)) without z ~ N(0, I).
+
+    M. Tipping, C. Bishop 1999, eq. 3, for one std; of one per pixel it is factor analysis.
+
+    Args:
+        x: (N, P).
+        axes: (D, P), the columns of V.
+        origin: (P,), b.
+        std: (P,), or a scalar for all pixels.
+
+    Returns:
+        (N,), in nats.
+    """
+    variance = std.double().square().expand(len(origin))
+    p = LowRankMultivariateNormal(origin.double(), axes.T.double(), variance)
+    log_p: Tensor = p.log_prob(x.double())  # type: ignore[no-untyped-call]
+    return log_p

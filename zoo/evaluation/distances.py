@@ -88,3 +88,23 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 128) -> Manifo
         coverage=covered.float().mean().item(),
         n=len(fake),
     )
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """All the ways in which a set of fakes is compared with a set of reals.
+
+    Attributes:
+        frechet: `frechet_distance`.
+        kernel: `kernel_distance`.
+        manifold: how the two sets cover one another.
+    """
+
+    frechet: float
+    kernel: float
+    manifold: Manifold
+
+
+def likeness(real: Tensor, fake: Tensor, covered: int) -> Likeness:
+    """Compare reals: (N, D) and fakes: (M, D); whether they cover one another is asked of the first `covered` reals."""
+    return Likeness(frechet_distance(real, fake), kernel_distance(real, fake), manifold(real[:covered], fake))

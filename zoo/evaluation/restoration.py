@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from zoo.corruption import patch_side
 from zoo.types import Corruption
 
 Restorer = Callable[[Tensor, Tensor], Tensor]
@@ -25,6 +27,8 @@ class Restoration:
         untouched: (L,) float64, the other values.
         inside: {restorer: (L,) float64}, sums of squared errors over the hidden values.
         outside: the same over the untouched ones.
+        drawn: (L,) float64, hidden values on patches that are not blank (see `not_blank`).
+        inside_drawn: as inside, over these alone.
         n: images.
     """
 
@@ -34,11 +38,17 @@ class Restoration:
     untouched: Tensor
     inside: dict[str, Tensor]
     outside: dict[str, Tensor]
+    drawn: Tensor
+    inside_drawn: dict[str, Tensor]
     n: int
 
     def mse_inside(self) -> dict[str, Tensor]:
         """{restorer: (L,)}, mean squared error per hidden value."""
         return {name: error / self.hidden for name, error in self.inside.items()}
+
+    def mse_inside_drawn(self) -> dict[str, Tensor]:
+        """{restorer: (L,)}, mean squared error per hidden value on patches that are not blank."""
+        return {name: error / self.drawn for name, error in self.inside_drawn.items()}
 
     def mse_outside(self) -> dict[str, Tensor]:
         """{restorer: (L,)}, mean squared error per untouched value."""
@@ -63,21 +73,33 @@ def restore(
         restorers: {name: function of (damaged images, mask (B, 1, H, W)) to images}.
         seed: determines the damage.
     """
-    inside = {name: torch.zeros(len(damages), dtype=torch.float64) for name in restorers}
-    outside = {name: torch.zeros(len(damages), dtype=torch.float64) for name in restorers}
-    hidden = torch.zeros(len(damages), dtype=torch.float64)
+    inside, outside, inside_drawn = (
+        {name: torch.zeros(len(damages), dtype=torch.float64) for name in restorers} for _ in range(3)
+    )
+    hidden, drawn = torch.zeros(2, len(damages), dtype=torch.float64)
     for level, damage in enumerate(damages.values()):
         generator = torch.Generator().manual_seed(seed)
         for part in torch.split(x, BATCH):
             seen, mask = damage(part, generator)
             assert mask is not None, "damage without a mask is no damage"
+            marked = mask * not_blank(part)
             hidden[level] += mask.sum() * x.shape[1]
+            drawn[level] += marked.sum() * x.shape[1]
             for name, restorer in restorers.items():
                 error = (restorer(seen, mask) - part).square_().sum(1, keepdim=True)
                 within = (error * mask).sum()
                 inside[name][level] += within
                 outside[name][level] += error.sum() - within
-    return Restoration(axis, list(damages), hidden, x.numel() - hidden, inside, outside, len(x))
+                inside_drawn[name][level] += (error * marked).sum()
+    return Restoration(axis, list(damages), hidden, x.numel() - hidden, inside, outside, drawn, inside_drawn, len(x))
+
+
+def not_blank(x: Tensor) -> Tensor:
+    """One on patches (of `patch_side`) whose pixels are not all alike: (B, C, H, W) -> (B, 1, H, W)."""
+    side = patch_side(*x.shape[2:])
+    spread = F.max_pool2d(x, side) + F.max_pool2d(-x, side)  # largest less smallest
+    drawn = (spread > 0).any(1, keepdim=True).to(x.dtype)
+    return drawn.repeat_interleave(side, 2).repeat_interleave(side, 3)
 
 
 def as_it_is(seen: Tensor, mask: Tensor) -> Tensor:

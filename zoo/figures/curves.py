@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import statistics
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -69,6 +70,31 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
     panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
     error_axis(panel)
     label_right(ax, panel, ends)
+    return figure
+
+
+@styled
+def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
+    """Explained variance against active units, a line over budgets; None unless two variants have sparse codes."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for width in sorted({record.width for record in records}):
+        for name, group in by_name(record for record in records if record.width == width).items():
+            active, explained = values(group, "l0"), values(group, "explained_variance")
+            if active and explained:
+                lines.setdefault(name, []).append((statistics.mean(active), statistics.mean(explained)))
+    if len(lines) < 2:
+        return None
+    wide, high = 4.6, panel_height(len(lines))
+    title = f"Explained variance against active units on {records[0].data}"
+    figure, ax = sheet(AXIS + wide + label_room(lines), HEAD + high + FOOT, title, scope(records))
+    panel = place(figure, AXIS, HEAD, wide, high)
+    for name, line in lines.items():
+        colour, marker = look(name)
+        panel.plot(*zip(*line, strict=True), color=colour, marker=marker, mec="white", mew=0.4)
+    panel.set(xscale="log", xlabel="active units per image (L0)", ylabel="explained variance")
+    log_axis(panel.xaxis, panel.get_xlim(), PLAIN)
+    panel.grid(True)
+    label_right(ax, panel, {name: line[-1] for name, line in lines.items()})
     return figure
 
 
@@ -203,8 +229,11 @@ def log_axis(axis: Axis, limits: tuple[float, float], formatter: Formatter) -> N
     axis.set(major_locator=LogLocator(subs=subs, numticks=8), minor_locator=NullLocator(), major_formatter=formatter)
 
 
-def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
-    """Write each name to the right of `panel`, as near as can be to its point's height, joined by a line."""
+def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]], plain: Container[str] = ()) -> None:
+    """Write each name to the right of `panel`, as near as can be to its point's height, joined by a line.
+
+    Names in `plain` are no variants and have no colour of their own.
+    """
     panel.get_xlim(), panel.get_ylim()  # settles the limits that the transform below needs
     to_inches = panel.transData + ax.transData.inverted()
     points = [to_inches.transform(point) for point in ends.values()]
@@ -212,6 +241,6 @@ def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]]) 
     top, bottom, right = min(box.y0, box.y1), max(box.y0, box.y1), max(box.x0, box.x1)
     heights = spread([y for _, y in points], LINE, top, bottom)
     for name, (x, y), height in zip(ends, points, heights, strict=True):
-        colour = look(name)[0]
+        colour = INK if name in plain else look(name)[0]
         ax.plot((x, right, right + ROOM - 0.05), (y, y, height), color=colour, lw=0.4, alpha=0.6)
         ax.text(right + ROOM, height, name, size=SMALL, color=colour, va="center_baseline")

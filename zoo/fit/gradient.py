@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from zoo.fit.progress import Progress
 from zoo.fit.schedules import constant
 from zoo.objective import Objective
 
+Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 MONITOR = "validation_total"
@@ -48,6 +49,9 @@ class Gradient:
             exact.
         threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
         progress: show a bar.
+        augment: what is shown instead of a batch of training images (B, C, H, W), drawn from a generator; None shows
+            them as they are.
+        callbacks: Lightning callbacks beside the fit's own.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -62,6 +66,8 @@ class Gradient:
     matmul: str = "medium"
     threads: int = 1
     progress: bool = True
+    augment: Augment | None = None
+    callbacks: Sequence[Callback] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
@@ -75,13 +81,14 @@ class Gradient:
         Raises:
             ZooError: the loss is no longer a finite number.
         """
-        return self.train(GradientModule(model, objective, self.optimizer, self.schedule, seed), data, seed)
+        module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment)
+        return self.train(module, data, seed)
 
     def train(self, module: GradientModule, data: ImageData, seed: int) -> FitReport:
         """Let Lightning fit the model of `module`, and leave it with the best weights."""
         data.batch_size, data.seed = self.batch_size, seed
         start_from(module.model, data)
-        callbacks: list[Callback] = [KeepBest()]
+        callbacks: list[Callback] = [KeepBest(), *self.callbacks]
         if self.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
         if self.progress:
@@ -142,10 +149,11 @@ class GradientModule(L.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         schedule: Schedule,
         seed: int,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
         self.model, self.objective, self.seed = model, objective, seed
-        self._optimizer, self._schedule = optimizer, schedule
+        self._optimizer, self._schedule, self._augment = optimizer, schedule, augment
         self.history: dict[str, list[float]] = {}
         self._names: list[str] = []
         self._sums: dict[str, Tensor | float] = {}
@@ -157,6 +165,8 @@ class GradientModule(L.LightningModule):
 
     def training_step(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> the batch's total."""
+        if self._augment is not None:
+            x = self._augment(x, self._generator)
         return self._step(x, self._generator, "train", self.global_step / self._steps)
 
     def on_validation_epoch_start(self) -> None:

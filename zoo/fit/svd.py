@@ -40,18 +40,10 @@ class Svd:
         encoder, decoder = linear_layers(model)
         x = data.train[:].flatten(1).double()  # in float32 near-equal eigenvalues cost up to 1e-6 of the answer
         width = encoder.out_features
-        if width > min(x.shape):
-            raise ZooError(
-                f"width={width}: {len(x)} images of {x.shape[1]} pixels have at most {min(x.shape)} principal "
-                "components; choose a smaller width"
-            )
+        check_components(width, *x.shape)
         start = time.perf_counter()
         components, mean = self._solve(x, width, seed)
-        with torch.no_grad():
-            encoder.weight.copy_(components)
-            encoder.bias.copy_(-components @ mean)
-            decoder.weight.copy_(components.T)
-            decoder.bias.copy_(mean)
+        write_axes(encoder, decoder, components, mean)
         return FitReport(seconds=time.perf_counter() - start, epochs=1, best_epoch=1)
 
     def _solve(self, x: Tensor, width: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -65,16 +57,41 @@ class Svd:
         return torch.from_numpy(svd.components_.copy()), x.new_zeros(x.shape[1])
 
 
+def check_components(width: int, images: int, pixels: int) -> None:
+    """ZooError if so many images of so many pixels have not that many principal components."""
+    if width > min(images, pixels):
+        raise ZooError(
+            f"width={width}: {images} images of {pixels} pixels have at most {min(images, pixels)} principal "
+            "components; choose a smaller width"
+        )
+
+
 def linear_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
     """The only layers of a linear model with a plain bottleneck; ZooError where the model is another."""
+    layers = sole_layers(model)
+    bottleneck = model.bottleneck
+    if layers is None or not isinstance(bottleneck, Dense) or not isinstance(bottleneck.activation, nn.Identity):
+        raise ZooError("fit=svd solves network=linear with bottleneck=dense only; give another model fit=gradient")
+    return layers
+
+
+def sole_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear] | None:
+    """The linear layers of encoder and decoder where each is one and nothing else."""
     layers = [
         [part for part in side if not isinstance(part, nn.Flatten | nn.Unflatten)]
         for side in (model.encoder, model.decoder)
         if isinstance(side, nn.Sequential)
     ]
     match layers:
-        case [[nn.Linear() as encoder], [nn.Linear() as decoder]] if isinstance(model.bottleneck, Dense) and isinstance(
-            model.bottleneck.activation, nn.Identity
-        ):
+        case [[nn.Linear() as encoder], [nn.Linear() as decoder]]:
             return encoder, decoder
-    raise ZooError("fit=svd solves network=linear with bottleneck=dense only; give another model fit=gradient")
+    return None
+
+
+@torch.no_grad()
+def write_axes(encoder: nn.Linear, decoder: nn.Linear, components: Tensor, mean: Tensor) -> None:
+    """Let z = V (x - m) and x_hat = V^T z + m, with components V: (D, P) and m: (P,)."""
+    encoder.weight.copy_(components)
+    encoder.bias.copy_(-components @ mean)
+    decoder.weight.copy_(components.T)
+    decoder.bias.copy_(mean)

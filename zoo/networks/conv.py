@@ -6,13 +6,33 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.errors import ZooError
 from zoo.networks.mlp import layers
 from zoo.types import Shape
 
 KERNEL, STRIDE, PADDING = 4, 2, 1  # halves a side; the kernel is a multiple of the stride, so no checkerboards
+
+
+class Residual(nn.Module):
+    """x + W2 f(W1 f(x)), W1 a 3x3 and W2 a 1x1 convolution, W2 = 0 at first: a block starts as the identity.
+
+    Pre-activation as in K. He et al., "Identity mappings in deep residual networks", 2016, arXiv:1603.05027; the start
+    instead of a normalisation as in H. Zhang, Y. Dauphin, T. Ma, "Fixup initialization", 2019, arXiv:1901.09321.
+    """
+
+    def __init__(self, channels: int, activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        last = nn.Conv2d(channels, channels, 1)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+        self.branch = nn.Sequential(activation(), nn.Conv2d(channels, channels, 3, padding=1), activation(), last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, channels, H, W)."""
+        branch: Tensor = self.branch(x)
+        return x + branch
 
 
 def conv(
@@ -23,8 +43,19 @@ def conv(
     filters: Sequence[int] = (32, 64),
     hidden: Sequence[int] = (256,),
     activation: Callable[[], nn.Module] = nn.GELU,
+    blocks: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
     """One halving convolution per entry of `filters`, dense layers of `hidden`, and the mirror image of it all.
+
+    Args:
+        shape: (C, H, W) of the images.
+        in_features: see `zoo.types.Network`.
+        out_features: see `zoo.types.Network`.
+        channels: of the decoder's output.
+        filters: channels after each halving.
+        hidden: units of the dense layers between maps and code.
+        activation: between layers.
+        blocks: residual blocks after each halving, and as many before each doubling.
 
     Raises:
         ZooError: the image is too small to be halved that often.
@@ -40,6 +71,7 @@ def conv(
     down: list[nn.Module] = []
     for before, after in pairwise(maps):
         down += [nn.Conv2d(before, after, KERNEL, STRIDE, PADDING), activation()]
+        down += [Residual(after, activation) for _ in range(blocks)]
     up: list[nn.Module] = []
     maps[0] = channels
     for i in range(len(filters), 0, -1):
@@ -47,6 +79,7 @@ def conv(
         missing = (tall - STRIDE * high, wide - STRIDE * broad)  # 1 where an odd side was halved
         up += [
             activation(),
+            *(Residual(maps[i], activation) for _ in range(blocks)),
             nn.ConvTranspose2d(maps[i], maps[i - 1], KERNEL, STRIDE, PADDING, output_padding=missing),
         ]
     volume = (filters[-1], *sides[-1])

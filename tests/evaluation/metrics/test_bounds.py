@@ -9,25 +9,17 @@ from torch.distributions import MultivariateNormal, Normal
 from tests.evaluation.conftest import autoencoder, linear_model
 from zoo.autoencoder import Autoencoder
 from zoo.bottlenecks.diagonal import Diagonal
+from zoo.bottlenecks.ladder import Ladder
 from zoo.corruption import Clean
 from zoo.evaluation.bounds import importance_bounds
 from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.metrics.code import unit_kl
+from zoo.evaluation.metrics.knowledge import matched_accuracy, normalised_mutual_information
 from zoo.evaluation.subject import Subject
 from zoo.likelihood import Gaussian
+from zoo.priors.mixture import Mixture
 
 STD, WIDTH = 0.3, 4
-
-
-class Posterior(Diagonal):
-    """A diagonal Gaussian that tells its distributions."""
-
-    def posterior(self, h):
-        mean, log_variance = h.chunk(2, dim=1)
-        return Normal(mean, (0.5 * log_variance).exp())
-
-    def log_prior(self, z):
-        return Normal(0.0, 1.0).log_prob(z).sum(1)
 
 
 def linear_vae(slack=1.0):
@@ -47,7 +39,7 @@ def linear_vae(slack=1.0):
         encoder[1].bias.copy_(torch.cat([-gain @ b, log_variance]))
         decoder[0].weight.copy_(w)
         decoder[0].bias.copy_(b)
-    model = Autoencoder(encoder, Posterior(WIDTH), decoder, Gaussian(STD), Clean())
+    model = Autoencoder(encoder, Diagonal(WIDTH), decoder, Gaussian(STD), Clean())
     exact = MultivariateNormal(b.double(), (w @ w.T + STD**2 * torch.eye(64)).double())
     return model, exact
 
@@ -114,6 +106,52 @@ def test_records_of_a_variational_model(digits):
     assert value["unit_kl"] * WIDTH == pytest.approx(value["elbo_kl"], abs=0.05)
 
 
+def test_a_ladder_that_ignores_its_top_is_judged_as_the_code_below_it(images):
+    """Two layers of which the upper tells nothing have the bounds of the one layer, if the prior below is N(0, I)."""
+    flat, _ = linear_vae(slack=1.2)
+    ladder = Ladder(WIDTH, top=2, hidden=8)
+    for parameter in (*ladder.up.parameters(), *ladder.down.parameters()):
+        nn.init.zeros_(parameter)
+    with torch.no_grad():  # the product with N(0, I) is to be the posterior of the flat model
+        h = flat.encoder(images)
+        mean, log_variance = h.chunk(2, dim=1)
+        precision = (-log_variance).exp() - 1
+        given = torch.cat([mean * (precision + 1) / precision, -precision.log()], 1)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2 * WIDTH))
+    model = Autoencoder(encoder, ladder, flat.decoder, flat.likelihood, Clean())
+    encoder.forward = lambda x: given
+    found, expected = bounds(model, images, 4000), bounds(flat, images, 4000)
+    torch.testing.assert_close(found.kl, expected.kl, rtol=0, atol=0.15)
+    torch.testing.assert_close(found.iwae, expected.iwae, rtol=0, atol=0.05)
+
+
+def test_a_ladder_has_bounds_but_no_kl_by_unit(digits):
+    flat, _ = linear_vae()
+    model = Autoencoder(flat.encoder, Ladder(WIDTH), flat.decoder, flat.likelihood, Clean()).eval()
+    with torch.no_grad():
+        records = evaluate(model, digits, ["likelihood", "code"], {})
+    assert records["elbo"]["value"] < records["iwae_50"]["value"]
+    assert records["unit_kl"]["reason"] == "the code's posterior is not one distribution per unit"
+
+
+def test_components_of_a_prior_are_clusters(digits):
+    """Components that lie on the classes' means are told as such."""
+    flat, _ = linear_vae()
+    bottleneck = Diagonal(WIDTH, lambda width: Mixture(width, 10))
+    model = Autoencoder(flat.encoder, bottleneck, flat.decoder, flat.likelihood, Clean()).eval()
+    with torch.no_grad():
+        codes, labels = model.encode(digits.test[:]), digits.test.labels
+        means = torch.stack([codes[labels == digit].mean(0) for digit in range(10)])
+        bottleneck.prior.mean.copy_(means)
+        records = evaluate(model, digits, ["clusters"], {})
+        nearest = torch.cdist(codes, means).argmin(1)
+    assert records["prior_nmi"]["value"] == pytest.approx(normalised_mutual_information(nearest, labels))
+    assert records["prior_accuracy"]["value"] == pytest.approx(matched_accuracy(nearest, labels))
+    with torch.no_grad():
+        none = evaluate(flat, digits, ["clusters"], {})["prior_nmi"]
+    assert none["reason"] == "the model has no prior with components that could be clusters"
+
+
 def test_unit_kl_by_hand():
     kl = torch.tensor([[0.0, 1.0], [0.0, 3.0]])
     curve = unit_kl(kl)
@@ -146,6 +184,17 @@ def test_probabilistic_pca_equals_scikit_learns(pca, digits):
     train, test = digits.train[:].flatten(1).numpy(), digits.test[:].flatten(1).numpy()
     expected = PCA(16).fit(train).score(test)
     assert record["value"] == pytest.approx(expected, abs=0.05)
+
+
+def test_exact_likelihood_of_a_linear_vae(digits):
+    """Whatever its encoder: what is left when the code is integrated out of prior, decoder and noise."""
+    model, exact = linear_vae(slack=1.5)
+    expected = exact.log_prob(digits.test[:].double().flatten(1)).mean().item()
+    record = evaluate(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    assert record["value"] == pytest.approx(expected, abs=1e-3)
+    model.bottleneck.log_prior = lambda z: Normal(0.0, 2.0).log_prob(z).sum(1)
+    record = evaluate(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    assert record["value"] is None
 
 
 def test_a_gaussian_without_likelihood_elsewhere(digits, small_model, identity_model):

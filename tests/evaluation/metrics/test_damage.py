@@ -6,7 +6,7 @@ import torch
 from tests.evaluation.conftest import autoencoder
 from zoo.corruption import BlockMask, Gaussian, PixelMask, SaltAndPepper
 from zoo.evaluation.evaluator import evaluate
-from zoo.evaluation.restoration import as_it_is, fill_with, median_filter, restore
+from zoo.evaluation.restoration import as_it_is, fill_with, median_filter, not_blank, restore
 from zoo.evaluation.subject import Subject
 
 
@@ -100,3 +100,40 @@ def test_mean_image_model_equals_the_mean_image_in_the_hole(digits):
     for name in ("inpainting_block_inside_mse", "inpainting_pixels_inside_mse", "stain_inside_mse"):
         table = records[name]["curve"]
         assert table["model"] == pytest.approx(table["mean image"], rel=1e-5)
+
+
+def test_patches_of_one_grey_are_blank():
+    x = torch.full((2, 3, 8, 8), 0.7)
+    assert not not_blank(x).any()
+    x[1, 2, 5, 0] = 0.1
+    expected = torch.zeros(2, 1, 8, 8)
+    expected[1, 0, 4:6, 0:2] = 1
+    assert torch.equal(not_blank(x), expected)
+
+
+def test_errors_on_patches_that_are_not_blank_by_hand():
+    x = torch.zeros(1, 2, 8, 8)
+    x[0, :, 0, 0] = 1  # one patch of four pixels, and two channels
+    found = restore(x, "rate", {1.0: PixelMask(1.0)}, {"damaged": as_it_is, "half": fill_with(torch.tensor(0.5))}, 0)
+    assert found.drawn.tolist() == [8]
+    assert found.mse_inside_drawn()["damaged"].item() == pytest.approx(0.25)
+    assert found.mse_inside_drawn()["half"].item() == pytest.approx(0.25)
+    assert found.mse_inside()["damaged"].item() == pytest.approx(2 / 128)
+
+
+def test_a_model_is_told_of_holes_and_not_of_noise(digits):
+    class Looking(torch.nn.Flatten):
+        sees_holes = True
+
+        def forward(self, x, hidden=None):
+            return super().forward(x) if hidden is None else super().forward(hidden.expand_as(x))
+
+    model = autoencoder(Looking(), torch.nn.Unflatten(1, (1, 8, 8)), 64)
+    subject = Subject(model, digits, {})
+    holes = subject.block_holes
+    expected = (1 - digits.test[:]).square()
+    generator = torch.Generator().manual_seed(0)
+    _, mask = BlockMask(0.25)(digits.test[:], generator)
+    assert holes.inside["model"][0].item() == pytest.approx((expected * mask).sum().item(), rel=1e-4)
+    noise = subject.gaussian_noise
+    assert torch.equal(noise.inside["model"], noise.inside["damaged"])

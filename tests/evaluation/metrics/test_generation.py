@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from zoo.autoencoder import Autoencoder
+from zoo.bottlenecks.diagonal import Diagonal
 from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.holes import in_box, pairs, spherical, straight
 
@@ -80,3 +82,52 @@ def test_codes_that_never_vary_have_no_density(small_model, digits):
     torch.nn.init.zeros_(small_model.encoder[1].weight)
     records = evaluate(small_model, digits, ["generation"], {})
     assert records["frechet"]["reason"] == "a density needs codes that vary; these 1200 are all equal"
+
+
+@pytest.fixture
+def variational(pca, digits):
+    """PCA with codes of unit variance, as a VAE: the first half of the encoder's output is the posterior's mean."""
+    std = pca.encode(digits.train[:]).std(0).detach()
+    encoder = torch.nn.Sequential(pca.encoder, Rescaled(1 / std), torch.nn.ZeroPad1d((0, 16)))
+    decoder = torch.nn.Sequential(Rescaled(std), pca.decoder)
+    return Autoencoder(encoder, Diagonal(16), decoder, pca.likelihood, pca.corruption)
+
+
+class Rescaled(torch.nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x):
+        return self.scale * x
+
+
+def test_a_standard_normal_prior_is_the_standard_normal_density(variational, digits):
+    """The same draws of the same distribution, once as a prior and once as a density."""
+    records = evaluate(variational, digits, ["generation"], {})
+    for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
+        found = records[f"prior_{name}"]
+        assert found["value"] == pytest.approx(rows(records[name])["standard_normal"], abs=1e-6)
+        assert rows(found) == {"prior": found["value"]}
+        assert found["direction"] == records[name]["direction"]
+        assert found["n"] == len(digits.test)
+
+
+def test_a_model_without_a_prior_has_none(records):
+    entry = records["prior_frechet"]
+    assert entry["value"] is None
+    assert entry["reason"] == "the model has no prior of its own to draw samples from"
+
+
+def test_learned_densities_have_metrics_of_their_own(pca, digits):
+    learned = evaluate(pca, digits, ["learned_generation"], {})
+    names = ["flow", "flow_matching", "two_stage_vae"]
+    for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
+        entry = learned[f"learned_{name}"]
+        assert list(rows(entry)) == names
+        assert entry["value"] == rows(entry)["flow"]
+        assert "flow" in entry["definition"]
+    likelihood = learned["code_log_likelihood"]
+    assert list(rows(likelihood)) == ["standard_normal", "gaussian", "mixture", "kernel", *names]
+    assert rows(likelihood)["gaussian"] > rows(likelihood)["standard_normal"]
+    assert likelihood["n"] == len(digits.test)

@@ -2,7 +2,8 @@
 
 All these metrics reconstruct damaged test images from point codes and compare with the undamaged ones. Their
 value is the mean over the strengths; the curve shows each strength, beside what needs no model: the damaged image
-itself ("damaged"), its 3x3 median filter, the mean training image put in the hole.
+itself ("damaged"), its 3x3 median filter, the mean training image put in the hole. Where a hole or a stain is, is known
+to the models whose encoder asks for it, as it is to the mean image.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ def inpainting_block_inside_mse(block_holes: Restoration) -> Curve:
 
 
 @metric("damage", UNIT, "lower")
+def inpainting_block_drawn_mse(block_holes: Restoration) -> Curve:
+    """Mean squared error inside a hidden block, on patches of the image that are not blank.
+
+    A patch (2x2 pixels of 8x8, 4x4 of 28x28) is blank where all pixels of the undamaged image are alike: much of a
+    digit's image is, and is guessed without looking.
+    """
+    return curve(block_holes, block_holes.mse_inside_drawn())
+
+
+@metric("damage", UNIT, "lower")
 def inpainting_block_outside_mse(block_holes: Restoration) -> Curve:
     """Mean squared error outside a hidden block of a given fraction of the image's height and width."""
     return curve(block_holes, block_holes.mse_outside())
@@ -49,6 +60,12 @@ def inpainting_block_outside_mse(block_holes: Restoration) -> Curve:
 def inpainting_pixels_inside_mse(pixel_holes: Restoration) -> Curve:
     """Mean squared error on hidden pixels, each hidden with a given probability."""
     return curve(pixel_holes, pixel_holes.mse_inside())
+
+
+@metric("damage", UNIT, "lower")
+def inpainting_pixels_drawn_mse(pixel_holes: Restoration) -> Curve:
+    """Mean squared error on hidden pixels of patches (2x2 of 8x8 pixels, 4x4 of 28x28) that are not of one grey."""
+    return curve(pixel_holes, pixel_holes.mse_inside_drawn())
 
 
 @metric("damage", UNIT, "lower")

@@ -161,6 +161,30 @@ def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> float:
     return matched_accuracy(mixture_clusters, test_labels)
 
 
+@metric("clusters", "1", "higher")
+def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> float:
+    """Normalised mutual information between labels and the components of the model's own prior.
+
+    A test image belongs to the component of the fitted prior that is most probable for its point code.
+
+    Args:
+        prior_clusters: (N,), component of each test code.
+        test_labels: (N,).
+    """
+    return normalised_mutual_information(prior_clusters, test_labels)
+
+
+@metric("clusters", "fraction", "higher")
+def prior_accuracy(prior_clusters: Tensor, test_labels: Tensor) -> float:
+    """Test images in the component of the model's own prior matched to their label, one to one as for k-means.
+
+    Args:
+        prior_clusters: (N,), component of each test code.
+        test_labels: (N,).
+    """
+    return matched_accuracy(prior_clusters, test_labels)
+
+
 def normalised_mutual_information(clusters: Tensor, labels: Tensor) -> float:
     """2 I(clusters; labels) / (H(clusters) + H(labels)), in [0, 1]."""
     from sklearn.metrics import normalized_mutual_info_score

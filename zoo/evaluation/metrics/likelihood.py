@@ -60,10 +60,12 @@ def iwae_5000(tight_bounds: Bounds) -> Tensor:
 
 @metric("likelihood", "nats per image", "higher")
 def linear_gaussian_log_likelihood(exact_log_likelihood: Tensor) -> Tensor:
-    """Exact log-likelihood of the Gaussian that a linear code with orthonormal axes stands for: probabilistic PCA.
+    """Exact log-likelihood of the Gaussian that a linear model stands for: its own, or that of probabilistic PCA.
 
-    Covariance of the training codes on the axes, and off them one variance, what the code leaves of training images per
-    lost dimension. M. Tipping, C. Bishop, "Probabilistic principal component analysis", 1999.
+    Its own, N(b, V V' + noise), where it has standard normal codes and Gaussian pixels (ppca, factor_analysis). For a
+    linear code with orthonormal axes: covariance of the training codes on the axes, and off them one variance, what the
+    code leaves of training images per lost dimension. M. Tipping, C. Bishop, "Probabilistic principal component
+    analysis", 1999.
 
     Args:
         exact_log_likelihood: (N,).

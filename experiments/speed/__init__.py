@@ -1,0 +1,1 @@
+"""How fast the zoo is, against what a reader could use instead: `python -m experiments.speed`."""

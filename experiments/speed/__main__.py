@@ -1,0 +1,66 @@
+"""Measure how fast the zoo is: `python -m experiments.speed`, in at most twenty minutes on two cores.
+
+`quick=true` checks in a minute that all works; `parts=[loop,pca]` chooses; what has been measured is kept, unless
+`force=true`. Each part leaves results/speed/<part>.json; benchmark.md and benchmark.png are written from all of them.
+Nothing else should run on the machine. Pythae takes part where it is installed: pip install 'bottleneck-zoo[pythae]'.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+from rich.console import Console
+
+from zoo.errors import ZooError
+from zoo.records import write_atomically
+
+PARTS = ("loop", "quality", "sweep", "precision", "startup", "growth", "pca", "evaluation")
+
+
+@hydra.main(version_base="1.3", config_path="../../conf", config_name="speed")
+def main(cfg: DictConfig) -> None:
+    """Measure the parts that are asked for and not there yet, then write table and figure."""
+    try:
+        if unknown := [part for part in cfg.parts if part not in PARTS]:
+            raise ZooError(f"parts {unknown} do not exist; choose of {', '.join(PARTS)}")
+        folder = Path(cfg.paths.results) / "speed" / ("quick" if cfg.quick else "")
+        measure_parts(cfg, folder)
+    except ZooError as error:
+        sys.exit(f"error: {error}")
+
+
+def measure_parts(cfg: DictConfig, folder: Path) -> None:
+    """One file per part, each written as soon as it is measured."""
+    import torch
+
+    from experiments.single import environment  # torch and Lightning take seconds to import
+    from experiments.speed import fits, library
+    from experiments.speed.bench import Bench
+    from experiments.speed.report import tell
+
+    torch.set_num_threads(1)
+    console = Console(highlight=False)
+    with Bench.of(cfg) as bench:
+        for part in cfg.parts:
+            path = folder / f"{part}.json"
+            if path.exists() and not cfg.force:
+                console.print(f"{part}: measured before (force=true measures again)")
+                continue
+            start = time.perf_counter()
+            with console.status(part):
+                findings = getattr(fits, part, None) or getattr(library, part)
+                found = findings(bench).as_json()
+            seconds = time.perf_counter() - start
+            content = {"part": part, "quick": cfg.quick, "took_seconds": seconds, **found, "environment": environment()}
+            write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+            console.print(f"{part}: {seconds:.0f} s")
+    tell([folder / f"{part}.json" for part in PARTS], folder)
+
+
+if __name__ == "__main__":
+    main()

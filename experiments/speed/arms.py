@@ -1,0 +1,275 @@
+"""The same network fitted in three ways: by the zoo, by a bare PyTorch loop, by Pythae.
+
+Each function runs in a worker process, on a job of the zoo: its data, network, likelihood, batch size and epochs. All
+hold out the zoo's validation images, score them once an epoch and keep the best weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from io import StringIO
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from experiments.job import Job
+from experiments.models import build_model, make
+from experiments.speed.measure import Sample, Stopwatch
+from zoo.autoencoder import Autoencoder
+from zoo.bottlenecks.diagonal import Diagonal
+from zoo.data.datamodule import ImageData
+from zoo.data.images import Images, Source
+from zoo.evaluation.evaluator import deterministic
+from zoo.evaluation.metrics.reconstruction import sse
+from zoo.fit.gradient import Gradient, arithmetic
+from zoo.fit.memory import keep_freed_memory
+
+PYTHAE = "pythae 0.1.2 is not installed: pip install 'bottleneck-zoo[pythae]'"
+CHUNK = 1000
+RECOMMENDED = 1e-3  # Pythae's rate in its own README; its default of 1e-4 learns less in as many epochs
+
+
+def pythae_is_here() -> bool:
+    """Can Pythae be imported?"""
+    return find_spec("pythae") is not None
+
+
+def load(job: Job, images: int) -> ImageData:
+    """The job's data with that many training images: the first ones, or all of them again and again."""
+    data: ImageData = ImageData(**make(job.axes["data"]))
+    whole = data.source
+    index = torch.arange(images) % len(whole.train)
+    source = Source(whole.name, whole.train.subset(index), whole.test, whole.classes)
+    return ImageData(source, validation_fraction=data.validation_fraction, split_seed=data.split_seed)
+
+
+def fresh(job: Job, data: ImageData, seed: int) -> Autoencoder:
+    """The job's model before its fit."""
+    return build_model(job.config, data.shape, seed)
+
+
+@torch.no_grad()
+def squared_error(reconstruct: Callable[[Tensor], Tensor], images: Images) -> float:
+    """Mean over images of the squared error summed over pixels."""
+    errors = [sse(x, reconstruct(x).reshape(x.shape)) for x in images.batches(CHUNK)]
+    return torch.cat(errors).mean().item()
+
+
+def fit_zoo(job: Job, images: int, seed: int) -> Sample:
+    """The zoo's own fit."""
+    data = load(job, images)
+    model = fresh(job, data, seed)
+    fit, objective = make(job.axes["fit"]), make(job.axes["objective"])
+    _ = data.train  # cut before the clock starts
+    with Stopwatch() as watch:
+        fit(model, data, objective, seed)
+    return watch.sample(sse=squared_error(model.eval().reconstruct, data.test))
+
+
+def fit_bare(job: Job, images: int, seed: int) -> Sample:
+    """What one would write by hand: the network, optimiser and schedule of the zoo, the loss and the loop one's own."""
+    data = load(job, images)
+    model = fresh(job, data, seed)
+    encoder, decoder, std = model.encoder, model.decoder, float(job.axes["likelihood"]["std"])
+    variational = isinstance(model.bottleneck, Diagonal)
+    settings: Gradient = make(job.axes["fit"])
+    train, validation, size = data.train, data.validation, settings.batch_size
+
+    def squared(x_hat: Tensor, x: Tensor) -> Tensor:
+        return (x_hat - x).square().sum() / len(x) / (2 * std**2)
+
+    def loss_of(x: Tensor) -> Tensor:
+        h: Tensor = encoder(x)
+        if not variational:
+            return squared(decoder(h), x)
+        mean, log_variance = h.chunk(2, 1)
+        z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(x)
+        return squared(decoder(z), x) + kl
+
+    def decode(x: Tensor) -> Tensor:
+        h = encoder(x)
+        reconstruction: Tensor = decoder(h.chunk(2, 1)[0] if variational else h)
+        return reconstruction
+
+    keep_freed_memory()
+    with arithmetic(settings.matmul, settings.threads), Stopwatch() as watch:
+        torch.manual_seed(seed)
+        both = nn.ModuleList([encoder, decoder])
+        optimizer = settings.optimizer(both.parameters())
+        schedule = settings.schedule(optimizer, settings.epochs * -(-len(train) // size))
+        best = float("inf")
+        for _ in range(settings.epochs):
+            order = torch.randperm(len(train))
+            for start in range(0, len(train), size):
+                loss = loss_of(train.pixels.index_select(0, order[start : start + size]) / train.scale)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+            with torch.no_grad():
+                total = sum(loss_of(x) * len(x) for x in validation.batches(size))
+            if float(total) < best:
+                best, weights = float(total), copy.deepcopy(both.state_dict())
+        both.load_state_dict(weights)
+    return watch.sample(sse=squared_error(decode, data.test))
+
+
+def fit_pythae(
+    job: Job,
+    images: int,
+    seed: int,
+    settings: dict[str, Any] | None = None,
+    network: str = "zoo",
+    threads: int = 1,
+    target: float | None = None,
+    cap: float = float("inf"),
+) -> Sample:
+    """Pythae's trainer at its defaults, but for epochs, batch size and rate.
+
+    Args:
+        job: gives data, network and epochs.
+        images: training images.
+        seed: determines the outcome.
+        settings: of Pythae's trainer, over those said above.
+        network: "zoo" for the job's network, "own" for Pythae's convolutional network for MNIST.
+        threads: that torch computes with.
+        target: stop once the test error is at most this.
+        cap: stop after so many seconds, at the end of an epoch.
+    """
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import AE, VAE, AEConfig, VAEConfig
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+    from pythae.trainers.training_callbacks import TrainingCallback
+
+    data = load(job, images)
+    ours = fresh(job, data, seed)
+    width, shape = ours.bottleneck.out_features, data.shape
+    variational = isinstance(ours.bottleneck, Diagonal)
+    torch.manual_seed(seed)
+    if network == "own":
+        from pythae.models.nn.benchmarks.mnist import Decoder_Conv_AE_MNIST, Encoder_Conv_AE_MNIST
+
+        config = AEConfig(input_dim=shape, latent_dim=width)
+        model = AE(config, Encoder_Conv_AE_MNIST(config), Decoder_Conv_AE_MNIST(config))
+    else:
+        config = (VAEConfig if variational else AEConfig)(input_dim=shape, latent_dim=width)
+        model = (VAE if variational else AE)(config, *adapted(ours, variational))
+
+    def reconstruct(x: Tensor) -> Tensor:
+        reconstruction: Tensor = best.decoder(best.encoder(x).embedding).reconstruction
+        return reconstruction
+
+    class Watch(TrainingCallback):  # type: ignore[misc]
+        """Stops at the target or the cap; the time that its look at the test images takes is not counted."""
+
+        spent, reached, elapsed = 0.0, False, 0.0
+
+        def on_epoch_end(self, training_config: Any, **_: Any) -> None:
+            before = time.perf_counter()
+            self.elapsed = before - start - self.spent
+            model.eval()
+            error = squared_error(lambda x: model({"data": x}).recon_x, data.test)
+            self.reached = target is not None and error <= target
+            self.spent += time.perf_counter() - before
+            if self.reached or self.elapsed > cap:
+                raise StopIteration
+
+    torch.set_num_threads(threads)
+    sets = [BaseDataset(part[:], torch.zeros(len(part))) for part in (data.train, data.validation)]
+    epochs, size = job.axes["fit"]["epochs"], job.axes["fit"]["batch_size"]
+    given = {
+        "num_epochs": epochs,
+        "per_device_train_batch_size": size,
+        "per_device_eval_batch_size": size,
+        "learning_rate": RECOMMENDED,
+        "seed": seed,
+        "no_cuda": True,
+    }
+    watching = Watch()
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        trainer_config = BaseTrainerConfig(output_dir=folder, **(given | (settings or {})))
+        trainer = BaseTrainer(model, *sets, trainer_config, [watching] if target is not None else None)
+        start = time.perf_counter()
+        with Stopwatch() as watch, suppress(StopIteration):
+            trainer.train()
+    if network == "own":  # to score it on 10,000 images takes longer than its fit, on few images, means anything
+        return watch.sample()
+    best = trainer._best_model.eval()
+    found = watch.sample(sse=squared_error(reconstruct, data.test), reached=float(watching.reached))
+    return found if target is None else replace(found, seconds=watching.elapsed)
+
+
+def adapted(ours: Autoencoder, variational: bool) -> tuple[nn.Module, nn.Module]:
+    """The zoo's encoder and decoder, answering as Pythae's do."""
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+
+    class Encoder(BaseEncoder):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = ours.encoder
+
+        def forward(self, x: Tensor) -> Any:
+            h = self.layers(x)
+            if not variational:
+                return ModelOutput(embedding=h)
+            mean, log_variance = h.chunk(2, 1)
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class Decoder(BaseDecoder):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = ours.decoder
+
+        def forward(self, z: Tensor) -> Any:
+            return ModelOutput(reconstruction=self.layers(z))
+
+    return Encoder(), Decoder()
+
+
+class UntilTarget(Callback):
+    """Stops a fit once the test error is at most `target`; the time of looking is not counted.
+
+    The zoo's own fits never look at test images; this is for the clock alone.
+    """
+
+    def __init__(self, data: ImageData, target: float) -> None:
+        self.data, self.target = data, target
+        self.spent, self.elapsed, self.reached = 0.0, 0.0, False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self.start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look, and stop if the target is reached."""
+        before = time.perf_counter()
+        self.elapsed = before - self.start - self.spent
+        model = pl_module.model
+        assert isinstance(model, Autoencoder)
+        with deterministic(model):
+            self.error = squared_error(model.reconstruct, self.data.test)
+        self.reached = trainer.should_stop = self.error <= self.target
+        self.spent += time.perf_counter() - before
+
+
+def time_to(job: Job, images: int, seed: int, target: float) -> Sample:
+    """Seconds of the zoo's fit until the test error is at most `target`."""
+    data = load(job, images)
+    model = fresh(job, data, seed)
+    until = UntilTarget(data, target)
+    fit: Gradient = replace(make(job.axes["fit"]), callbacks=(until,))
+    with Stopwatch() as watch:
+        report = fit(model, data, make(job.axes["objective"]), seed)
+    facts = {"sse": until.error, "reached": float(until.reached), "epochs": float(report.epochs)}
+    return Sample(until.elapsed, watch.cpu, facts)

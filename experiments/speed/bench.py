@@ -1,0 +1,52 @@
+"""What every part of the benchmark is given: its sizes, and runs of the zoo composed as on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hydra import compose
+from omegaconf import DictConfig
+
+from experiments.job import Job
+from experiments.speed.measure import Worker
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Sizes and networks of conf/speed.yaml.
+
+    Attributes:
+        sizes: the full ones or the quick ones.
+        networks: {name: overrides of the zoo's configuration}.
+        data: folder of the data sets.
+        ours: the process in which the zoo computes.
+        theirs: the process in which its rivals do.
+    """
+
+    sizes: Any
+    networks: Any
+    data: str
+    ours: Worker
+    theirs: Worker
+
+    @classmethod
+    @contextmanager
+    def of(cls, cfg: DictConfig) -> Iterator[Bench]:
+        """As conf/speed.yaml and the command line say."""
+        ours, theirs = Worker(), Worker()
+        try:
+            yield cls(cfg.quick_sizes if cfg.quick else cfg.full, cfg.networks, cfg.paths.data, ours, theirs)
+        finally:
+            ours.close()
+            theirs.close()
+
+    def job(self, overrides: Sequence[str], data: str = "mnist", epochs: int | None = None, seed: int = 0) -> Job:
+        """A run of the zoo."""
+        said = [f"data={data}", *overrides, f"seed={seed}", f"paths.data={self.data}", "trainer.progress=false"]
+        if epochs is not None:
+            said.append(f"budget.epochs={epochs}")
+        cfg = compose("config", said, return_hydra_config=True)
+        return Job.of(cfg, cfg.hydra)

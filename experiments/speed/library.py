@@ -1,0 +1,131 @@
+"""Parts of the benchmark without a gradient fit: PCA, the evaluator and its kernels, throughput."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from experiments.models import make
+from experiments.speed.arms import fresh, load, squared_error
+from experiments.speed.bench import Bench
+from experiments.speed.measure import Findings, Goal, Row, Sample, Stopwatch, clocked, interleaved, ratio_goal
+from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.metrics.reconstruction import ssim
+from zoo.evaluation.neighbours import nearest
+from zoo.fit.svd import Svd
+
+WIDTH = 32
+EXACT = ("covariance_eigh", "full", "arpack")
+
+
+def pca(bench: Bench) -> Findings:
+    """PCA of MNIST's training images to 32 components, beside scikit-learn's exact solvers."""
+    job = bench.job(["variant=pca", f"width={WIDTH}"])
+    data, repeats = load(job, bench.sizes.images), bench.sizes.repeats
+
+    def solved_by(solver: str, _: int) -> Sample:
+        with Stopwatch() as watch:
+            x = data.train[:].flatten(1).double().numpy()
+            found = PCA(WIDTH, svd_solver=solver, random_state=0).fit(x)
+
+        def reconstruct(images: Tensor) -> Tensor:
+            return torch.from_numpy(found.inverse_transform(found.transform(images.flatten(1).double().numpy())))
+
+        return watch.sample(sse=squared_error(reconstruct, data.test))
+
+    def solved_by_zoo(_: int) -> Sample:
+        model = fresh(job, data, 0)
+        objective = make(job.axes["objective"])
+        fit: Svd = make(job.axes["fit"])
+        with Stopwatch() as watch:
+            fit(model, data, objective, 0)
+        return watch.sample(sse=squared_error(model.reconstruct, data.test))
+
+    arms: dict[str, Callable[[int], Sample]] = {"zoo": solved_by_zoo}
+    arms |= {f"scikit-learn, {solver}": partial(solved_by, solver) for solver in EXACT}
+    rows = interleaved(f"{len(data.train):,} images to {WIDTH}", arms, repeats)
+    fastest = min((rows[name] for name in rows if name != "zoo"), key=lambda row: row.seconds)
+    best_error = min(row.fact("sse") for row in rows.values())
+    goals = [
+        ratio_goal("PCA: zoo / scikit-learn's fastest exact solver", rows["zoo"], fastest, 1.05),
+        Goal("PCA: error of zoo / least error", rows["zoo"].fact("sse") / best_error, 1.0001),
+    ]
+    notes = ["one thread; float64, the conversion counted; validation images are not in the fit"]
+    return Findings(list(rows.values()), goals, notes)
+
+
+def evaluation(bench: Bench) -> Findings:
+    """The evaluator by group, its two costly kernels against other libraries, encoding and decoding."""
+    from torchmetrics.functional.image import structural_similarity_index_measure as their_ssim
+
+    job = bench.job(bench.networks.dense, epochs=1)
+    data, repeats = load(job, bench.sizes.images), bench.sizes.repeats
+    model = fresh(job, data, 0)
+    make(job.axes["fit"])(model, data, make(job.axes["objective"]), 0)
+    model.eval()
+    found = Findings(notes=["one thread; a group's time holds encoding and decoding, which a whole evaluation shares"])
+    about = {"seconds": 0.0, "epochs": 1}
+    for group in bench.sizes.evaluation:
+        sample = clocked(partial(evaluate, model, data, [group], about))
+        found.rows.append(Row("evaluation by group", group, [sample]))
+    x = data.test[:]
+    with torch.no_grad():
+        x_hat, codes, points = model.reconstruct(x), model.encode(x), model.encode(data.train[:])
+
+        def throughput(function: Callable[[Tensor], Tensor], given: Tensor) -> Sample:
+            with Stopwatch() as watch:
+                for part in torch.split(given, 1000):
+                    function(part)
+            return watch.sample(per_second=len(given) / watch.seconds)
+
+        both = {"encode": lambda _: throughput(model.encode, x), "decode": lambda _: throughput(model.decode, codes)}
+        found.rows += interleaved("dense network, 10,000 images", both, repeats).values()
+
+        results: dict[str, Tensor] = {}
+
+        def keep(name: str, function: Callable[[], Tensor]) -> Sample:
+            with Stopwatch() as watch:
+                results[name] = function()
+            return watch.sample()
+
+        def torchmetrics_ssim() -> Tensor:
+            parts = zip(torch.split(x_hat, 256), torch.split(x, 256), strict=True)
+            maps = [their_ssim(a, b, data_range=1.0, reduction="none") for a, b in parts]
+            return torch.cat([values for values in maps if isinstance(values, Tensor)])
+
+        def sklearn_neighbours() -> Tensor:
+            search = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(points.numpy())
+            return torch.from_numpy(search.kneighbors(codes.numpy())[0])
+
+        similar = interleaved(
+            f"SSIM of {len(x):,} pairs",
+            {
+                "zoo": lambda _: keep("ssim", lambda: ssim(x, x_hat)),
+                "torchmetrics": lambda _: keep("their ssim", torchmetrics_ssim),
+            },
+            repeats,
+        )
+        near = interleaved(
+            f"10 neighbours of {len(codes):,} among {len(points):,}",
+            {
+                "zoo": lambda _: keep("near", lambda: nearest(codes, points, 10)[1]),
+                "scikit-learn, brute": lambda _: keep("their near", sklearn_neighbours),
+            },
+            repeats,
+        )
+    found.rows += [*similar.values(), *near.values()]
+    found_there = points.double()[results["near"]]
+    distances = (found_there - codes.double()[:, None]).norm(dim=2).sort(1).values
+    far = (distances / results["their near"].double() - 1).abs().max().item()
+    found.goals += [
+        ratio_goal("SSIM: zoo / torchmetrics", similar["zoo"], similar["torchmetrics"], 0.2),
+        Goal("SSIM: largest difference", (results["ssim"] - results["their ssim"]).abs().max().item(), 1e-6),
+        ratio_goal("neighbours: zoo / scikit-learn", near["zoo"], near["scikit-learn, brute"], 0.6),
+        Goal("neighbours: how much farther than the true ones, at most", far, 1e-5),
+    ]
+    return found

@@ -1,0 +1,181 @@
+import pytest
+import torch
+from torch import nn
+
+from zoo.bottlenecks.batch_topk import BatchTopK
+from zoo.bottlenecks.penalised import KL, L1, Gated, JumpReLU, Step
+from zoo.bottlenecks.sparse import Sparse
+from zoo.bottlenecks.topk import TopK
+from zoo.errors import ZooError
+
+
+@pytest.fixture
+def h():
+    return torch.randn(64, 50, generator=torch.Generator().manual_seed(0))
+
+
+# Rules by hand
+
+
+def test_topk_passes_through():
+    h = torch.tensor([[3.0, -1.0, 2.0, 5.0, 0.5]])
+    code = Sparse(5, 2, TopK)(h)
+    assert torch.equal(code.z, torch.tensor([[3.0, 0, 0, 5.0, 0]]))
+    assert torch.equal(code.h, h)
+    assert code.penalties == {}
+
+
+def test_batch_topk_shares_the_budget_among_images():
+    h = torch.tensor([[9.0, 8.0, 7.0, -1.0], [1.0, 2.0, -3.0, 0.5]])
+    rule = BatchTopK(4, k=2)
+    assert torch.equal(rule(h).z, torch.tensor([[9.0, 8.0, 7.0, 0], [0, 2.0, 0, 0]]))
+    rule.eval()
+    # the smallest value let through is now the threshold for every image, whatever stands beside it
+    assert torch.equal(rule(torch.tensor([[3.0, 1.9, 2.0, 0]])).z, torch.tensor([[3.0, 0, 2.0, 0]]))
+
+
+def test_batch_topk_leaves_as_many_as_allowed(h):
+    z = BatchTopK(50, 7)(h).z
+    assert (z > 0).sum() == 64 * 7
+    assert z[z > 0].min() > h[z == 0].max()
+
+
+def test_batch_topks_threshold_is_a_running_mean():
+    rule = BatchTopK(3, k=1)
+    assert torch.equal(rule.eval()(torch.tensor([[0.1, -1.0, 0.2]])).z, torch.tensor([[0.1, 0.0, 0.2]]))
+    rule.train()
+    for value in (2.0, 4.0):
+        rule(torch.tensor([[value, 0.0, 0.0]]))
+    assert rule.threshold.item() == pytest.approx(0.95 * 2 + 0.05 * 4)
+
+
+def test_penalties_by_hand():
+    h = torch.tensor([[2.0, -1.0, 0.5]])
+    assert L1(3, 1)(h).penalties["l1"].item() == 2.5
+    gated = Gated(3, 1)
+    nn.init.constant_(gated.bias, -1.0)
+    code = gated(h)
+    assert torch.equal(code.z, torch.tensor([[1.0, 0, 0]]))
+    assert code.penalties["l1"].item() == 2.5
+    code = JumpReLU(3, 1, threshold=1.0)(h)
+    assert torch.equal(code.z, torch.tensor([[2.0, 0, 0]]))
+    assert code.penalties["l0"].item() == 1
+
+
+def test_kl_is_that_of_independent_coins(h):
+    coin = torch.distributions.Bernoulli
+    expected = torch.distributions.kl_divergence(coin(torch.tensor(5 / 50)), coin((h / 0.1).sigmoid().mean(0))).sum()
+    code = KL(50, 5)(h)
+    torch.testing.assert_close(code.penalties["rate_kl"], expected.expand(64))
+    assert torch.equal(code.z, h.relu())
+
+
+# The threshold's gradient
+
+
+def test_the_steps_gradient_is_that_of_a_ramp(h):
+    h, width = h.double(), 0.7
+    threshold = torch.linspace(-1, 1, 50, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(64, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def smoothed(t):
+        return (weight * ((h - t) / width + 0.5).clamp(0, 1)).sum(0)
+
+    (weight * Step.apply(h, threshold, width)).sum().backward()
+    delta = 1e-6
+    with torch.no_grad():
+        finite = (smoothed(threshold + delta) - smoothed(threshold - delta)) / (2 * delta)
+    torch.testing.assert_close(threshold.grad, finite, rtol=1e-5, atol=1e-5)
+    assert threshold.grad.abs().min() > 0
+
+
+def test_jumprelus_threshold_feels_error_and_count(h):
+    h, width = h.double(), 0.5
+    weight = torch.rand(64, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    rule = JumpReLU(50, 5, threshold=0.8, bandwidth=width).double()
+    code = rule(h)
+    ((weight * code.z).sum() + 3 * code.penalties["l0"].sum()).backward()
+
+    def smoothed(log_threshold):
+        passes = ((h - log_threshold.exp()) / width + 0.5).clamp(0, 1)
+        return ((weight * h + 3) * passes).sum(0)
+
+    delta, at = 1e-6, rule.log_threshold.detach()
+    finite = (smoothed(at + delta) - smoothed(at - delta)) / (2 * delta)
+    torch.testing.assert_close(rule.log_threshold.grad, finite, rtol=1e-5, atol=1e-5)
+
+
+# What is watched
+
+
+def test_a_unit_without_activity_is_dead_until_it_is_active_again():
+    bottleneck, h = Sparse(3, 1, TopK, dead_after=5), torch.tensor([[1.0, 0.0, 0.0]]).repeat(3, 1)
+    assert bottleneck(h).dead.tolist() == [False, False, False]
+    assert bottleneck(h).dead.tolist() == [False, True, True]
+    assert bottleneck(h.roll(1, dims=1)).dead.tolist() == [False, False, True]
+    before = bottleneck.idle.clone()
+    bottleneck.eval()(h)
+    assert torch.equal(bottleneck.idle, before)
+
+
+@pytest.mark.parametrize("rule", [L1, KL, JumpReLU, Gated], ids=lambda rule: rule.__name__)
+def test_the_controller_brings_a_penalised_code_to_its_budget(rule):
+    generator = torch.Generator().manual_seed(0)
+    atoms = nn.functional.normalize(torch.randn(80, 20, generator=generator), dim=1)
+    x = torch.randn(64, 20, generator=generator)
+    bottleneck, weight = Sparse(80, 6, rule, at_budget=True), nn.Parameter(atoms.clone())
+    optimizer = torch.optim.Adam([weight, *bottleneck.parameters()], lr=3e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, 1600)
+    for _ in range(1600):
+        code = bottleneck(x @ weight.T)
+        loss = 10 * (code.z @ atoms - x).square().sum(1) + sum(code.penalties.values())
+        if rule is Gated:  # its gate learns from a reconstruction of its own, as in zoo.terms.sparse.gate
+            loss = loss + 10 * (code.h.relu() @ atoms - x).square().sum(1)
+        optimizer.zero_grad()
+        loss.mean().backward()
+        optimizer.step()
+        schedule.step()
+    l0 = (bottleneck.eval()(x @ weight.T).point != 0).sum(1).float().mean().item()
+    assert l0 == pytest.approx(6, rel=0.1)
+    assert bottleneck.l0.item() == pytest.approx(6, rel=0.1)
+
+
+def test_a_code_starts_at_its_budget_and_keeps_the_shift(h):
+    bottleneck = Sparse(50, 5, L1, at_budget=True)
+    assert torch.equal(bottleneck.eval()(h).z, h.relu())
+    z = bottleneck.train()(h).z
+    assert (z > 0).sum() == 64 * 5 - 1  # the value at the cut itself is now zero
+    torch.testing.assert_close(z, (h - bottleneck.shift).relu())
+    torch.testing.assert_close(bottleneck(2 * h).z, (2 * h - bottleneck.shift).relu())
+
+
+def test_in_evaluation_the_price_is_the_excess_alone(h):
+    bottleneck = Sparse(50, 5, L1).eval()
+    assert bottleneck(h).penalties["l1"].tolist() == [0] * 64
+    bottleneck.train()(torch.ones(64, 50))
+    excess = 0.95 * 5 + 0.05 * 50 - 1.05 * 5
+    torch.testing.assert_close(bottleneck.eval()(h).penalties["l1"], torch.full((64,), 30 * excess))
+
+
+def test_nested_codes_are_further_samples_in_training():
+    bottleneck = Sparse(4, 2, TopK, prefixes=[1, 3])
+    h = torch.tensor([[4.0, 1.0, 3.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
+    full = torch.tensor([[4.0, 0, 3.0, 0], [0, 0, 3.0, 4.0]])
+    first, three = torch.tensor([[4.0, 0, 0, 0], [0, 0, 0, 0]]), torch.tensor([[4.0, 0, 3.0, 0], [0, 0, 3.0, 0]])
+    code = bottleneck(h)
+    assert torch.equal(code.z, torch.cat([full, first, three]))
+    assert torch.equal(code.point, full)
+    assert torch.equal(bottleneck.eval()(h).z, full)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((8, 9, TopK), "bottleneck.k=9: more active units than the bottleneck.units=8"),
+        ((8, 0, TopK), "bottleneck.k=0"),
+        ((8, 2, TopK, False, [8]), "a nested code has from 1 to 7 units"),
+    ],
+)
+def test_numbers_that_cannot_be(arguments, message):
+    with pytest.raises(ZooError, match=message):
+        Sparse(*arguments)

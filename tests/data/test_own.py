@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.data.sources import array, folder
+from zoo.errors import ZooError
+
+DRAW = np.random.default_rng(0)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(**named):
+        path = tmp_path / "images.npz"
+        np.savez(path, **named)
+        return str(path)
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((10, 6, 5), (1, 6, 5)), ((10, 6, 5, 3), (3, 6, 5)), ((10, 3, 6, 5), (3, 6, 5))]
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_an_array_is_read_and_split_without_loss(tmp_path, shape, expected, dtype):
+    images = DRAW.integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / "images.npy"
+    np.save(path, images if dtype is np.uint8 else images / 255)
+    source = array(str(path))
+    assert source.train.shape == source.test.shape == expected
+    assert (len(source.train), len(source.test)) == (8, 2)
+    ours = torch.cat([source.train[:], source.test[:]]).mul(255).round().flatten(1).sum(1)
+    assert sorted(ours.tolist()) == sorted(images.reshape(10, -1).astype(float).sum(1))
+
+
+def test_named_test_images_and_labels_are_taken_as_they_are(saved):
+    train, test = DRAW.integers(0, 256, (2, 5, 4, 4), dtype=np.uint8)
+    source = array(saved(train=train, test=test, test_labels=np.array([0, 2, 1, 0, 1])))
+    assert np.array_equal(source.train.pixels[:, 0].numpy(), train)
+    assert np.array_equal(source.test.pixels[:, 0].numpy(), test)
+    assert source.test.labels.tolist() == [0, 2, 1, 0, 1]
+    assert source.train.labels.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"images": np.zeros((4, 3, 3))}, "no array named train"),
+        ({"train": np.zeros((4, 3))}, r"shape \(4, 3\)"),
+        ({"train": np.zeros((4, 5, 5, 2))}, r"shape \(4, 5, 5, 2\)"),
+        ({"train": np.full((4, 3, 3), 2.0)}, "float64 from 2.0 to 2.0"),
+        ({"train": np.full((4, 3, 3), np.nan)}, "float64 from nan"),
+        ({"train": np.zeros((4, 3, 3), np.int64)}, "int64 from 0 to 0"),
+        ({"train": np.zeros((4, 3, 3)), "test": np.zeros((4, 2, 2))}, "make them alike"),
+        ({"train": np.zeros((4, 3, 3)), "train_labels": np.zeros(3, int)}, "train_labels must be 4"),
+        ({"train": np.zeros((1, 3, 3))}, "test_fraction is 0.2"),
+    ],
+)
+def test_an_array_that_is_not_images_is_refused(saved, named, message):
+    with pytest.raises(ZooError, match=message):
+        array(saved(**named))
+
+
+@pytest.mark.parametrize("source", [array, folder])
+def test_the_path_is_asked_for(source):
+    with pytest.raises(ZooError, match=r"add data\.source\.path="):
+        source()
+
+
+def test_no_file_no_array(tmp_path):
+    (tmp_path / "text.npy").write_text("no array")
+    for name in ("missing.npy", "text.npy"):
+        with pytest.raises(ZooError, match=rf"{name}: no .npy or .npz file"):
+            array(str(tmp_path / name))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two red and three blue pictures, each in a folder of its colour, of several sizes and modes."""
+    for i, (name, colour) in enumerate([("red", "red")] * 2 + [("blue", "blue")] * 3):
+        place = tmp_path / name
+        place.mkdir(exist_ok=True)
+        Image.new("RGB", (20 + i, 30 - i), colour).save(place / f"{i}.{'png' if i % 2 else 'JPG'}", "PNG")
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def test_pictures_of_any_size_are_cut_to_one_and_folders_are_classes(pictures):
+    source = folder(str(pictures), size=8)
+    assert source.classes == ("blue", "red")
+    assert (len(source.train), len(source.test)) == (4, 1)
+    for images in (source.train, source.test):
+        assert images.shape == (3, 8, 8)
+        for pixels, label in zip(images[:], images.labels, strict=True):
+            assert pixels[0].mean() == (label == 1).float()
+            assert pixels[2].mean() == (label == 0).float()
+    assert folder(str(pictures), size=8, colour=False).train.shape == (1, 8, 8)
+
+
+def test_pictures_beside_folders_make_no_classes(pictures):
+    Image.new("L", (9, 9)).save(pictures / "loose.png")
+    source = folder(str(pictures), size=4)
+    assert source.classes == ()
+    assert len(source.train) + len(source.test) == 6
+
+
+def test_what_is_no_picture_is_named(pictures):
+    with pytest.raises(ZooError, match="0 pictures"):
+        folder(str(pictures / "missing"))
+    (pictures / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ZooError, match=r"broken\.png: no picture that Pillow can read"):
+        folder(str(pictures))

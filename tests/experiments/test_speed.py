@@ -1,0 +1,134 @@
+"""The benchmark of speed: its arithmetic by hand, and its arms, which have to do the same work."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from omegaconf import OmegaConf
+
+from experiments.speed import fits
+from experiments.speed.__main__ import PARTS, measure_parts
+from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, load, time_to
+from experiments.speed.measure import Findings, Goal, Row, Sample, exponent, interleaved, ratio, ratio_goal
+from experiments.speed.report import margin, markdown, number
+
+IMAGES, EPOCHS = 200, 5
+# all images in one batch, so that their order makes no difference
+WHOLE = ("hidden=[32]", f"budget.batch_size={IMAGES}", f"budget.epochs={EPOCHS}", "schedule=constant")
+
+
+def row(arm: str, *seconds: float) -> Row:
+    return Row("", arm, [Sample(s, 2 * s) for s in seconds])
+
+
+def test_arms_run_in_turn():
+    calls = []
+
+    def arm(name: str):
+        return lambda repeat: calls.append((name, repeat)) or Sample(repeat, 0.0)
+
+    rows = interleaved("both", {"a": arm("a"), "b": arm("b")}, 3)
+    assert calls == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert [sample.seconds for sample in rows["b"].samples] == [0, 1, 2]
+
+
+def test_a_ratio_is_the_median_of_those_of_neighbouring_runs():
+    assert ratio(row("a", 1.0, 30.0, 3.0), row("b", 1.0, 10.0, 4.0)) == 1.0  # of 1, 3 and 0.75
+    assert ratio_goal("", row("a", 1.0), row("b", 4.0), 0.2).cpu == 0.25
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
+def test_exponent_of_a_power_law(power):
+    assert exponent([10, 20, 80], [3 * n**power for n in (10, 20, 80)]) == pytest.approx(power, abs=1e-12)
+
+
+@pytest.mark.parametrize(("value", "at_most", "holds"), [(1.0, True, True), (1.01, True, False), (0.99, False, False)])
+def test_a_goal_holds_up_to_its_limit(value, at_most, holds):
+    goal = Goal("", value, 1.0, at_most).as_json()
+    assert goal["holds"] is holds
+    assert (margin(goal) >= 1) is holds
+
+
+def test_the_page_says_goals_and_marks_quick_numbers():
+    found = Findings([row("zoo", 1.0, 3.0)], [Goal("zoo / other", 1.5, 1.1)], ["a note"]).as_json()
+    about = {"machine": {"processor": "p", "cpu": "c"}, "versions": {"torch": "2"}}
+    part = {"part": "loop", "quick": False, "environment": about, **found}
+    page = markdown([part])
+    assert "| ✗" in page
+    assert "1.5 " in page
+    assert "≤ 1.1" in page
+    assert "1 to 3" in page
+    assert "- a note" in page
+    assert "Quick" not in page
+    assert "Quick" in markdown([part | {"quick": True}])
+    assert [number(n) for n in (None, float("nan"), 0.12345, 12345.6)] == ["", "", "0.123", "12,346"]
+
+
+def test_what_was_measured_is_kept_and_quick_numbers_lie_apart(tmp_path, monkeypatch, capsys):
+    counted = []
+    monkeypatch.setattr(fits, "loop", lambda bench: counted.append(bench.sizes) or Findings(goals=[Goal("g", 1, 2)]))
+    cfg = {"parts": ["loop"], "quick": False, "force": False, "full": 1, "quick_sizes": 2, "networks": {}}
+    cfg = OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path)}})
+    measure_parts(cfg, tmp_path)
+    measure_parts(cfg, tmp_path)
+    cfg.force = cfg.quick = True
+    measure_parts(cfg, tmp_path)
+    assert counted == [1, 2]
+    assert json.loads((tmp_path / "loop.json").read_text())["quick"] is True
+    assert (tmp_path / "benchmark.png").is_file()
+    assert "measured before" in capsys.readouterr().out
+
+
+def test_every_part_exists(repository):
+    from experiments.speed import library
+
+    assert all(hasattr(fits, part) or hasattr(library, part) for part in PARTS)
+    said = OmegaConf.load(repository / "conf" / "speed.yaml")
+    assert set(said.parts) == set(PARTS)
+    assert said.full.keys() == said.quick_sizes.keys()
+
+
+def test_images_beyond_the_set_are_its_own_again(compose_job):
+    data = load(compose_job("variant=deep_ae"), 3000).source
+    n = load(compose_job("variant=deep_ae"), 10).source
+    assert len(data.train) == 3000
+    assert data.train.pixels[1437].equal(n.train.pixels[0])  # the digits have 1,437 training images
+    assert data.test is n.test
+
+
+@pytest.mark.parametrize("network", ["deep", "conv"])
+def test_the_bare_loop_does_what_the_zoo_does(compose_job, network):
+    job = compose_job("variant=deep_ae", f"network={network}", *WHOLE)
+    zoo, bare = fit_zoo(job, IMAGES, 0), fit_bare(job, IMAGES, 0)
+    assert bare.facts["sse"] == pytest.approx(zoo.facts["sse"], rel=1e-4)
+    longer = fit_bare(compose_job("variant=deep_ae", f"network={network}", *WHOLE, "budget.epochs=1"), IMAGES, 0)
+    assert longer.facts["sse"] > 1.01 * bare.facts["sse"]
+
+
+def test_the_bare_loop_fits_the_variational_objective(compose_job):
+    job = compose_job("variant=vae", "objective=elbo", "likelihood.std=1", *WHOLE, "budget.epochs=40")
+    assert fit_bare(job, IMAGES, 0).facts["sse"] == pytest.approx(fit_zoo(job, IMAGES, 0).facts["sse"], rel=0.1)
+
+
+@pytest.mark.parametrize("network", ["deep", "conv"])
+def test_pythae_does_what_the_zoo_does(compose_job, network):
+    pytest.importorskip("pythae")
+    job = compose_job("variant=deep_ae", f"network={network}", *WHOLE)
+    settings = {"optimizer_cls": "AdamW", "learning_rate": 4e-3, "optimizer_params": {"weight_decay": 1e-2}}
+    theirs = fit_pythae(job, IMAGES, 0, settings)
+    assert theirs.facts["sse"] == pytest.approx(fit_zoo(job, IMAGES, 0).facts["sse"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("target", "epochs", "reached"), [(1e9, 1, 1), (0.0, EPOCHS, 0)])
+def test_a_fit_stops_at_its_target(compose_job, target, epochs, reached):
+    sample = time_to(compose_job("variant=deep_ae", *WHOLE), IMAGES, 0, target)
+    assert (sample.facts["epochs"], sample.facts["reached"]) == (epochs, reached)
+
+
+@pytest.mark.parametrize(("target", "reached"), [(1e9, 1), (0.0, 0)])
+def test_pythae_stops_at_its_target_or_its_cap(compose_job, target, reached):
+    pytest.importorskip("pythae")
+    sample = fit_pythae(compose_job("variant=deep_ae", *WHOLE), IMAGES, 0, target=target, cap=0.0)
+    assert sample.facts["reached"] == reached
+    assert sample.seconds > 0

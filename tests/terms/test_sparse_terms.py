@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from zoo.autoencoder import build
+from zoo.bottlenecks.dense import Dense
+from zoo.bottlenecks.penalised import Gated
+from zoo.bottlenecks.sparse import Sparse
+from zoo.bottlenecks.topk import TopK
+from zoo.corruption import Clean
+from zoo.errors import ZooError
+from zoo.likelihood import Gaussian
+from zoo.networks.dictionary import dictionary
+from zoo.terms.sparse import Revive, gate
+
+STD = 0.2
+
+
+@pytest.fixture
+def x():
+    return torch.rand(7, 1, 4, 5, generator=torch.Generator().manual_seed(1))
+
+
+def model_of(bottleneck):
+    return build((1, 4, 5), dictionary, bottleneck, Gaussian(STD), Clean(), seed=0)
+
+
+def test_revive_is_the_gain_of_the_dead_units_on_the_residual(x):
+    model = model_of(lambda: Sparse(50, 3, TopK))
+    model.bottleneck.idle[:20] = 20_000
+    dead = model.bottleneck.idle > 0
+    step = model(x)
+    dead &= ~(step.code.z != 0).any(0)
+    assert 0 < dead.sum() < 20
+    found = Revive(k=4)(model, x, step)["revive"]
+
+    residual = (x - step.raw).flatten(1).detach()
+    excited = step.code.h.where(dead, -torch.inf)
+    values, index = excited.topk(4, dim=1)
+    told = torch.einsum("bk,pbk->bp", values.relu(), model.decoder[0].weight[:, index])
+    expected = ((residual - told).square().sum(1) - residual.square().sum(1)) / (2 * STD**2)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_revive_moves_the_dead_units_alone(x):
+    model = model_of(lambda: Sparse(50, 3, TopK))
+    model.bottleneck.idle[:20] = 20_000
+    step = model(x)
+    dead = step.code.dead
+    excited = (step.code.h > 0).any(0)
+    assert (dead & excited).sum() > 5
+    Revive(k=50)(model, x, step)["revive"].sum().backward()
+    analysis, synthesis = model.encoder[1], model.decoder[0]
+    stored = synthesis.parametrizations.weight.original
+    for gradient in (analysis.weight.grad, analysis.bias.grad[:, None], stored.grad.T):
+        assert (gradient[~dead] == 0).all()
+        assert torch.equal(gradient.abs().sum(1) > 0, dead & excited)
+    # the decoder's bias is the origin of the encoder, so what reaches it comes from there
+    through_encoder = -analysis.weight.T.detach() @ analysis.bias.grad
+    torch.testing.assert_close(synthesis.bias.grad, through_encoder, rtol=1e-3, atol=1e-3)
+
+
+def test_revive_is_nothing_without_dead_units_and_in_evaluation(x):
+    model = model_of(lambda: Sparse(50, 3, TopK))
+    assert torch.equal(Revive()(model, x, model(x))["revive"], torch.zeros(7))
+    model.bottleneck.idle[:] = 20_000
+    model.eval()
+    assert torch.equal(Revive()(model, x, model(x))["revive"], torch.zeros(7))
+
+
+def test_the_gates_reconstruction_leaves_the_decoder_alone(x):
+    model = model_of(lambda: Sparse(50, 3, Gated))
+    step = model(x)
+    found = gate(model, x, step)["gate"]
+    raw = model.decoder(step.code.h.relu())
+    torch.testing.assert_close(found, model.likelihood.nll(raw, x))
+    found.sum().backward()
+    assert model.encoder[1].weight.grad.abs().sum() > 0
+    assert model.decoder[0].parametrizations.weight.original.grad is None
+    assert torch.equal(gate(model.eval(), x, model(x))["gate"], torch.zeros(7))
+
+
+@pytest.mark.parametrize("term", [Revive(), gate])
+def test_terms_ask_for_a_sparse_code(x, term):
+    model = model_of(lambda: Dense(50))
+    with pytest.raises(ZooError, match="choose bottleneck=sparse"):
+        term(model, x, model(x))

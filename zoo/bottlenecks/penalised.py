@@ -1,0 +1,137 @@
+"""Sparsity at a price: rules whose penalty `zoo.bottlenecks.sparse.Sparse` weighs so that the code meets its budget."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.types import Code
+
+SOFTNESS = 0.1  # width of a relaxed step; codes of images in [0, 1] in unit-norm directions are about 1
+
+
+class L1(nn.Module):
+    """z = max(h, 0), penalty sum_i z_i.
+
+    That is sum_i z_i |d_i| where the decoder's columns d_i have unit length, as in network=dictionary; elsewhere a
+    decoder may grow to make the code small. T. Bricken et al., "Towards monosemanticity", Transformer Circuits, 2023.
+
+    Args:
+        units: D.
+        k: not used; the penalty's coefficient decides.
+    """
+
+    def __init__(self, units: int, k: int) -> None:
+        super().__init__()
+        self.in_features = self.out_features = units
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
+        """h: (B, D) -> z = point: (B, D)."""
+        z = h.relu()
+        return Code(z, z, {"l1": z.sum(1)})
+
+
+class KL(nn.Module):
+    """z = max(h, 0), penalty sum_i KL(k/D || r_i) between Bernoulli rates.
+
+    r_i is the batch mean of sigmoid(h_i / 0.1), the relaxed frequency with which the unit is active; one that is too
+    seldom active pays as well. A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011, section 3, where the code is
+    the sigmoid itself, of which nothing is exactly zero.
+
+    Args:
+        units: D.
+        k: units that are to be active at a time.
+    """
+
+    def __init__(self, units: int, k: int) -> None:
+        super().__init__()
+        self.in_features = self.out_features = units
+        self.rate = k / units
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
+        """h: (B, D) -> z = point: (B, D)."""
+        rate = (h / SOFTNESS).sigmoid().mean(0).clamp(1e-6, 1 - 1e-6)
+        negentropy = -(bernoulli_entropy(self.rate))
+        kl = negentropy - self.rate * rate.log() - (1 - self.rate) * (1 - rate).log()
+        z = h.relu()
+        return Code(z, z, {"rate_kl": kl.sum().expand(len(h))})
+
+
+def bernoulli_entropy(p: float) -> float:
+    """Entropy of a coin, in nats."""
+    return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
+
+
+class Step(torch.autograd.Function):
+    """1 where h > threshold, else 0, with a gradient for the threshold as if the step were a ramp of width `bandwidth`.
+
+    d/dthreshold = -1 / bandwidth where |h - threshold| < bandwidth / 2, else 0; none for h.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+        """h: (B, D), threshold: (D,) -> (B, D)."""
+        ctx.save_for_backward((h - threshold).abs() < bandwidth / 2)
+        ctx.bandwidth = bandwidth
+        return (h > threshold).to(h.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
+        """The ramp's derivative, summed over the batch."""
+        (near,) = ctx.saved_tensors
+        return None, -(grads[0] * near).sum(0) / ctx.bandwidth, None
+
+
+class JumpReLU(nn.Module):
+    """z_i = h_i if h_i > t_i, else 0, with a learned threshold t_i = exp(a_i) per unit; penalty sum_i [h_i > t_i].
+
+    The threshold's gradient is a straight-through estimate, see `Step`. S. Rajamanoharan et al., "Jumping ahead",
+    2024, arXiv:2407.14435, eq. 3, 9, 11 and 12 (with h in the place of t in the pseudo-derivative of z, as near t it
+    is).
+
+    Args:
+        units: D.
+        k: not used; the penalty's coefficient decides.
+        threshold: at the start.
+        bandwidth: of the estimate; as wide as a fair share of h lies close to its threshold.
+    """
+
+    def __init__(self, units: int, k: int, threshold: float = SOFTNESS, bandwidth: float = SOFTNESS) -> None:
+        super().__init__()
+        self.in_features = self.out_features = units
+        self.log_threshold = nn.Parameter(torch.full((units,), math.log(threshold)))
+        self.bandwidth = bandwidth
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
+        """h: (B, D) -> z = point: (B, D)."""
+        passes: Tensor = Step.apply(h, self.log_threshold.exp(), self.bandwidth)
+        z = h * passes
+        return Code(z, z, {"l0": passes.sum(1)})
+
+
+class Gated(nn.Module):
+    """z_i = [h_i > 0] max(exp(r_i) h_i + b_i, 0), penalty sum_i max(h_i, 0): gate and magnitude told apart.
+
+    The gate has no gradient of its own: the term `zoo.terms.sparse.gate` gives it one.
+    S. Rajamanoharan et al., "Improving dictionary learning with gated sparse autoencoders", 2024, arXiv:2404.16014,
+    eq. 6 to 8, with h the gate's input and its bias taken into b.
+
+    Args:
+        units: D.
+        k: not used; the penalty's coefficient decides.
+    """
+
+    def __init__(self, units: int, k: int) -> None:
+        super().__init__()
+        self.in_features = self.out_features = units
+        self.log_scale = nn.Parameter(torch.zeros(units))
+        self.bias = nn.Parameter(torch.zeros(units))
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
+        """h: (B, D) -> z = point: (B, D)."""
+        z = F.relu(self.log_scale.exp() * h + self.bias) * (h > 0)
+        return Code(z, z, {"l1": h.relu().sum(1)})

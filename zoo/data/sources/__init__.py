@@ -1,0 +1,22 @@
+"""Where images come from: one function per data set, each returning a `Source` with its own test split.
+
+Every function reads once per process and hands the same `Source` to whoever asks with the same arguments.
+"""
+
+from zoo.data.sources.own import array, folder
+from zoo.data.sources.photographs import faces, patches
+from zoo.data.sources.printed import documents
+from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
+
+__all__ = [
+    "array",
+    "binary_mnist",
+    "cifar10",
+    "digits",
+    "documents",
+    "faces",
+    "fashion_mnist",
+    "folder",
+    "mnist",
+    "patches",
+]

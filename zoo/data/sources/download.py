@@ -1,0 +1,100 @@
+"""Files of published data sets: downloaded where missing, checked against what was published."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import ZooError
+
+# MD5 of the unpacked files; torchvision knows those of the archives, and checks nothing once unpacked.
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+FASHION_MNIST_MD5 = {
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+
+
+def published(
+    root: str, folder: str, md5s: Mapping[str, str], page: str, fetch: Callable[[str], object]
+) -> list[NDArray[np.uint8]]:
+    """The bytes of a published data set, one array per file, downloaded where missing.
+
+    Args:
+        root: folder of all data sets.
+        folder: the set's own folder below `root`.
+        md5s: name and published MD5 of each of its files.
+        page: see `download`.
+        fetch: see `download`.
+
+    Raises:
+        ZooError: the download failed, or a file differs from the published one.
+    """
+    place = Path(root) / folder
+    download(Path(root), [Path(folder) / file for file in md5s], page, fetch)
+    contents = []
+    for file, expected in md5s.items():
+        content = np.fromfile(place / file, dtype=np.uint8)
+        found = hashlib.md5(content.data, usedforsecurity=False).hexdigest()
+        if found != expected:
+            known = {"MNIST": MNIST_MD5, "FashionMNIST": FASHION_MNIST_MD5}
+            owner = next((f", that of {name}" for name, others in known.items() if found in others.values()), "")
+            raise ZooError(
+                f"{place / file}: its {len(content):,} bytes have the checksum {found}{owner}, not the "
+                f"published {expected}; delete the folder {place} and run again to download it"
+            )
+        contents.append(content)
+    return contents
+
+
+def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str], object]) -> None:
+    """Bring those of `files` that are missing below `root`, each whole or not at all.
+
+    Args:
+        root: folder of all data sets.
+        files: paths below `root`.
+        page: where a user finds the files, for the message where the download fails.
+        fetch: downloads all files below the folder it is given.
+
+    Raises:
+        ZooError: the download failed.
+    """
+    missing = [file for file in files if not (root / file).is_file()]
+    if not missing:
+        return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with (
+            TemporaryDirectory(dir=root, prefix=".download-") as partial,
+            redirect_stdout(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            fetch(partial)
+            for file in missing:
+                (root / file).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(Path(partial) / file, root / file)
+    except (RuntimeError, OSError, HTTPException) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        names = ", ".join(file.name for file in missing)
+        raise ZooError(
+            f"{root / missing[0].parent} lacks {names}, and the download failed ({reason}): run again with a "
+            f"network, or put the files of {page} there"
+        ) from error

@@ -1,0 +1,165 @@
+"""Digits, clothes and photographs of things, as torchvision downloads them, and the digits of scikit-learn."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from zoo.data.images import Images, Source
+from zoo.data.sources.download import FASHION_MNIST_MD5, MNIST_MD5, published
+from zoo.errors import ZooError
+
+DIGITS = tuple("0123456789")
+
+
+@cache
+def digits(test_fraction: float = 0.2, split_seed: int = 0) -> Source:
+    """1,797 handwritten digits, 1x8x8, in 17 grey levels; they come with scikit-learn.
+
+    The set has no published split. Ours is stratified by digit and fixed by `split_seed`: numbers on it
+    compare with one another, not with those of other papers.
+
+    Args:
+        test_fraction: share of the images that test, in (0, 1).
+        split_seed: determines which.
+
+    Raises:
+        ZooError: `test_fraction` out of range, or too small or large for each digit to stand on both sides.
+
+    Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits (its test part), UCI, 1998.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    if not 0 < test_fraction < 1:
+        raise ZooError(f"test_fraction is {test_fraction}; it must lie between 0 and 1, both excluded")
+    published = load_digits()
+    labels = torch.from_numpy(published.target.astype(np.int64))
+    images = Images(torch.from_numpy(published.images.astype(np.uint8))[:, None], labels, scale=16.0)
+    try:
+        train, test = train_test_split(
+            np.arange(len(labels)),
+            test_size=test_fraction,
+            random_state=split_seed,
+            stratify=published.target,
+        )
+    except ValueError as error:
+        raise ZooError(
+            f"test_fraction is {test_fraction}, and train or test lacks a digit; choose one nearer to 0.2"
+        ) from error
+    train, test = (torch.from_numpy(np.sort(index)) for index in (train, test))
+    return Source("digits", images.subset(train), images.subset(test), DIGITS)
+
+
+@cache
+def mnist(root: str = "data") -> Source:
+    """60,000 + 10,000 handwritten digits, 1x28x28, with the published test split; downloaded where missing.
+
+    Args:
+        root: folder that holds, or will hold, `MNIST/raw`, as torchvision lays it out.
+
+    Raises:
+        ZooError: files are missing and cannot be downloaded, or differ from the published ones.
+
+    Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998; CC BY-SA 3.0.
+    """
+    page = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+    return _idx_source("mnist", "MNIST", root, MNIST_MD5, DIGITS, page)
+
+
+@cache
+def binary_mnist(root: str = "data", seed: int = 0) -> Source:
+    """MNIST in black and white: each pixel white with its grey level as the probability, drawn once for all.
+
+    The static binarisation of the papers on likelihoods (R. Salakhutdinov, I. Murray, "On the quantitative analysis of
+    deep belief networks", 2008), whose own draw is another: means over 10,000 images differ by little.
+
+    Args:
+        root: see `mnist`.
+        seed: determines the draw.
+
+    Raises:
+        ZooError: see `mnist`.
+    """
+    grey, generator = mnist(root), torch.Generator().manual_seed(seed)
+    train, test = (
+        Images(torch.bernoulli(images[:], generator=generator).to(torch.uint8), images.labels, scale=1.0)
+        for images in (grey.train, grey.test)
+    )
+    return Source("binary_mnist", train, test, grey.classes)
+
+
+@cache
+def fashion_mnist(root: str = "data") -> Source:
+    """60,000 + 10,000 articles of clothing, 1x28x28, with the published test split; downloaded where missing.
+
+    Args:
+        root: folder that holds, or will hold, `FashionMNIST/raw`, as torchvision lays it out.
+
+    Raises:
+        ZooError: files are missing and cannot be downloaded, or differ from the published ones.
+
+    Source: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, 2017, arXiv:1708.07747; MIT licence.
+    """
+    classes = (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    )
+    page = "https://github.com/zalandoresearch/fashion-mnist"
+    return _idx_source("fashion_mnist", "FashionMNIST", root, FASHION_MNIST_MD5, classes, page)
+
+
+@cache
+def cifar10(root: str = "data") -> Source:
+    """50,000 + 10,000 photographs of ten things, 3x32x32, with the published split; downloaded where missing.
+
+    Args:
+        root: folder that holds, or will hold, `cifar-10-batches-py`, as torchvision lays it out.
+
+    Raises:
+        ZooError: files are missing and cannot be downloaded, or differ from the published ones.
+
+    Source: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009.
+    """
+    from torchvision.datasets import CIFAR10
+
+    md5s = dict((*CIFAR10.train_list, *CIFAR10.test_list))
+    contents = published(root, CIFAR10.base_folder, md5s, CIFAR10.url, lambda to: CIFAR10(to, download=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of files pickled as long ago as these
+        batches = [pickle.loads(content.data, encoding="bytes") for content in contents]
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    return Source("cifar10", _rows(batches[:-1]), _rows(batches[-1:]), classes)
+
+
+def _rows(batches: list[dict[bytes, Any]]) -> Images:
+    """The images of unpickled CIFAR files, which keep each one as a row of 3,072 bytes."""
+    pixels = torch.from_numpy(np.concatenate([batch[b"data"] for batch in batches]))
+    labels = torch.tensor([label for batch in batches for label in batch[b"labels"]])
+    return Images(pixels.view(-1, 3, 32, 32), labels)
+
+
+def _idx_source(
+    name: str, dataset: str, root: str, md5s: Mapping[str, str], classes: tuple[str, ...], page: str
+) -> Source:
+    """Read a data set of torchvision's MNIST family.
+
+    An idx file is a header (16 bytes for images, 8 for labels), then one byte per pixel or label.
+    """
+
+    def fetch(to: str) -> None:
+        from torchvision import datasets
+
+        getattr(datasets, dataset)(to, download=True)
+
+    contents = published(root, f"{dataset}/raw", md5s, page, fetch)
+    train_pixels, train_labels, test_pixels, test_labels = map(torch.from_numpy, contents)
+    train = Images(train_pixels[16:].view(-1, 1, 28, 28), train_labels[8:].long())
+    test = Images(test_pixels[16:].view(-1, 1, 28, 28), test_labels[8:].long())
+    return Source(name, train, test, classes)
