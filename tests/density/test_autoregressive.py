@@ -1,6 +1,7 @@
 """The prior over indices, on symbols whose law is known."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -79,7 +80,8 @@ def test_a_continuous_code_has_none(compose_job, fit_job):
             getattr(subject, name)
 
 
-def test_a_discrete_code_has_one(compose_job, fit_job):
+def test_a_discrete_code_has_one(compose_job, fit_job, monkeypatch):
+    monkeypatch.setattr("zoo.evaluation.subject.code.Autoregressive", partial(Autoregressive, units=16, steps=30))
     run = fit_job(compose_job("variant=fsq", "budget.epochs=2"))
     with torch.no_grad():
         subject = Subject(run.model, run.data, {})
