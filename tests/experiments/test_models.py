@@ -131,7 +131,7 @@ def test_a_named_class_must_be_one_of_ours(saved, name):
 
 
 def test_what_a_constructor_tells_the_user_comes_through(compose_job):
-    with pytest.raises(ZooError, match=r"^corruption\.std=-1\.0: a standard deviation is 0 or more$"):
+    with pytest.raises(ZooError, match=r"^corruption\.std=-1\.0: a level is in \[0, inf\]"):
         make(compose_job("variant=denoising_ae", "corruption.std=-1.0").axes["corruption"])
     with pytest.raises(ZooError, match=r"^width=0: a code needs"):
         build_model(compose_job("variant=vae", "width=0").config, SHAPE, seed=0)
