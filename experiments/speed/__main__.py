@@ -1,7 +1,7 @@
 """Measure how fast the zoo is: `python -m experiments.speed`, in at most twenty minutes on two cores.
 
 `quick=true` checks in a minute that all works; `parts=[loop,pca]` chooses; what has been measured is kept, unless
-`force=true`. Each part leaves results/speed/<part>.json; benchmark.md and benchmark.png are written from all of them.
+`force=true`. Each part leaves results/speed/<part>.json; README.md and benchmark.png are written from all of them.
 Nothing else should run on the machine. Pythae takes part where it is installed: pip install 'bottleneck-zoo[pythae]'.
 """
 

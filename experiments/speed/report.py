@@ -23,8 +23,8 @@ def tell(paths: Sequence[Path], folder: Path) -> None:
     """Write and print what the parts that are there say."""
     parts = [json.loads(path.read_text()) for path in paths if path.exists()]
     goals = [goal for part in parts for goal in part["goals"]]
-    write_atomically(folder / "benchmark.md", markdown(parts).encode())
-    files = [folder / "benchmark.md"]
+    write_atomically(folder / "README.md", markdown(parts).encode())
+    files = [folder / "README.md"]
     if goals:
         save(goals_figure(goals), folder / "benchmark.png")
         files.append(folder / "benchmark.png")
