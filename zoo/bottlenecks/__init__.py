@@ -8,3 +8,10 @@ def check_width(width: int, name: str = "width") -> int:
     if not isinstance(width, int) or width < 1:
         raise ZooError(f"{name}={width}: a code needs a whole number of units, at least 1")
     return width
+
+
+def check_active(k: int, units: int) -> int:
+    """Return `k` if so many of a code's units can be active at a time; ZooError tells why they can't."""
+    if check_width(k, "bottleneck.k") > units:
+        raise ZooError(f"bottleneck.k={k}: more active units than the bottleneck.units={units} there are")
+    return k

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.bottlenecks import check_width
+from zoo.bottlenecks import check_active, check_width
 from zoo.errors import ZooError
 from zoo.types import Bottleneck, Code
 
@@ -74,9 +74,7 @@ class Sparse(nn.Module):
     ) -> None:
         super().__init__()
         self.in_features = self.out_features = check_width(units, "bottleneck.units")
-        self.k, self.prefixes, self.dead_after = check_width(k, "bottleneck.k"), tuple(prefixes), dead_after
-        if k > units:
-            raise ZooError(f"bottleneck.k={k}: more active units than the bottleneck.units={units} there are")
+        self.k, self.prefixes, self.dead_after = check_active(k, units), tuple(prefixes), dead_after
         if not all(1 <= prefix < units for prefix in self.prefixes):
             raise ZooError(f"bottleneck.prefixes={list(prefixes)}: a nested code has from 1 to {units - 1} units")
         self.rule: Bottleneck = rule(units, k)

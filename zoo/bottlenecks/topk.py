@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.bottlenecks import check_width
-from zoo.errors import ZooError
+from zoo.bottlenecks import check_active, check_width
 from zoo.types import Code
 
 
@@ -27,9 +26,7 @@ class TopK(nn.Module):
     def __init__(self, units: int, k: int) -> None:
         super().__init__()
         self.in_features = self.out_features = check_width(units, "bottleneck.units")
-        self.k = check_width(k, "bottleneck.k")
-        if k > units:
-            raise ZooError(f"bottleneck.k={k}: more active units than the bottleneck.units={units} there are")
+        self.k = check_active(k, units)
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, D) -> z = point: (B, D), at most k of them not zero."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self
 
-from zoo.errors import ZooError
+from zoo.density.held_out import check_enough, fit_held_out
 
 CHUNK = 1024
 
@@ -51,16 +50,23 @@ class Autoregressive:
         """Fit to the entries of codes z: (N, D); the global random state stays as it is.
 
         Raises:
-            ZooError: there are too few codes to hold one out.
+            ZooError: there are too few codes to hold one out, or the fit diverged.
         """
-        if len(z) < 10:
-            raise ZooError(f"an autoregressive density needs at least 10 codes, not {len(z)}, to hold some out")
+        check_enough(z, "an autoregressive density")
         symbols = self.indices(z)
-        train = symbols[torch.arange(len(symbols)) % 10 != 0]
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(self.seed)
             self.network = Recurrent(self.size, symbols.shape[1], self.units)
-            self._train(train, symbols[::10])
+            fit_held_out(
+                self.network,
+                lambda part, _: self.network.loss(part),
+                symbols,
+                steps=self.steps,
+                batch_size=self.batch_size,
+                rate=self.rate,
+                seed=self.seed,
+                validations=15,
+            )
         return self
 
     @torch.no_grad()
@@ -79,24 +85,6 @@ class Autoregressive:
     def log_prob(self, z: Tensor) -> Tensor:
         """Log probabilities (not densities) of the entries of codes z: (N, D) -> (N,) float64, in nats."""
         return torch.cat([-self.network.loss(part) for part in torch.split(self.indices(z), CHUNK)]).double()
-
-    def _train(self, train: Tensor, held_out: Tensor, validations: int = 15) -> None:
-        generator = torch.Generator().manual_seed(self.seed)
-        optimizer = torch.optim.AdamW(self.network.parameters(), self.rate, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.rate, self.steps)
-        best, weights = math.inf, self.network.state_dict()
-        for step in range(1, self.steps + 1):
-            batch = train[torch.randint(len(train), (self.batch_size,), generator=generator)]
-            optimizer.zero_grad()
-            self.network.loss(batch).mean().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            if step % max(1, self.steps // validations) == 0:
-                with torch.no_grad():
-                    loss = self.network.loss(held_out).mean().item()
-                if loss < best:
-                    best, weights = loss, {name: t.clone() for name, t in self.network.state_dict().items()}
-        self.network.load_state_dict(weights)
 
 
 class Recurrent(nn.Module):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from zoo.density.held_out import SHARE, check_enough, fit_held_out
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
-from zoo.errors import ZooError
 
 
 class Learner(Protocol):
@@ -66,17 +66,27 @@ class Learned:
         Raises:
             ZooError: there are too few codes to hold one out, or the fit diverged.
         """
-        if len(z) < 10:
-            raise ZooError(f"a learned density needs at least 10 codes, not {len(z)}, to hold some out")
+        check_enough(z, "a learned density")
         self.whitening = Whitening.of(z)
         self.lead = min(self.leading, self.whitening.rank)
         u = self.whitening.forward(z)[:, : self.lead].float()
-        train = torch.ones(len(u), dtype=torch.bool)
-        train[::10] = False
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(self.seed)
             self.learner = self.build(self.lead)
-            self._train(u[train], u[~train])
+            assert isinstance(self.learner, nn.Module)
+            trained = len(u) - math.ceil(len(u) / SHARE)
+            steps = min(self.steps, self.epochs * math.ceil(trained / self.batch_size))
+            fit_held_out(
+                self.learner,
+                self.learner.loss,
+                u,
+                steps=steps,
+                batch_size=self.batch_size,
+                rate=self.rate,
+                seed=self.seed,
+                validations=30,
+                clip=10.0,
+            )
         return self
 
     def sample(self, n: int, seed: int) -> Tensor:
@@ -93,27 +103,3 @@ class Learned:
         with torch.no_grad():
             lead = self.learner.log_prob(u[:, : self.lead].float()).double()
         return self.whitening.log_density(lead + standard_normal_log_prob(u[:, self.lead :]))
-
-    def _train(self, train: Tensor, held_out: Tensor, validations: int = 30) -> None:
-        module, generator = self.learner, torch.Generator().manual_seed(self.seed)
-        assert isinstance(module, nn.Module)
-        steps = min(self.steps, self.epochs * math.ceil(len(train) / self.batch_size))
-        optimizer = torch.optim.AdamW(module.parameters(), self.rate, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.rate, steps)
-        best, weights = math.inf, {}
-        for step in range(steps):
-            batch = train[torch.randint(len(train), (self.batch_size,), generator=generator)]
-            optimizer.zero_grad()
-            torch.autograd.backward(self.learner.loss(batch, generator).mean())
-            nn.utils.clip_grad_norm_(module.parameters(), 10.0)
-            optimizer.step()
-            schedule.step()
-            if (step + 1) % (-(-steps // validations)) == 0 or step + 1 == steps:
-                with torch.no_grad():  # on the same noise each time
-                    loss = self.learner.loss(held_out, torch.Generator().manual_seed(self.seed)).mean().item()
-                if loss < best:
-                    best, weights = loss, {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        if not weights:
-            raise ZooError(f"a density of {len(train)} codes diverged: its loss is not a finite number")
-        module.load_state_dict(weights)
-        module.eval()

@@ -88,7 +88,7 @@ def damage_curves(records: Sequence[Record]) -> Figure | None:
         axis = next(iter(next(iter(curves.values()))))
         lines = {name: (curve[axis], curve["model"]) for name, curve in curves.items()}
         reference = next(iter(curves.values()))
-        rivals = {key: (reference[axis], reference[key]) for key in list(reference)[2:]}
+        rivals = {key: (reference[axis], reference[key]) for key in reference if key not in (axis, "model")}
         drawn(panel, lines, rivals)
         panel.set_title(DAMAGES[metric], loc="left", size=8)
         panel.set(xlabel=axis, xticks=reference[axis])

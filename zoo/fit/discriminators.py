@@ -49,7 +49,7 @@ class PriorDiscriminator(nn.Module):
     def __init__(self, model: Autoencoder, shape: Shape, weight: float, hidden: Sequence[int] = (128, 128)) -> None:
         super().__init__()
         self.weight = weight
-        self.network = nn.Sequential(*layers([model.bottleneck.out_features, *hidden, 1], nn.GELU))
+        self.network = of_codes(model, hidden)
 
     def penalties(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> dict[str, Tensor]:
         """{"adversarial"}: how surely the codes are told from the prior."""
@@ -59,7 +59,7 @@ class PriorDiscriminator(nn.Module):
         """Binary cross-entropy of the prior's draws as true and of codes as false."""
         z = step.code.z.detach()
         prior = torch.randn(z.shape, generator=generator, device=z.device)
-        return F.softplus(-self.network(prior)).mean() + F.softplus(self.network(z)).mean()
+        return cross_entropy(self.network(prior), self.network(z))
 
 
 class PermutationDiscriminator(nn.Module):
@@ -81,7 +81,7 @@ class PermutationDiscriminator(nn.Module):
     def __init__(self, model: Autoencoder, shape: Shape, weight: float, hidden: Sequence[int] = (128, 128)) -> None:
         super().__init__()
         self.weight = weight
-        self.network = nn.Sequential(*layers([model.bottleneck.out_features, *hidden, 1], nn.GELU))
+        self.network = of_codes(model, hidden)
 
     def penalties(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> dict[str, Tensor]:
         """{"total_correlation"}: the estimate, times its weight."""
@@ -90,7 +90,7 @@ class PermutationDiscriminator(nn.Module):
     def loss(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> Tensor:
         """Binary cross-entropy of codes as true and of permuted codes as false."""
         z = step.code.z.detach()
-        return F.softplus(-self.network(z)).mean() + F.softplus(self.network(permuted(z, generator))).mean()
+        return cross_entropy(self.network(z), self.network(permuted(z, generator)))
 
 
 class ImageDiscriminator(nn.Module):
@@ -149,6 +149,16 @@ class ImageDiscriminator(nn.Module):
     def _prior(self, model: Autoencoder, n: int, generator: torch.Generator) -> Tensor:
         z: Tensor = model.bottleneck.sample(n, generator)  # type: ignore[attr-defined]
         return z
+
+
+def of_codes(model: Autoencoder, hidden: Sequence[int]) -> nn.Module:
+    """A dense network from the model's codes: (B, D) -> (B, 1), the logit of being true."""
+    return nn.Sequential(*layers([model.bottleneck.out_features, *hidden, 1], nn.GELU))
+
+
+def cross_entropy(true: Tensor, false: Tensor) -> Tensor:
+    """Binary cross-entropy of logits of what is true and of what is false, each averaged: a scalar, in nats."""
+    return F.softplus(-true).mean() + F.softplus(false).mean()
 
 
 def permuted(z: Tensor, generator: torch.Generator) -> Tensor:
