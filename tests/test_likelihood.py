@@ -115,3 +115,14 @@ def test_evaluation_takes_the_running_mean_and_leaves_it(images):
 def test_a_momentum_that_is_none(momentum):
     with pytest.raises(ZooError, match=rf"likelihood\.momentum={momentum}"):
         OptimalGaussian(momentum)
+
+
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(), FittedGaussian(), OptimalGaussian()], ids=str)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_samples_stand_one_after_another(images, likelihood, weighted):
+    x, raw = images
+    likelihood.eval()
+    weight = torch.rand(5, 1, 4, 6, generator=torch.Generator().manual_seed(1)) if weighted else None
+    both = likelihood.nll(torch.cat([raw, 2 * raw]), x, weight)
+    apart = [likelihood.nll(each, x, weight) for each in (raw, 2 * raw)]
+    assert torch.equal(both, torch.cat(apart))

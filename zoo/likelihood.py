@@ -1,4 +1,7 @@
-"""p(x | raw): what the decoder's output means; each class satisfies `zoo.types.Likelihood`."""
+"""p(x | raw): what the decoder's output means; each class satisfies `zoo.types.Likelihood`.
+
+Images (B, C, H, W) stand beside the outputs of any number of samples each, (K*B, C, H, W), sample by sample.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,9 @@ class Bernoulli(nn.Module):
         return image_channels
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) twice -> (B,), nats per image."""
-        error = F.binary_cross_entropy_with_logits(raw.float(), (x > 0.5).float(), weight, reduction="none")
-        return error.flatten(1).sum(1)
+        """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
+        # 1 - sigmoid(raw) = sigmoid(-raw): one function of one product, where the cross-entropy takes three
+        return summed(F.softplus(by_sample(raw, x) * torch.where(x > 0.5, -1.0, 1.0)), weight)
 
     def mean(self, raw: Tensor) -> Tensor:
         """The probability of a white pixel."""
@@ -68,14 +71,14 @@ class OptimalGaussian(nn.Module):
         return image_channels
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) twice -> (B,), nats per image."""
-        squares = (raw.float() - x).square()
+        """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
+        squares = (by_sample(raw, x) - x).square()
         weight = torch.ones_like(squares) if weight is None else weight.expand_as(squares)
         variance = self.variance
         if self.training:
             variance = ((squares * weight).sum() / weight.sum()).clamp(min=LEAST_VARIANCE)
             self.variance.lerp_(variance.detach(), self.momentum)
-        return (weight * (squares / variance + variance.log() + math.log(2 * math.pi)) / 2).flatten(1).sum(1)
+        return summed((squares / variance + variance.log() + math.log(2 * math.pi)) / 2, weight)
 
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
@@ -103,10 +106,9 @@ class Gaussian(nn.Module):
         return image_channels
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) twice -> (B,), nats per image."""
-        # float32 because sums over hundreds of pixels in bf16 lose what distinguishes two models
-        error = (raw.float() - x).square() / (2 * self.std**2) + (math.log(self.std) + math.log(2 * math.pi) / 2)
-        return (error if weight is None else error * weight).flatten(1).sum(1)
+        """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
+        squares = (by_sample(raw, x) - x).square()
+        return summed(squares / (2 * self.std**2) + (math.log(self.std) + math.log(2 * math.pi) / 2), weight)
 
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
@@ -132,13 +134,26 @@ class FittedGaussian(nn.Module):
         return image_channels
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) twice -> (B,), nats per image."""
-        error = ((raw.float() - x) / self.std).square() / 2 + (self.std.log() + math.log(2 * math.pi) / 2)
-        return (error if weight is None else error * weight).flatten(1).sum(1)
+        """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
+        squares = ((by_sample(raw, x) - x) / self.std).square()
+        return summed(squares / 2 + (self.std.log() + math.log(2 * math.pi) / 2), weight)
 
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
         return raw.float()
+
+
+def by_sample(raw: Tensor, x: Tensor) -> Tensor:
+    """Decoder outputs (K*B, C, H, W) of images x: (B, C, H, W) as (K, B, C, H, W).
+
+    In float32, because sums over hundreds of pixels in bf16 lose what distinguishes two models.
+    """
+    return raw.float().view(-1, *x.shape)
+
+
+def summed(terms: Tensor, weight: Tensor | None) -> Tensor:
+    """Sum over pixels, weighted where there is a weight, of terms: (K, B, C, H, W) -> (K*B,)."""
+    return (terms if weight is None else terms * weight).flatten(2).sum(2).flatten()
 
 
 def _take_shape_of_std(module: FittedGaussian, state: dict[str, Tensor], prefix: str, *_: object) -> None:

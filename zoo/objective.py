@@ -73,8 +73,7 @@ class Objective:
                 f"objective.weights names {sorted(unknown)}, but this model's penalties are {sorted(penalties)}"
             )
         samples = len(step.raw) // len(x)
-        target = x if samples == 1 else x.repeat(samples, 1, 1, 1)
-        nll = model.likelihood.nll(step.raw, target, self._pixel_weight(step, samples))
+        nll = model.likelihood.nll(step.raw, x, self._pixel_weight(step))
         ramp = min(1.0, progress / self.warmup) if self.warmup else 1.0
         means = {name: value.mean() for name, value in penalties.items()}
         if self.importance_weighted:
@@ -99,7 +98,7 @@ class Objective:
             nll = nll + ramp * self.weights.get(name, 1.0) * value
         return -((-nll).view(samples, -1).logsumexp(0) - math.log(samples)).mean()
 
-    def _pixel_weight(self, step: Step, samples: int) -> Tensor | None:
+    def _pixel_weight(self, step: Step) -> Tensor | None:
         if step.hidden is None or self.visible_weight == 1:
             return None
-        return (step.hidden + self.visible_weight * (1 - step.hidden)).repeat(samples, 1, 1, 1)
+        return step.hidden + self.visible_weight * (1 - step.hidden)

@@ -101,7 +101,16 @@ class Likelihood(Protocol):
         ...
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """-log p(x | raw), summed over pixels weighted by `weight`: (B,), nats per image."""
+        """-log p(x | raw), summed over pixels weighted by `weight`, in nats per image.
+
+        Args:
+            raw: (K*B, channels, H, W), the decoder's output for K samples of each image, sample by sample.
+            x: (B, C, H, W).
+            weight: (B, 1 or C, H, W); None counts every pixel once.
+
+        Returns:
+            (K*B,).
+        """
         ...
 
     def mean(self, raw: Tensor) -> Tensor:

@@ -136,3 +136,17 @@ def test_lightning_sees_the_loaders_own_batches_and_a_resumed_fit_goes_on_with_t
     checkpoint = tmp_path / "first.ckpt"
     assert fit(3) == expected
     assert fit(1, save=checkpoint) + fit(3, resume=checkpoint) == expected
+
+
+def test_redrawn_images_are_black_and_white_with_grey_levels_as_probabilities():
+    grey = Images(torch.full((400, 1, 4, 4), 64, dtype=torch.uint8), torch.arange(400))
+    data = ImageData(Source("grey", grey, grey.subset(torch.arange(3)), redrawn=True), batch_size=64)
+    loader = data.train_dataloader()
+    first, second = (torch.cat(list(loader)) for _ in range(2))
+    for images in (first, second, data.validation[:]):
+        assert images.unique().tolist() == [0, 1]
+        assert abs(images.mean().item() - 64 / 255) < 0.03
+    assert not torch.equal(first, second), "an epoch has its own draw"
+    assert torch.equal(torch.cat(list(data.train_dataloader())), first), "a seed determines the draws"
+    assert torch.equal(torch.cat(list(data.val_dataloader())), torch.cat(list(data.val_dataloader())))
+    assert data.train.pixels.unique().tolist() == [64], "evaluation sees training images as they are"

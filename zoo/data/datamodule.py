@@ -70,8 +70,10 @@ class ImageData(LightningDataModule):
                 "least one; use more images or another fraction"
             )
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.split_seed))
-        train, validation = order[n_validation:].sort().values, order[:n_validation].sort().values
-        return images.subset(train), images.subset(validation)
+        train, validation = (images.subset(part.sort().values) for part in (order[n_validation:], order[:n_validation]))
+        if self.source.redrawn:
+            validation = validation.drawn(torch.Generator().manual_seed(self.split_seed))
+        return train, validation
 
     @property
     def train(self) -> Images:
@@ -105,7 +107,7 @@ class ImageData(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Whole batches of the training images, in a new order each epoch, drawn from `seed`."""
-        return Batches(self.train.to(self._device), self.batch_size, self.seed)
+        return Batches(self.train.to(self._device), self.batch_size, self.seed, self.source.redrawn)
 
     def val_dataloader(self) -> Batches:
         """Whole batches of the validation images, in stored order."""

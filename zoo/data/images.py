@@ -49,6 +49,10 @@ class Images:
         """The images at `index`: (B,) int64, as a set of their own."""
         return Images(self.pixels.index_select(0, index), self.labels.index_select(0, index), self.scale)
 
+    def drawn(self, generator: torch.Generator) -> Images:
+        """The set in black and white, each pixel white with its grey level as the probability."""
+        return Images(torch.bernoulli(self[:], generator=generator).to(torch.uint8), self.labels, scale=1.0)
+
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
         """All images once, `size` at a time: in stored order, or shuffled by `generator`."""
         starts = range(0, len(self), size)
@@ -69,6 +73,7 @@ class Batches:
         size: images per batch; the last batch holds what is left.
         seed: shuffles, with an order that depends on `seed` and the number of the epoch alone; None keeps the
             stored order.
+        redrawn: give each image in black and white, drawn anew in each epoch with grey levels as probabilities.
 
     Attributes:
         epoch: number of the next iteration; each adds one.
@@ -76,8 +81,8 @@ class Batches:
 
     batch_sampler = None
 
-    def __init__(self, images: Images, size: int, seed: int | None = None) -> None:
-        self.images, self.size, self.seed, self.epoch = images, size, seed, 0
+    def __init__(self, images: Images, size: int, seed: int | None = None, redrawn: bool = False) -> None:
+        self.images, self.size, self.seed, self.redrawn, self.epoch = images, size, seed, redrawn, 0
 
     def __len__(self) -> int:
         return -(-len(self.images) // self.size)
@@ -86,10 +91,16 @@ class Batches:
         if self.seed is None:
             generator = None
         else:
-            words = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
+            words = np.random.SeedSequence((self.seed, self.epoch)).generate_state(2, np.uint64)
             generator = torch.Generator().manual_seed(int(words[0]))
         self.epoch += 1
-        yield from self.images.batches(self.size, generator)
+        batches = self.images.batches(self.size, generator)
+        if not self.redrawn:
+            yield from batches
+            return
+        device = self.images.pixels.device
+        chance = torch.Generator(device).manual_seed(self.epoch if self.seed is None else int(words[1]))
+        yield from (torch.bernoulli(batch, generator=chance) for batch in batches)
 
     @property
     def sampler(self) -> Batches:
@@ -110,9 +121,12 @@ class Source:
         train: the publisher's training images; the datamodule cuts validation from them.
         test: the publisher's test images; only the evaluator reads them.
         classes: names of the labels; empty where there are none.
+        redrawn: training images are grey, and models are fitted to draws of them in black and white, new ones in each
+            epoch.
     """
 
     name: str
     train: Images
     test: Images
     classes: tuple[str, ...] = ()
+    redrawn: bool = False

@@ -88,8 +88,7 @@ def importance_bounds(model: Autoencoder, bottleneck: Stochastic, x: Tensor, sam
         for start in range(0, samples, at_once):
             k = min(at_once, samples - start)
             z, log_ratio = bottleneck.draw(h, k, generator)
-            target = images.expand(k, *images.shape).flatten(0, 1)
-            log_x = -model.likelihood.nll(model.decoder(z), target).view(k, n)
+            log_x = -model.likelihood.nll(model.decoder(z), images).view(k, n)
             log_ratio = log_ratio.view(k, n)
             explained += log_x.sum(0)
             told += log_ratio.sum(0)

@@ -74,7 +74,7 @@ def mnist(root: str = "data") -> Source:
 
 
 @cache
-def binary_mnist(root: str = "data", seed: int = 0) -> Source:
+def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False) -> Source:
     """MNIST in black and white: each pixel white with its grey level as the probability, drawn once for all.
 
     The static binarisation of the papers on likelihoods (R. Salakhutdinov, I. Murray, "On the quantitative analysis of
@@ -83,16 +83,15 @@ def binary_mnist(root: str = "data", seed: int = 0) -> Source:
     Args:
         root: see `mnist`.
         seed: determines the draw.
+        redrawn: training images stay grey and are drawn anew in each epoch, as Y. Burda, R. Grosse, R. Salakhutdinov
+            2015, arXiv:1509.00519, have them; test images are the same as without.
 
     Raises:
         ZooError: see `mnist`.
     """
     grey, generator = mnist(root), torch.Generator().manual_seed(seed)
-    train, test = (
-        Images(torch.bernoulli(images[:], generator=generator).to(torch.uint8), images.labels, scale=1.0)
-        for images in (grey.train, grey.test)
-    )
-    return Source("binary_mnist", train, test, grey.classes)
+    train, test = (images.drawn(generator) for images in (grey.train, grey.test))
+    return Source("binary_mnist", grey.train if redrawn else train, test, grey.classes, redrawn)
 
 
 @cache
