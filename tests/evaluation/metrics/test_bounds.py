@@ -160,7 +160,7 @@ def test_unit_kl_by_hand():
     assert curve.table["kl"][-1] == 2
 
 
-def test_the_tight_bound_is_of_the_first_images(digits):
+def test_the_tight_bound_is_near_the_log_likelihood(digits):
     model, exact = linear_vae(slack=1.1)
     few = digits.test.subset(torch.arange(30))
     entry = evaluate(model, digits.__class__("few", few, few, few, digits.classes), ["bound"], {})["iwae_5000"]

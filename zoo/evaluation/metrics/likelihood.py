@@ -54,7 +54,7 @@ def iwae_50_bits_per_pixel(bounds: Bounds, x: Tensor) -> Tensor:
 
 @metric("bound", "nats per image", "higher")
 def iwae_5000(tight_bounds: Bounds) -> Tensor:
-    """The importance-weighted bound on log p(x) with 5,000 samples per image, of the first 500 test images."""
+    """The importance-weighted bound on log p(x) with 5,000 samples per test image."""
     return tight_bounds.iwae
 
 
