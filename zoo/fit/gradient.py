@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,7 +138,7 @@ def start_from(model: Autoencoder, data: ImageData) -> None:
 class GradientModule(L.LightningModule):
     """One autoencoder, its objective and its optimiser, as Lightning wants them.
 
-    Nothing is logged per step: the terms are added up in one tensor and read once an epoch.
+    Nothing is logged per step: the terms are added up and read once an epoch.
 
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
@@ -155,8 +157,7 @@ class GradientModule(L.LightningModule):
         self.model, self.objective, self.seed = model, objective, seed
         self._optimizer, self._schedule, self._augment = optimizer, schedule, augment
         self.history: dict[str, list[float]] = {}
-        self._names: list[str] = []
-        self._sums: dict[str, Tensor | float] = {}
+        self._means: defaultdict[str, Means] = defaultdict(Means)
 
     def on_fit_start(self) -> None:
         """Randomness of the fit comes from one generator, that of validation from another, rewound each time."""
@@ -179,24 +180,14 @@ class GradientModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Hand the monitored value to early stopping and to the best weights."""
-        self.log(MONITOR, self._means("validation")["total"])
+        (means,) = self._means["validation"].read()
+        self.log(MONITOR, means["total"])
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch's entry of the history."""
-        row = {"epoch": float(self.current_epoch + 1)}
-        row |= {f"train_{name}": value for name, value in self._means("train").items()}
-        if "validation" in self._sums:
-            row |= {f"validation_{name}": value for name, value in self._means("validation").items()}
-            for name, value in row.items():
-                self.history.setdefault(name, []).append(value)
-        self._sums = {}
-        if not all(torch.isfinite(torch.tensor(list(row.values())))):
-            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            broken = [name for name, value in row.items() if not abs(value) < float("inf")]
-            raise ZooError(
-                f"epoch {self.current_epoch + 1}: {', '.join(broken)} is not a finite number; "
-                f"lower optimizer.lr (now {rate:g}) or set fit.clip"
-            )
+        means = {stage: found.read()[0] for stage, found in self._means.items()}
+        self._means.clear()
+        enter(self.history, self.current_epoch + 1, means, self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and the schedule stepped with every batch."""
@@ -206,19 +197,47 @@ class GradientModule(L.LightningModule):
 
     def _step(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> Tensor:
         terms = self.objective(self.model, x, self.model(x, generator), progress)
-        self._note(terms, x, stage)
+        self._means[stage].add(terms, len(x))
         return terms["total"]
 
-    def _note(self, terms: Mapping[str, Tensor], x: Tensor, stage: str) -> None:
-        self._names = list(terms)
-        values = torch.stack([*(value.detach() for value in terms.values()), x.new_ones(())])
-        self._sums[stage] = self._sums.get(stage, 0.0) + values * len(x)
 
-    def _means(self, stage: str) -> dict[str, float]:
-        sums = self._sums[stage]
-        assert isinstance(sums, Tensor)
-        *means, _ = (sums / sums[-1]).tolist()
-        return dict(zip(self._names, means, strict=True))
+class Means:
+    """Terms averaged over the images of an epoch: added up in one tensor, on its device, and read once."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._sums: Tensor | float = 0.0
+
+    def add(self, terms: Mapping[str, Tensor], images: int) -> None:
+        """Count a batch's terms, {name: () or, of M models at once, (M,)}, for so many images."""
+        self._names = list(terms)
+        values = [value.detach() for value in terms.values()]
+        sums = torch.stack([*values, torch.ones_like(values[0], dtype=torch.float32)]) * images
+        self._sums = self._sums + sums
+
+    def read(self) -> list[dict[str, float]]:
+        """{name: mean} of each model."""
+        assert isinstance(self._sums, Tensor)
+        means = (self._sums / self._sums[-1]).reshape(len(self._sums), -1).T.tolist()
+        return [dict(zip(self._names, values, strict=False)) for values in means]
+
+
+def enter(history: dict[str, list[float]], epoch: int, means: Mapping[str, Mapping[str, float]], rate: float) -> None:
+    """Enter an epoch's means, {"train": {term: mean}, "validation"?: ...}, into the history, if it was validated.
+
+    Raises:
+        ZooError: one of them is no finite number.
+    """
+    row = {"epoch": float(epoch)}
+    row |= {f"{stage}_{name}": value for stage, terms in means.items() for name, value in terms.items()}
+    if "validation" in means:
+        for name, value in row.items():
+            history.setdefault(name, []).append(value)
+    if broken := [name for name, value in row.items() if not math.isfinite(value)]:
+        raise ZooError(
+            f"epoch {epoch}: {', '.join(broken)} is not a finite number; "
+            f"lower optimizer.lr (now {rate:g}) or set fit.clip"
+        )
 
 
 class KeepBest(Callback):
