@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.records import Record, digest, read_record, record_path
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
-INCIDENTAL = ("root", "progress")  # where files lie and what is shown changes no number
+INCIDENTAL = ("root", "progress", "compile")  # where files lie and what is shown changes no number; this, by rounding
 NOT_IN_NAME = (
     "variant",
     "data",
@@ -26,6 +26,7 @@ NOT_IN_NAME = (
     "evaluation",
     "paths",
     "trainer.progress",
+    "trainer.compile",
 )
 
 
