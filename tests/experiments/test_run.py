@@ -106,6 +106,7 @@ def test_metrics_asked_for_later_are_added_without_another_fit(command, tmp_path
     [
         ("vae", ["trainer.progress=true"], True),
         ("vae", ["trainer.compile=true"], True),
+        ("vae", ["trainer.stacked=4"], True),
         ("vae", ["paths.data=elsewhere", "paths.results=there"], True),
         ("vae", ["evaluation.groups=[cost]"], True),
         ("vae", ["seed=5"], True),  # stands beside the hash
