@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.records import Record, digest, read_record, record_path
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
-INCIDENTAL = ("root", "progress")  # where files lie and what is shown changes no number
+INCIDENTAL = ("root", "progress", "compile")  # where files lie and what is shown changes no number; this, by rounding
 NOT_IN_NAME = (
     "variant",
     "data",
@@ -26,6 +26,8 @@ NOT_IN_NAME = (
     "evaluation",
     "paths",
     "trainer.progress",
+    "trainer.compile",
+    "trainer.stacked",
 )
 
 
@@ -43,6 +45,7 @@ class Job:
             form does not depend on epochs or learning rates.
         groups: the evaluator's groups of metrics to score.
         threads: CPU threads to compute with.
+        stacked: runs of a study that differ in their seeds, to be fitted at once where that is the same.
         force: run although the record exists.
         progress: show bars.
         results: folder of the records.
@@ -58,6 +61,7 @@ class Job:
     axes: dict[str, Any]
     groups: list[str]
     threads: int
+    stacked: int
     force: bool
     progress: bool
     results: Path
@@ -79,6 +83,7 @@ class Job:
             axes=axes,
             groups=list(cfg.evaluation.groups),
             threads=cfg.trainer.threads,
+            stacked=cfg.trainer.stacked,
             force=cfg.force,
             progress=cfg.trainer.progress,
             results=Path(cfg.paths.results),
@@ -114,6 +119,10 @@ class Job:
     def existing(self) -> Record | None:
         """The record of this run, if it was done before and is not to be done again."""
         return None if self.force else self.recorded()
+
+    def fitted(self) -> bool:
+        """Whether the run was done before and its model is there: at most scores are missing."""
+        return self.existing() is not None and self.model_path.exists()
 
     def missing(self, record: Record) -> list[str]:
         """The groups of metrics asked for that `record` has no score of."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -19,15 +19,40 @@ from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.evaluation.evaluator import evaluate
 from zoo.figures.strips import encode_strip
+from zoo.fit import FitReport
 from zoo.fit.memory import peak_memory
+from zoo.fit.stacked import fit_stacked, stackable
 from zoo.records import Record, write_record
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
 SHOWN = 10  # test images whose reconstructions a record carries
 
 
-def run_one(job: Job) -> Record:
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves.
+
+    Attributes:
+        model: fitted.
+        data: what it was fitted on.
+        report: how the fit went.
+        peak_memory: of the process while it ran, in MiB; None where it can't be measured.
+        stacked: models that were fitted at once, this one among them; the memory is that of all.
+    """
+
+    model: Autoencoder
+    data: ImageData
+    report: FitReport
+    peak_memory: float | None
+    stacked: int = 1
+
+
+def run_one(job: Job, fitted: Fitted | None = None) -> Record:
     """Fit, score and record one run, as far as its record does not have it already.
+
+    Args:
+        job: the run.
+        fitted: its model, if it was fitted among others.
 
     Raises:
         ZooError: what the user can mend; nothing is written then.
@@ -37,18 +62,46 @@ def run_one(job: Job) -> Record:
     if record is not None and not missing:
         return record
     torch.set_num_threads(job.threads)
-    data = ImageData(**make(job.axes["data"]))
-    data.setup()
-    if record is not None and job.model_path.exists():
-        metrics = score(job, load_model(job.model_path), data, missing, record.fit)
+    if record is not None and job.fitted():
+        metrics = score(job, load_model(job.model_path), read(job), missing, record.fit)
         record = replace(record, metrics=record.metrics | metrics)
         write_record(job.results, record)
         return record
+    return keep(job, fitted or fit_one(job))
+
+
+def fit_one(job: Job) -> Fitted:
+    """Fit the model of one run."""
+    data = read(job)
     model = build_model(job.config, data.shape, job.seed)
     with peak_memory() as peak:
         report = make(job.axes["fit"])(model, data, make(job.axes["objective"]), job.seed)
-    model.eval()
-    fit = asdict(report) | {"peak_memory": peak()}
+    return Fitted(model, data, report, peak())
+
+
+def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
+    """Fit the models of runs that differ in their seeds, all at once; an empty list if that would not be the same.
+
+    Raises:
+        ZooError: the loss of one of them is no longer a finite number.
+    """
+    first = jobs[0]
+    torch.set_num_threads(first.threads)
+    data, fit, objective = read(first), make(first.axes["fit"]), make(first.axes["objective"])
+    models = [build_model(first.config, data.shape, job.seed) for job in jobs]
+    if not stackable(fit, models, data, objective):
+        return []
+    with peak_memory() as peak:
+        reports = fit_stacked(fit, models, data, objective, [job.seed for job in jobs])
+    return [Fitted(model, data, report, peak(), len(jobs)) for model, report in zip(models, reports, strict=True)]
+
+
+def keep(job: Job, fitted: Fitted) -> Record:
+    """Score and record a fitted model, and save it."""
+    model, data, report = fitted.model.eval(), fitted.data, fitted.report
+    fit = asdict(report) | {"peak_memory": fitted.peak_memory}
+    if fitted.stacked > 1:
+        fit["stacked"] = fitted.stacked
     metrics = score(job, model, data, job.groups, fit)
     save_model(job.model_path, model, job.config, data.shape, job.seed)
     record = Record(
@@ -66,6 +119,13 @@ def run_one(job: Job) -> Record:
     )
     write_record(job.results, record)
     return record
+
+
+def read(job: Job) -> ImageData:
+    """The run's data, in memory."""
+    data = ImageData(**make(job.axes["data"]))
+    data.setup()
+    return data
 
 
 def score(

@@ -1,9 +1,14 @@
-"""A study: a grid of runs, on a pool of as many processes as there are cores, ending in tables and figures."""
+"""A study: a grid of runs, on a pool of as many processes as there are cores, or one for a GPU; tables and figures."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import joblib
 from hydra.conf import HydraConf
@@ -17,6 +22,9 @@ from experiments.report import report_study
 from zoo.errors import ZooError
 from zoo.records import Record
 
+if TYPE_CHECKING:
+    from experiments.single import Fitted
+
 
 def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     """Run what the study still lacks, then write its tables and figures.
@@ -26,7 +34,8 @@ def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     """
     table, figures = jobs_of(cfg, hydra)
     jobs = [*table, *figures]
-    failures = run_jobs(jobs, cfg.processes or os.cpu_count() or 1)
+    processes = 1 if cfg.trainer.accelerator == "gpu" else os.cpu_count() or 1
+    failures = run_jobs(jobs, cfg.processes or processes)
     report_study(table, figures, [o for o in hydra.overrides.task if not o.startswith("force=")])
     if failures:
         raise ZooError(f"{len(failures)} of {len(jobs)} runs failed:\n  " + "\n  ".join(failures))
@@ -44,8 +53,10 @@ def run_jobs(jobs: Sequence[Job], processes: int) -> list[str]:
     with Progress(TextColumn("runs"), *columns, console=console) as bar:
         task = bar.add_task("runs", total=len(todo))
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            pool = joblib.Parallel(n_jobs=min(processes, len(todo)), return_as="generator_unordered")
-            for job, outcome in pool(joblib.delayed(attempt)(job, os.getcwd()) for job in todo):
+            groups = together(todo)
+            pool = joblib.Parallel(n_jobs=min(processes, len(groups)), return_as="generator_unordered")
+            done = pool(joblib.delayed(attempt)(group, os.getcwd()) for group in groups)
+            for job, outcome in chain.from_iterable(done):
                 if isinstance(outcome, str):
                     failures.append(f"{job.name} width {job.width} seed {job.seed}: {outcome}")
                     console.print(f"[red]failed[/red] {failures[-1]}", highlight=False)
@@ -60,12 +71,39 @@ def run_jobs(jobs: Sequence[Job], processes: int) -> list[str]:
     return failures
 
 
-def attempt(job: Job, folder: str) -> tuple[Job, Record | str]:
-    """Run a job in a worker, its paths meant from `folder`; a failure comes back as what it says."""
-    from experiments.single import run_one
+def together(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs in groups, up to `stacked` of those that are yet to be fitted and differ in nothing but their seed.
+
+    Raises:
+        ZooError: `stacked` is not a number of runs.
+    """
+    groups: dict[tuple[Path, int], list[Job]] = {}
+    seen: Counter[Path] = Counter()
+    for job in jobs:
+        if not isinstance(job.stacked, int) or job.stacked < 1:
+            raise ZooError(f"trainer.stacked={job.stacked}: so many seeds are fitted at once, at least 1")
+        if job.fitted():
+            groups[job.record_path, 0] = [job]
+        else:
+            alike = job.record_path.with_name(job.key)
+            groups.setdefault((alike, seen[alike] // job.stacked), []).append(job)
+            seen[alike] += 1
+    return list(groups.values())
+
+
+def attempt(jobs: Sequence[Job], folder: str) -> list[tuple[Job, Record | str]]:
+    """Run a group of jobs in a worker, their paths meant from `folder`; a failure comes back as what it says."""
+    from experiments.single import fit_together, run_one
 
     os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
-    try:
-        return job, run_one(job)
-    except Exception as error:
-        return job, str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+    fitted: list[Fitted] = []
+    if len(jobs) > 1:
+        with suppress(Exception):  # the loss of one diverged, or memory is short: they are fitted one after another
+            fitted = fit_together(jobs)
+    outcomes: list[tuple[Job, Record | str]] = []
+    for job, model in zip_longest(jobs, fitted):
+        try:
+            outcomes.append((job, run_one(job, model)))
+        except Exception as error:
+            outcomes.append((job, str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"))
+    return outcomes

@@ -31,7 +31,8 @@ class Record:
         seed: determines every random choice of the run.
         hash: digest of `config`.
         config: the resolved configuration of all that determines the fitted model, seed apart.
-        fit: "seconds", "epochs", "best_epoch", and "history": {term: [one value per epoch]}.
+        fit: "seconds", "epochs", "best_epoch", "peak_memory", and "history": {term: [one value per epoch]}. Where
+            models of several seeds were fitted at once, "stacked" is their number; the memory is that of all.
         metrics: {name: {"value", "unit", "direction", "group", "n", "definition", "per_class"?, "reason"?}}; a metric
             that does not apply has value null and a reason.
         images: {strip name: base64 PNG}, test images in a row: "original", "reconstruction", "corrupted", "restored",

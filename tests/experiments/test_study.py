@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 
 from experiments.grid import jobs_of, product
+from experiments.study import together
+from zoo.errors import ZooError
 from zoo.records import read_record
 
 REPOSITORY = Path(__file__).parents[2]
@@ -107,3 +110,63 @@ def test_a_study_on_two_data_sets_is_refused(tmp_path, command):
     outcome = command(f"--config-dir={tmp_path / 'conf'}", "study=two")
     assert outcome.status == 1
     assert "error: a study compares methods on one data set, this one has digits, mnist" in outcome.said
+
+
+# Seeds fitted at once
+
+
+def test_seeds_fitted_at_once_are_recorded_as_if_they_were_fitted_alone(tmp_path, command):
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    sweep = '["variant=linear_ae,vae,pca", "seed=0,1,2", budget.epochs=2, data=digits, trainer.progress=false]'
+    (tmp_path / "conf" / "study" / "seeds.yaml").write_text(f"table: [{sweep}]")
+
+    def run(stacked):
+        arguments = (f"--config-dir={tmp_path / 'conf'}", "study=seeds", "evaluation.groups=[reconstruction]")
+        outcome = command(*arguments, "processes=1", f"trainer.stacked={stacked}", "force=true")
+        assert outcome.status == 0, outcome.said
+        paths = (tmp_path / "results" / "records").rglob("*.json")
+        return {(record.variant, record.seed): record for record in map(read_record, paths)}
+
+    alone, stacked = run(1), run(2)
+    assert alone.keys() == stacked.keys()
+    assert len(alone) == 9
+    for key, record in stacked.items():
+        assert record.fit.get("stacked") == (2 if key in {("linear_ae", 0), ("linear_ae", 1)} else None)
+        assert record.metrics["mse"]["value"] == pytest.approx(alone[key].metrics["mse"]["value"], rel=1e-4)
+        assert record.fit["history"].keys() == alone[key].fit["history"].keys()
+        assert "stacked" not in alone[key].fit
+        assert (record.name, record.config, record.hash) == (alone[key].name, alone[key].config, alone[key].hash)
+    assert len(list((tmp_path / "outputs" / "models").rglob("*.safetensors"))) == 9
+
+
+def test_a_loss_that_is_no_number_is_told_of_each_seed(tmp_path, command):
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    sweep = '["variant=linear_ae", "seed=0,1", budget.epochs=1, data=digits, trainer.progress=false, optimizer.lr=1e30]'
+    (tmp_path / "conf" / "study" / "seeds.yaml").write_text(f"table: [{sweep}, [variant=pca, data=digits]]")
+    outcome = command(f"--config-dir={tmp_path / 'conf'}", "study=seeds", "processes=1", "trainer.stacked=2")
+    assert "error: 2 of 3 runs failed" in outcome.said
+    for seed in (0, 1):
+        assert re.search(rf"^  linear_ae .* seed {seed}: epoch 1: .* not a finite number", outcome.said, flags=re.M)
+
+
+def test_groups_are_of_runs_that_differ_in_nothing_but_their_seed(compose_job):
+    def jobs(stacked):
+        points = [(variant, width, seed) for seed in range(3) for variant in ("pca", "vae") for width in (2, 4)]
+        said = (f"variant={variant} width={width} seed={seed}" for variant, width, seed in points)
+        return [compose_job(*one.split(), f"trainer.stacked={stacked}") for one in said]
+
+    assert together(jobs(1)) == [[job] for job in jobs(1)]
+    groups = together(jobs(2))
+    assert [[job.seed for job in group] for group in groups] == [[0, 1]] * 4 + [[2]] * 4
+    for group in groups:
+        assert len({(job.variant, job.width) for job in group}) == 1
+    with pytest.raises(ZooError, match=r"^trainer\.stacked=0: so many seeds are fitted at once, at least 1$"):
+        together([replace(job, stacked=0) for job in jobs(1)])
+
+
+def test_what_only_lacks_scores_is_in_no_group(compose_job, tmp_path, command):
+    places = [f"paths.{name}={tmp_path / name}" for name in ("results", "models")]
+    said = ["variant=linear_ae", "budget.epochs=1", "data=digits", "trainer.progress=false", *places]
+    command(*said, "seed=1", "evaluation.groups=[reconstruction]", "trainer.matmul=highest")
+    jobs = [compose_job(*said, f"seed={seed}", "trainer.stacked=4") for seed in range(3)]
+    assert [[job.seed for job in group] for group in together(jobs)] == [[0, 2], [1]]

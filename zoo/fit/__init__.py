@@ -16,7 +16,7 @@ class FitReport:
     """How a fit went.
 
     Attributes:
-        seconds: wall-clock time of the fit itself, data already in memory.
+        seconds: wall-clock time of the fit itself, data already in memory; of models fitted at once, an equal share.
         epochs: passes over the training images (1 for a closed form).
         best_epoch: the epoch, counted from 1, whose weights the model holds now.
         history: {term: one value per epoch}, "epoch" among them; empty for a closed form.

@@ -98,5 +98,5 @@ class AdversarialModule(GradientModule):
         terms = self.objective(self.model, x, step, progress)
         penalties = self.discriminator.penalties(self.model, x, step, generator)
         loss = self.discriminator.loss(self.model, x, step, generator)
-        self._note({**terms, **penalties, "discriminator": loss}, x, stage)
+        self._means[stage].add({**terms, **penalties, "discriminator": loss}, len(x))
         return torch.stack([terms["total"], *penalties.values()]).sum(), loss

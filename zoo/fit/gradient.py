@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +49,8 @@ class Gradient:
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
         matmul: torch's float32 matmul precision. On CPUs "medium" goes through oneDNN: over twice as fast on AMD, as
             exact.
+        compile: compile encoder and decoder for the time of the fit, see `compiled`. An objective that differentiates
+            twice, as the contractive one does, can't be.
         threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
         progress: show a bar.
         augment: what is shown instead of a batch of training images (B, C, H, W), drawn from a generator; None shows
@@ -64,6 +68,7 @@ class Gradient:
     accelerator: str = "cpu"
     precision: Any = "32-true"
     matmul: str = "medium"
+    compile: bool = False
     threads: int = 1
     progress: bool = True
     augment: Augment | None = None
@@ -79,7 +84,7 @@ class Gradient:
         """Fit `model` in place.
 
         Raises:
-            ZooError: the loss is no longer a finite number.
+            ZooError: the loss is no longer a finite number; or `compile`, and something stood in the way of it.
         """
         module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment)
         return self.train(module, data, seed)
@@ -112,7 +117,9 @@ class Gradient:
                 num_sanity_val_steps=0,
             )
             start = time.perf_counter()
-            with warnings.catch_warnings():
+            parts = (module.model.encoder, module.model.decoder) if self.compile else ()
+            mode = "reduce-overhead" if trainer.strategy.root_device.type == "cuda" else "default"
+            with warnings.catch_warnings(), compiled(parts, mode):
                 # Lightning's own use of a deprecated torch name; nothing a user could act on
                 warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
                 trainer.fit(module, datamodule=data)
@@ -136,7 +143,7 @@ def start_from(model: Autoencoder, data: ImageData) -> None:
 class GradientModule(L.LightningModule):
     """One autoencoder, its objective and its optimiser, as Lightning wants them.
 
-    Nothing is logged per step: the terms are added up in one tensor and read once an epoch.
+    Nothing is logged per step: the terms are added up and read once an epoch.
 
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
@@ -155,8 +162,7 @@ class GradientModule(L.LightningModule):
         self.model, self.objective, self.seed = model, objective, seed
         self._optimizer, self._schedule, self._augment = optimizer, schedule, augment
         self.history: dict[str, list[float]] = {}
-        self._names: list[str] = []
-        self._sums: dict[str, Tensor | float] = {}
+        self._means: defaultdict[str, Means] = defaultdict(Means)
 
     def on_fit_start(self) -> None:
         """Randomness of the fit comes from one generator, that of validation from another, rewound each time."""
@@ -179,24 +185,14 @@ class GradientModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Hand the monitored value to early stopping and to the best weights."""
-        self.log(MONITOR, self._means("validation")["total"])
+        (means,) = self._means["validation"].read()
+        self.log(MONITOR, means["total"])
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch's entry of the history."""
-        row = {"epoch": float(self.current_epoch + 1)}
-        row |= {f"train_{name}": value for name, value in self._means("train").items()}
-        if "validation" in self._sums:
-            row |= {f"validation_{name}": value for name, value in self._means("validation").items()}
-            for name, value in row.items():
-                self.history.setdefault(name, []).append(value)
-        self._sums = {}
-        if not all(torch.isfinite(torch.tensor(list(row.values())))):
-            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            broken = [name for name, value in row.items() if not abs(value) < float("inf")]
-            raise ZooError(
-                f"epoch {self.current_epoch + 1}: {', '.join(broken)} is not a finite number; "
-                f"lower optimizer.lr (now {rate:g}) or set fit.clip"
-            )
+        means = {stage: found.read()[0] for stage, found in self._means.items()}
+        self._means.clear()
+        enter(self.history, self.current_epoch + 1, means, self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and the schedule stepped with every batch."""
@@ -206,19 +202,47 @@ class GradientModule(L.LightningModule):
 
     def _step(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> Tensor:
         terms = self.objective(self.model, x, self.model(x, generator), progress)
-        self._note(terms, x, stage)
+        self._means[stage].add(terms, len(x))
         return terms["total"]
 
-    def _note(self, terms: Mapping[str, Tensor], x: Tensor, stage: str) -> None:
-        self._names = list(terms)
-        values = torch.stack([*(value.detach() for value in terms.values()), x.new_ones(())])
-        self._sums[stage] = self._sums.get(stage, 0.0) + values * len(x)
 
-    def _means(self, stage: str) -> dict[str, float]:
-        sums = self._sums[stage]
-        assert isinstance(sums, Tensor)
-        *means, _ = (sums / sums[-1]).tolist()
-        return dict(zip(self._names, means, strict=True))
+class Means:
+    """Terms averaged over the images of an epoch: added up in one tensor, on its device, and read once."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._sums: Tensor | float = 0.0
+
+    def add(self, terms: Mapping[str, Tensor], images: int) -> None:
+        """Count a batch's terms, {name: () or, of M models at once, (M,)}, for so many images."""
+        self._names = list(terms)
+        values = [value.detach() for value in terms.values()]
+        sums = torch.stack([*values, torch.ones_like(values[0], dtype=torch.float32)]) * images
+        self._sums = self._sums + sums
+
+    def read(self) -> list[dict[str, float]]:
+        """{name: mean} of each model."""
+        assert isinstance(self._sums, Tensor)
+        means = (self._sums / self._sums[-1]).reshape(len(self._sums), -1).T.tolist()
+        return [dict(zip(self._names, values, strict=False)) for values in means]
+
+
+def enter(history: dict[str, list[float]], epoch: int, means: Mapping[str, Mapping[str, float]], rate: float) -> None:
+    """Enter an epoch's means, {"train": {term: mean}, "validation"?: ...}, into the history, if it was validated.
+
+    Raises:
+        ZooError: one of them is no finite number.
+    """
+    row = {"epoch": float(epoch)}
+    row |= {f"{stage}_{name}": value for stage, terms in means.items() for name, value in terms.items()}
+    if "validation" in means:
+        for name, value in row.items():
+            history.setdefault(name, []).append(value)
+    if broken := [name for name, value in row.items() if not math.isfinite(value)]:
+        raise ZooError(
+            f"epoch {epoch}: {', '.join(broken)} is not a finite number; "
+            f"lower optimizer.lr (now {rate:g}) or set fit.clip"
+        )
 
 
 class KeepBest(Callback):
@@ -253,3 +277,41 @@ def arithmetic(matmul: str, threads: int) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(before[0])
         torch.set_num_threads(before[1])
+
+
+@contextmanager
+def compiled(modules: Sequence[nn.Module], mode: str) -> Iterator[None]:
+    """Compile the modules' passes that gradients are wanted of, and leave the modules as they were.
+
+    Passes without gradients, as in validation, run uncompiled: they are few, each shape of theirs would be compiled
+    anew, and a graph that is replayed would write over what an earlier one of them returned. Not tried on a GPU yet.
+
+    Args:
+        modules: what to compile; their names, parameters and hooks stay the same.
+        mode: torch's name of what to compile for: "default", or "reduce-overhead", which replays graphs on CUDA.
+
+    Raises:
+        ZooError: torch can't: there is no C++ compiler, or the objective differentiates twice.
+    """
+    if not modules:
+        yield
+        return
+    for module in modules:
+        vars(module)["forward"] = for_gradients(module.forward, mode)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # read by the compiler itself
+            yield
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ZooError(f"trainer.compile=true: {reason}; fit with trainer.compile=false") from error
+    finally:
+        for module in modules:
+            del vars(module)["forward"]
+        torch.compiler.reset()  # modules of one class share their code, of which torch keeps a few compilations only
+
+
+def for_gradients(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
+    """`forward`, compiled for calls with gradients, one compilation for each shape."""
+    fast = torch.compile(forward, mode=mode, dynamic=False)
+    return lambda *inputs: (fast if torch.is_grad_enabled() else forward)(*inputs)

@@ -1,0 +1,176 @@
+"""Models fitted at once, against the same models fitted one after another."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from experiments.models import build_model, make
+from zoo.data.datamodule import ImageData
+from zoo.data.sources import digits
+from zoo.errors import ZooError
+from zoo.fit.augment import Shift
+from zoo.fit.gradient import KeepBest
+from zoo.fit.stacked import fit_stacked, stackable
+from zoo.objective import Objective
+
+SEEDS = (0, 1, 5)
+SHORT = ("hidden=[32]", "budget.epochs=3", "budget.batch_size=200")  # 1293 images: the last batch holds 93
+STACKABLE = {
+    "conv_ae",
+    "deep_ae",
+    "denoising_pixelate_ae",
+    "fsq",
+    "lfq",
+    "linear_ae",
+    "linear_ae_tied",
+    "overcomplete_ae",
+    "rae_l2",
+    "residual_ae",
+    "shallow_ae",
+    "topk",
+}
+
+
+@pytest.fixture
+def data():
+    return ImageData(digits)
+
+
+@pytest.fixture
+def parts(compose_job, data):
+    """Overrides -> the fit, one fresh model for each seed, and the objective."""
+
+    def made(*overrides):
+        job = compose_job(*SHORT, *overrides)
+        models = [build_model(job.config, data.shape, seed) for seed in SEEDS]
+        return make(job.axes["fit"]), models, make(job.axes["objective"])
+
+    return made
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def compare(fit, models, data, objective, tolerance):
+    """Fit copies of the models apart, and the models at once; return the reports."""
+    twins = deepcopy(models)
+    assert stackable(fit, models, data, objective)
+    apart = [fit(twin, data, objective, seed) for twin, seed in zip(twins, SEEDS, strict=True)]
+    reports = fit_stacked(fit, models, data, objective, SEEDS)
+    for one, other, model, twin in zip(reports, apart, models, twins, strict=True):
+        assert (one.epochs, one.best_epoch) == (other.epochs, other.best_epoch)
+        assert one.history.keys() == other.history.keys()
+        for name, values in one.history.items():
+            assert values == pytest.approx(other.history[name], rel=tolerance, abs=1e-5), name
+        difference = (weights(model) - weights(twin)).norm() / weights(twin).norm()
+        assert difference < tolerance
+        assert model.training == twin.training
+    return reports
+
+
+# The same as fitting them apart
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["variant=linear_ae_tied"],
+        ["variant=deep_ae"],
+        ["variant=conv_ae", "network.filters=[4]"],
+        ["variant=rae_l2", "objective.warmup=0.5"],
+        ["variant=topk"],
+        ["variant=deep_ae", "optimizer=momentum", "schedule=cosine", "fit.validate_every=2"],
+    ],
+    ids=" ".join,
+)
+def test_gives_the_weights_and_the_history_of_fitting_apart(parts, data, overrides):
+    fit, models, objective = parts(*overrides)
+    reports = compare(fit, models, data, objective, tolerance=1e-4)
+    finals = [report.history["train_total"][-1] for report in reports]
+    assert len(set(finals)) == len(SEEDS), "models of different seeds must differ"
+    assert len({report.seconds for report in reports}) == 1
+
+
+def test_keeps_of_each_its_own_best_epoch(parts, data):
+    fit, models, objective = parts("variant=linear_ae", "budget.epochs=8", "optimizer.lr=0.3")
+    reports = compare(fit, models, data, objective, tolerance=1e-3)
+    assert len({report.best_epoch for report in reports}) > 1, "this rate was meant to make validation jump"
+    for report in reports:
+        totals = report.history["validation_total"]
+        assert totals.index(min(totals)) + 1 == report.best_epoch
+
+
+def test_images_drawn_anew_are_those_of_each_seed(parts):
+    source = digits()
+    compare(*parts("variant=deep_ae")[:2], ImageData(replace(source, redrawn=True)), Objective(), tolerance=1e-4)
+
+
+def test_mixed_precision_keeps_float32_weights(parts, data):
+    fit, models, objective = parts("variant=deep_ae", "trainer.precision=bf16-mixed")
+    exact = deepcopy(models)
+    compare(fit, models, data, objective, tolerance=0.05)
+    fit_stacked(replace(fit, precision="32-true"), exact, data, objective, SEEDS)
+    for model, other in zip(models, exact, strict=True):
+        assert weights(model).dtype == torch.float32
+        assert not torch.equal(weights(model), weights(other))
+
+
+def test_a_loss_of_one_that_is_no_number_is_told(parts, data):
+    fit, models, objective = parts("variant=deep_ae")
+    with torch.no_grad():
+        next(models[1].parameters()).fill_(1e30)
+    with pytest.raises(ZooError, match=r"epoch 1: .*total.* not a finite number; lower optimizer\.lr"):
+        fit_stacked(fit, models, data, objective, SEEDS)
+
+
+# What can be stacked
+
+
+def test_what_draws_or_keeps_state_or_plays_another_game_is_fitted_alone(parts, data, variant):
+    fit, models, objective = parts(f"variant={variant}")
+    state = [deepcopy(model.state_dict()) for model in models]
+    random = torch.get_rng_state()
+    assert stackable(fit, models, data, objective) == (variant in STACKABLE)
+    assert torch.equal(torch.get_rng_state(), random)
+    for model, before in zip(models, state, strict=True):
+        for name, tensor in model.state_dict().items():
+            torch.testing.assert_close(tensor, before[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"clip": 1.0},
+        {"patience": 1},
+        {"augment": Shift(1)},
+        {"callbacks": (KeepBest(),)},
+        {"compile": True},
+        {"precision": "bf16-true"},
+        {"optimizer": torch.optim.LBFGS},
+        {"optimizer": lambda parameters: torch.optim.SGD([{"params": [p]} for p in parameters], lr=0.1)},
+    ],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_settings_that_ask_for_a_single_model(parts, data, setting):
+    fit, models, objective = parts("variant=linear_ae")
+    assert stackable(fit, models, data, objective)
+    assert not stackable(replace(fit, **setting), models, data, objective)
+
+
+def test_a_gradient_that_is_not_that_of_one_model_is_found_out(parts, data):
+    class Forgetful(Objective):
+        """Goes by what it was asked before."""
+
+        asked = 0
+
+        def __call__(self, *arguments):
+            self.asked += 1
+            return {name: value * self.asked for name, value in super().__call__(*arguments).items()}
+
+    fit, models, _ = parts("variant=linear_ae")
+    assert not stackable(fit, models, data, Forgetful())
