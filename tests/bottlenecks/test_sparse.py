@@ -6,6 +6,7 @@ from zoo.bottlenecks.batch_topk import BatchTopK
 from zoo.bottlenecks.penalised import KL, L1, Gated, JumpReLU, Step
 from zoo.bottlenecks.sparse import Sparse
 from zoo.bottlenecks.topk import TopK
+from zoo.bottlenecks.winner_take_all import WinnerTakeAll
 from zoo.errors import ZooError
 
 
@@ -68,6 +69,39 @@ def test_kl_is_that_of_independent_coins(h):
     code = KL(50, 5)(h)
     torch.testing.assert_close(code.penalties["rate_kl"], expected.expand(64))
     assert torch.equal(code.z, h.relu())
+
+
+# Winners
+
+
+def test_one_place_of_a_map_wins_and_of_its_winners_those_of_few_images():
+    rule = WinnerTakeAll(6, k=1, maps=2)  # two maps of three places, half of the images each
+    h = torch.tensor([[1.0, 5.0, 2.0, 0.5, 0.1, 0.2], [3.0, 0.0, -1.0, 4.0, 6.0, -2.0]])
+    assert torch.equal(rule(h).z, torch.tensor([[0.0, 5.0, 0, 0, 0, 0], [0, 0, 0, 0, 6.0, 0]]))
+    rule.eval()
+    # the smallest winner let through is now each map's threshold, whatever stands beside the image
+    assert torch.equal(rule(torch.tensor([[4.9, 0, 0, 0, 6.5, 7.0]])).z, torch.tensor([[0, 0, 0, 0, 0, 7.0]]))
+
+
+def test_no_image_has_more_winners_than_maps_and_no_map_more_than_its_share(h):
+    z = WinnerTakeAll(50, k=4, maps=10)(h).z.view(64, 10, 5)
+    assert (z > 0).sum(2).max() == 1
+    assert ((z > 0).sum((0, 2)) == round(64 * 4 / 10)).all()
+
+
+def test_winners_have_thresholds_that_are_running_means():
+    rule = WinnerTakeAll(2, k=1, maps=1)
+    assert torch.equal(rule.eval()(torch.tensor([[0.1, -1.0]])).z, torch.tensor([[0.1, 0.0]]))
+    rule.train()
+    for value in (2.0, 4.0):
+        rule(torch.tensor([[value, 0.0]]))
+    assert rule.threshold.tolist() == pytest.approx([0.95 * 2 + 0.05 * 4])
+
+
+@pytest.mark.parametrize(("units", "k", "maps"), [(50, 2, 7), (50, 11, 10)])
+def test_maps_that_do_not_fit(units, k, maps):
+    with pytest.raises(ZooError, match=f"maps={maps}: {units} units"):
+        WinnerTakeAll(units, k, maps)
 
 
 # The threshold's gradient
