@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.records import Record, digest, read_record, record_path
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
-INCIDENTAL = ("root", "progress", "compile")  # where files lie and what is shown changes no number; this, by rounding
+INCIDENTAL = ("root", "decoded", "progress", "compile")  # places and bars change no number; this, by rounding
 NOT_IN_NAME = (
     "variant",
     "data",

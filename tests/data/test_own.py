@@ -111,3 +111,24 @@ def test_what_is_no_picture_is_named(pictures):
     (pictures / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ZooError, match=r"broken\.png: no picture that Pillow can read"):
         folder(str(pictures))
+
+
+def test_pictures_are_decoded_once_until_one_changes(tmp_path, monkeypatch):
+    pictures, decoded = tmp_path / "pictures", tmp_path / "decoded"
+    pictures.mkdir()
+    for i in range(5):
+        Image.fromarray(DRAW.integers(0, 256, (9, 9), dtype=np.uint8)).save(pictures / f"{i}.png")
+
+    def read(**changes):
+        folder.cache_clear()
+        source = folder(str(pictures), size=8, colour=False, **changes)
+        return torch.cat([source.train.pixels, source.test.pixels])
+
+    plain, first = read(), read(decoded=str(decoded))
+    assert torch.equal(first, plain)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", lambda file: pytest.fail(f"{file} is decoded again"))
+        assert torch.equal(read(decoded=str(decoded)), plain)
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(pictures / "4.png")
+    assert torch.equal(read(decoded=str(decoded)), read())
+    assert not torch.equal(read(decoded=str(decoded)), plain)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from filelock import FileLock
+from joblib import Memory
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
@@ -57,11 +61,14 @@ def folder(
     colour: bool = True,
     test_fraction: float = 0.2,
     split_seed: int = 0,
+    decoded: str | None = None,
 ) -> Source:
     """The pictures in a folder and below it, cut to their central square and scaled to one size.
 
     If all of them lie in folders of the first level, these are the classes. A run is recorded under the folder's name,
     not its content: change the one with the other.
+
+    Pictures are decoded once, by whichever process comes first, and from then on mapped into the memory of all.
 
     Args:
         path: the folder.
@@ -69,6 +76,8 @@ def folder(
         colour: red, green and blue; otherwise grey.
         test_fraction: share of the pictures that test, in (0, 1).
         split_seed: determines which.
+        decoded: folder that keeps decoded pictures, for as long as no file's name, size or time changes; None keeps
+            none.
 
     Raises:
         ZooError: no such folder, fewer than 2 pictures in it, or one that cannot be read; a number out of range.
@@ -80,12 +89,34 @@ def folder(
     files = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in PICTURES)
     if len(files) < 2:
         raise ZooError(f"{path}: {len(files)} pictures ({' '.join(PICTURES)}) in this folder; 2 at least are needed")
-    pixels = np.stack([_picture(file, size, colour) for file in files])
+    pixels = _pictures(files, size, colour) if decoded is None else _kept(files, size, colour, Path(decoded))
     inner = [file.relative_to(path).parts for file in files]
     classes = tuple(sorted({parts[0] for parts in inner})) if all(len(parts) > 1 for parts in inner) else ()
     labels = torch.tensor([classes.index(parts[0]) if classes else 0 for parts in inner])
     images = Images(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels)
     return _split("folder", images, test_fraction, split_seed, classes)
+
+
+def _kept(files: Sequence[Path], size: int, colour: bool, decoded: Path) -> NDArray[np.uint8]:
+    """`_pictures`, from the folder `decoded` if they were decoded before."""
+    decoded.mkdir(parents=True, exist_ok=True)
+    seen = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    memory = Memory(decoded, mmap_mode="c", verbose=0)  # a writable map: torch takes no other; files stay as they are
+    with FileLock(decoded / "lock"):
+        kept = memory.cache(_seen_pictures, ignore=["files"])([file.resolve() for file in files], seen, size, colour)
+    return cast("NDArray[np.uint8]", kept)
+
+
+def _seen_pictures(
+    files: Sequence[Path], seen: Sequence[tuple[str, int, int]], size: int, colour: bool
+) -> NDArray[np.uint8]:
+    """`_pictures` of files whose names, sizes and times are `seen`."""
+    return _pictures(files, size, colour)
+
+
+def _pictures(files: Sequence[Path], size: int, colour: bool) -> NDArray[np.uint8]:
+    """Pictures as (N, size, size, C)."""
+    return np.stack([_picture(file, size, colour) for file in files])
 
 
 def _picture(file: Path, size: int, colour: bool) -> NDArray[np.uint8]:
