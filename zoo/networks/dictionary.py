@@ -13,6 +13,8 @@ from zoo.bottlenecks import check_width
 from zoo.networks import check_mirrored
 from zoo.types import Shape
 
+TINY = 1e-24  # squared length of a column that has none
+
 
 class UnitColumns(nn.Module):
     """W -> W with every column scaled to unit length.
@@ -22,7 +24,8 @@ class UnitColumns(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """(P, D) -> (P, D)."""
-        return F.normalize(weight, dim=0)
+        # a sum over rows; torch's norm along them, as in F.normalize, takes three times as long
+        return weight * weight.square().sum(0).clamp(min=TINY).rsqrt()
 
 
 class Synthesis(nn.Linear):
