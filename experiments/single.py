@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -170,12 +171,22 @@ def environment() -> dict[str, Any]:
         "git": git or None,
         "machine": {
             "system": platform.system(),
-            "processor": platform.machine(),
+            "processor": processor(),
             "cpu": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def processor() -> str:
+    """The processor's name where the system tells it (Linux), else its architecture."""
+    try:
+        about = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in about.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def describe(job: Job, record: Record) -> None:

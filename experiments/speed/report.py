@@ -54,10 +54,12 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
     for part in parts:
         text += [f"## {part['part'].capitalize()}", table([cells(row) for row in part["rows"]])]
         text += ["\n".join(f"- {note}" for note in part["notes"])] if part["notes"] else []
-    machines = {json.dumps(part["environment"]["machine"], sort_keys=True): part["environment"] for part in parts}
-    for about in machines.values():
-        versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-        text.append(f"{about['machine']['processor']}, {about['machine']['cpu']}; {versions}.")
+    measured: dict[str, list[str]] = {}
+    for part in parts:
+        machine, versions = part["environment"]["machine"], part["environment"]["versions"]
+        packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+        measured.setdefault(f"{machine['processor']}, {machine['cpu']}; {packages}", []).append(part["part"])
+    text += [f"{', '.join(names)}: measured on {where}." for where, names in measured.items()]
     return "\n\n".join([*text, "Written by `python -m experiments.speed`."]) + "\n"
 
 

@@ -62,6 +62,9 @@ def test_the_page_says_goals_and_marks_quick_numbers():
     assert "- a note" in page
     assert "Quick" not in page
     assert "Quick" in markdown([part | {"quick": True}])
+    assert "\n\nloop: measured on p, c; torch 2.\n\n" in page
+    elsewhere = {"part": "pca", "environment": about | {"machine": {"processor": "q", "cpu": "c"}}}
+    assert "pca: measured on q, c; torch 2." in markdown([part, part | elsewhere])
     assert [number(n) for n in (None, float("nan"), 0.12345, 12345.6)] == ["", "", "0.123", "12,346"]
 
 
