@@ -80,7 +80,7 @@ def evaluate_record(path: Path, cfg: DictConfig) -> Record:
     model = load_model(
         Path(cfg.paths.models) / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     )
-    data = build_data(path, record.config["data"], cfg.paths.data)
+    data = build_data(path, record.config["data"], {"root": cfg.paths.data, "decoded": cfg.paths.decoded})
     groups = list(cfg.evaluation.groups)
     with evaluation_bar(str(path), cfg.trainer.progress) as show:
         metrics = evaluate(model, data, groups, record.fit, show, Path(cfg.paths.features))
@@ -89,17 +89,16 @@ def evaluate_record(path: Path, cfg: DictConfig) -> Record:
     return record
 
 
-def build_data(path: Path, node: dict[str, Any], folder: str) -> Any:
-    """The data that a record says its model was fitted on; records do not know where files lie, `folder` does."""
+def build_data(path: Path, node: dict[str, Any], places: dict[str, str]) -> Any:
+    """The data that a record says its model was fitted on; records do not know where files lie, `places` does."""
     from hydra.utils import get_object
 
     from experiments.models import make, refuse_foreign
     from zoo.data.datamodule import ImageData
 
     refuse_foreign(path, node)
-    source = dict(node["source"])
-    if "root" in signature(get_object(source["_target_"])).parameters:
-        source["root"] = folder
+    asked = signature(get_object(node["source"]["_target_"])).parameters
+    source = node["source"] | {name: place for name, place in places.items() if name in asked}
     data = ImageData(**make({**node, "source": source}))
     data.setup()
     return data

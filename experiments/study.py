@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,8 +97,12 @@ def attempt(jobs: Sequence[Job], folder: str) -> list[tuple[Job, Record | str]]:
     os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
     fitted: list[Fitted] = []
     if len(jobs) > 1:
-        with suppress(Exception):  # the loss of one diverged, or memory is short: they are fitted one after another
+        try:
             fitted = fit_together(jobs)
+        except Exception as error:  # the loss of one diverged, or memory is short
+            print(
+                f"{jobs[0].name}: {len(jobs)} seeds fitted one after another, as at once it failed: {error}", flush=True
+            )
     outcomes: list[tuple[Job, Record | str]] = []
     for job, model in zip_longest(jobs, fitted):
         try:

@@ -14,6 +14,7 @@ from zoo.corruption import (
     Stain,
     patch_side,
 )
+from zoo.data.paper import Paper
 from zoo.errors import ZooError
 
 DAMAGES = [
@@ -29,7 +30,7 @@ DAMAGES = [
     SaltAndPepper([0.1, 0.5]),
     Pixelate([2, 4]),
 ]
-RANGES = [Gaussian([0.1, 0.5])]
+NOISES = [Gaussian([0.1, 0.5]), Paper(folds=1, creases=1, rings=1, chance=1.0)]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("damage", DAMAGES + RANGES, ids=repr)
+@pytest.mark.parametrize("damage", DAMAGES + NOISES, ids=repr)
 def test_contract(damage, x):
     before = x.clone()
     seen, hidden = damage(x, generator())

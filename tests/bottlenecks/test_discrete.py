@@ -113,10 +113,20 @@ def test_the_gradient_passes_unchanged(name):
     assert not torch.equal(code.point, h)
 
 
-def test_fsq_has_the_gradient_of_its_bound():
-    h = torch.linspace(-3, 3, 50)[:, None].requires_grad_()
-    FSQ(1, (5,))(h).z.sum().backward()
-    torch.testing.assert_close(h.grad, (1 - h.detach().tanh() ** 2) * 4 * (1 - 1e-3) / 2 / 2)
+@pytest.mark.parametrize("level", [4, 5])
+def test_fsq_has_the_gradient_of_its_bound(level):
+    """Rounding apart, z is tanh stretched over the levels; of an even number of them it is shifted by half a level."""
+    h, delta = torch.linspace(-3, 3, 50, dtype=torch.float64)[:, None], 1e-5
+    half = (level - 1) * (1 - 1e-3) / 2
+    shift = 0.5 if level % 2 == 0 else 0.0
+
+    def smoothed(h):
+        return ((h + math.tan(shift / half)).tanh() * half - shift) / (level // 2)
+
+    single = h.float().requires_grad_()
+    FSQ(1, (level,))(single).z.sum().backward()
+    finite = (smoothed(h + delta) - smoothed(h - delta)) / (2 * delta)
+    torch.testing.assert_close(single.grad.double(), finite, rtol=1e-4, atol=1e-5)
 
 
 def test_gumbel_has_the_gradient_of_the_softmax():
@@ -213,6 +223,12 @@ def test_rotation_is_a_setting_that_changes_the_gradient_alone():
     one, other = (vq(h.clone().requires_grad_()) for vq in (plain, rotation))
     torch.testing.assert_close(one.z, other.z)
     assert torch.equal(one.point, other.point)
+
+
+def test_half_precision_finds_the_same_entries(bottleneck, h):
+    expected = bottleneck(h, seeded()).point
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(bottleneck(h, seeded()).point, expected)
 
 
 # Finite scalars and bits

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +134,15 @@ def test_pictures_are_decoded_once_until_one_changes(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(pictures / "4.png")
     assert torch.equal(read(decoded=str(decoded)), read())
     assert not torch.equal(read(decoded=str(decoded)), plain)
+
+
+def test_two_folders_of_alike_files_are_not_taken_for_one(tmp_path):
+    """As archives unpack them: the same names, sizes and times."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            file = tmp_path / name / f"{i}.bmp"
+            Image.fromarray(DRAW.integers(0, 256, (8, 8), dtype=np.uint8)).save(file)
+            os.utime(file, (1, 1))
+    one, other = (folder(str(tmp_path / n), size=8, decoded=str(tmp_path / "decoded")).train.pixels for n in ("a", "b"))
+    assert not torch.equal(one, other)

@@ -15,7 +15,7 @@ def test_a_convolution_covers_every_pixel_with_so_many_places(length, places):
 
 
 def test_atoms_are_laid_where_the_code_says_and_add_up():
-    _, decoder = conv_dictionary((1, 28, 28), 72, 72, 1)
+    _, decoder = conv_dictionary((1, 28, 28), 72, 72, 1, side=6)
     codes = torch.zeros(3, 72)
     codes[0, 14] = codes[2, 14] = 1.0  # first map, third row, third place
     codes[1, 36 + 21] = codes[2, 36 + 21] = 2.0  # second map, fourth row, fourth place
@@ -30,7 +30,7 @@ def test_atoms_are_laid_where_the_code_says_and_add_up():
 
 
 def test_units_that_do_not_fill_the_last_map():
-    encoder, decoder = conv_dictionary((3, 12, 8), 40, 75, 3)
+    encoder, decoder = conv_dictionary((3, 12, 8), 40, 75, 3, side=6)
     assert encoder(torch.rand(2, 3, 12, 8)).shape == (2, 40)
     assert decoder(torch.rand(2, 75)).shape == (2, 3, 12, 8)
 

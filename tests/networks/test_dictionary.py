@@ -100,3 +100,10 @@ def test_matching_pursuit_and_its_gradient_are_those_of_the_plain_algorithm(x):
     assert ((found != 0).sum(1) <= 6).all()
     for one, other in zip(*(torch.autograd.grad(z.square().sum(), weights) for z in (found, expected)), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_pursuit_in_half_precision_is_that_in_full(x):
+    encoder, _ = pursuit((1, 4, 5), 50, 50, 1, k=3)
+    expected = encoder(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(encoder(x), expected)

@@ -62,7 +62,8 @@ class LFQ(nn.Module):
         unsure: Tensor = (F.softplus(logits) - logits * logits.sigmoid()).sum(1)
         symbols = logits.view(-1, self.bits)
         constant = F.logsigmoid(symbols) + F.logsigmoid(-symbols)
-        log_q = 0.5 * (symbols @ self.corners.T + constant.sum(1, keepdim=True))
+        with torch.autocast(h.device.type, enabled=False):
+            log_q = 0.5 * (symbols @ self.corners.T + constant.sum(1, keepdim=True))
         mean = log_q.exp().mean(0)
         unused: Tensor = self.bits * math.log(2) + torch.special.xlogy(mean, mean).sum()
         return unsure + self.positions * unused

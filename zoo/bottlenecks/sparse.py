@@ -40,7 +40,9 @@ class Sparse(nn.Module):
     is the one of best reconstruction among those that hold it.
 
     With `at_budget`, z = f(h - s), s the value that k units per image of the first batch exceed. A ReLU would let half
-    of the units through, whose sum is many times the image, and the fit would begin with the repair of that.
+    of the units through, whose sum is many times the image, and the fit would begin with the repair of that. So nothing
+    has to be made sparse as the fit goes on, which is what other fits have a warm-up of the penalty for: here it acts
+    from the start, and as strongly as the budget asks.
 
     Nested codes: with `prefixes`, training also decodes the first m units alone, for each m, as further samples of the
     image. B. Bussmann et al., "Learning multi-level features with Matryoshka sparse autoencoders", 2025,

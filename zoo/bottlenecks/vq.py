@@ -135,8 +135,9 @@ class VQ(nn.Module):
 
 
 def distances(rows: Tensor, book: Tensor) -> Tensor:
-    """|row - entry|^2 of rows (T, d) and entries (E, d): (T, E)."""
-    return torch.addmm(rows.square().sum(1, keepdim=True) + book.square().sum(1), rows, book.T, alpha=-2)
+    """|row - entry|^2 of rows (T, d) and entries (E, d): (T, E), in float32: half of its digits would tie many."""
+    with torch.autocast(rows.device.type, enabled=False):
+        return torch.addmm(rows.square().sum(1, keepdim=True) + book.square().sum(1), rows, book.T, alpha=-2)
 
 
 def straight_through(h: Tensor, q: Tensor) -> Tensor:

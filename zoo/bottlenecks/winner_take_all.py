@@ -39,10 +39,14 @@ class WinnerTakeAll(nn.Module):
         super().__init__()
         self.in_features = self.out_features = check_width(units, "bottleneck.units")
         self.maps, self.k = check_width(maps, "bottleneck.rule.maps"), check_active(k, units)
-        if units % maps or k > maps:
+        if units % maps:
             raise ZooError(
-                f"bottleneck.rule.maps={maps}: {units} units do not part into so many maps, or one winner in each is "
-                f"less than bottleneck.k={k}"
+                f"bottleneck.rule.maps={maps}: {units} units do not part into so many maps; choose a divisor"
+            )
+        if k > maps:
+            raise ZooError(
+                f"bottleneck.k={k}: each of bottleneck.rule.maps={maps} maps has one winner; choose a smaller width, "
+                "or more maps of as many more units"
             )
         self.register_buffer("threshold", torch.full((maps,), torch.nan))
 

@@ -302,6 +302,8 @@ def compiled(modules: Sequence[nn.Module], mode: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # read by the compiler itself
             yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
         raise ZooError(f"trainer.compile=true: {reason}; fit with trainer.compile=false") from error

@@ -19,7 +19,7 @@ def conv_dictionary(
     in_features: int,
     out_features: int,
     channels: int,
-    side: int = 6,
+    side: int = 4,
     filters: int = 32,
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> tuple[nn.Module, nn.Module]:
@@ -27,7 +27,8 @@ def conv_dictionary(
 
     Units are maps of side x side places, map by map, the last one cut short where they don't come out even.
     A. Makhzani, B. Frey, "Winner-take-all autoencoders", 2014, arXiv:1409.2752, section 3, with atoms of 11x11 for
-    28x28 pixels; there the places are as many as the pixels.
+    28x28 pixels; there the places are as many as the pixels. Atoms start as convolutions do and not as the encoder's
+    transpose, which a chain of two layers has none of.
 
     Args:
         shape: (C, H, W) of the images.

@@ -76,7 +76,12 @@ class MatchingPursuit(nn.Module):
         self.synthesis, self.steps = synthesis, steps
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, P) -> (B, D)."""
+        """(B, P) -> (B, D), in float32: torch solves no triangular system in less."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self.pursue(x.float())
+
+    def pursue(self, x: Tensor) -> Tensor:
+        """The search itself: (B, P) -> (B, D)."""
         atoms = self.synthesis.weight
         correlation, gram = (x - self.synthesis.bias) @ atoms, atoms.T @ atoms
         chosen = self.choose(correlation.detach().clone(), gram.detach())

@@ -37,7 +37,7 @@ def published(
 ) -> list[NDArray[np.uint8]]:
     """The bytes of a published data set, one array per file, downloaded where missing.
 
-    Files are mapped into memory, where all processes of a machine share them; writing to an array changes no file.
+    Files are mapped into memory, so that processes share what they read; writing to an array changes no file.
 
     Args:
         root: folder of all data sets.

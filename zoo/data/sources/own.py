@@ -68,7 +68,7 @@ def folder(
     If all of them lie in folders of the first level, these are the classes. A run is recorded under the folder's name,
     not its content: change the one with the other.
 
-    Pictures are decoded once, by whichever process comes first, and from then on mapped into the memory of all.
+    Pictures are decoded once, by whichever process comes first, and read from what it kept by all others.
 
     Args:
         path: the folder.
@@ -76,7 +76,7 @@ def folder(
         colour: red, green and blue; otherwise grey.
         test_fraction: share of the pictures that test, in (0, 1).
         split_seed: determines which.
-        decoded: folder that keeps decoded pictures, for as long as no file's name, size or time changes; None keeps
+        decoded: folder that keeps decoded pictures, for as long as no file's path, size or time changes; None keeps
             none.
 
     Raises:
@@ -100,18 +100,15 @@ def folder(
 def _kept(files: Sequence[Path], size: int, colour: bool, decoded: Path) -> NDArray[np.uint8]:
     """`_pictures`, from the folder `decoded` if they were decoded before."""
     decoded.mkdir(parents=True, exist_ok=True)
-    seen = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    seen = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     memory = Memory(decoded, mmap_mode="c", verbose=0)  # a writable map: torch takes no other; files stay as they are
     with FileLock(decoded / "lock"):
-        kept = memory.cache(_seen_pictures, ignore=["files"])([file.resolve() for file in files], seen, size, colour)
-    return cast("NDArray[np.uint8]", kept)
+        return cast("NDArray[np.uint8]", memory.cache(_seen_pictures)(seen, size, colour))
 
 
-def _seen_pictures(
-    files: Sequence[Path], seen: Sequence[tuple[str, int, int]], size: int, colour: bool
-) -> NDArray[np.uint8]:
-    """`_pictures` of files whose names, sizes and times are `seen`."""
-    return _pictures(files, size, colour)
+def _seen_pictures(seen: Sequence[tuple[str, int, int]], size: int, colour: bool) -> NDArray[np.uint8]:
+    """`_pictures` of files by path, size and time: what tells a cache that they are the same."""
+    return _pictures([Path(path) for path, _, _ in seen], size, colour)
 
 
 def _pictures(files: Sequence[Path], size: int, colour: bool) -> NDArray[np.uint8]:
