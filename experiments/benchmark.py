@@ -21,7 +21,7 @@ from zoo.figures.style import save
 from zoo.records import Record, write_atomically
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
-SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "parameters", "macs", "fit_seconds")
+SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
 OF_SWEEP = {"error_against_width"}
 UNKNOWN = {"value": None, "reason": "measured in other runs only; run again to measure it"}
 TERMINAL, NAME = 100, 32  # characters of a line, and of the longest name that stands in one line
