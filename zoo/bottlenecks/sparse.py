@@ -72,7 +72,7 @@ class Sparse(nn.Module):
         rule: Callable[[int, int], Bottleneck],
         at_budget: bool = False,
         prefixes: Sequence[int] = (),
-        dead_after: int = 10_000,
+        dead_after: int = 2_000,
     ) -> None:
         super().__init__()
         self.in_features = self.out_features = check_width(units, "bottleneck.units")
