@@ -12,16 +12,20 @@ FOLDER = Path(__file__).parent
 # Other processors round differently, and hundreds of steps carry that on; another seed changes most by far more.
 SQUARED_ERROR = 0.01  # relative
 NATS = 0.3  # of an objective that may pass through zero
+# Entries of a codebook that are all but dead are restarted or not by a hair: after some epochs another rounding (another
+# processor, another version of torch) is as good as another seed, and up to 10 % apart. Their first epochs stay.
+RESTARTING = ("vq_vae", "residual_vq")
+FIRST = 3  # epochs
 
 
 def numbers(run):
     """What must stay: the size of the model, its squared error on the test images, its objective on validation."""
-    found = {
-        "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
-        "sse": float(f"{run.metrics['sse']['value']:.4g}"),
-    }
-    totals = run.report.history.get("validation_total")
-    return found | ({"validation_total": float(f"{min(totals):.4g}")} if totals else {})
+    found = {"parameters": sum(parameter.numel() for parameter in run.model.parameters())}
+    totals = [float(f"{total:.4g}") for total in run.report.history.get("validation_total", [])]
+    if run.job.variant in RESTARTING:
+        return found | {"first_validation_totals": totals[:FIRST]}
+    found["sse"] = float(f"{run.metrics['sse']['value']:.4g}")
+    return found | ({"validation_total": min(totals)} if totals else {})
 
 
 def test_numbers_are_the_expected_ones(fitted, variant, request):
@@ -32,9 +36,9 @@ def test_numbers_are_the_expected_ones(fitted, variant, request):
     assert path.exists(), f"no expected numbers for {variant}: write them by `python -m pytest --update-golden`"
     expected = json.loads(path.read_text())
     assert found.keys() == expected.keys()
-    assert found["parameters"] == expected["parameters"]
-    assert found["sse"] == pytest.approx(expected["sse"], rel=SQUARED_ERROR)
-    assert found.get("validation_total") == pytest.approx(expected.get("validation_total"), abs=NATS)
+    for name, value in expected.items():
+        tolerance = {"sse": {"rel": SQUARED_ERROR}, "parameters": {"abs": 0}}.get(name, {"abs": NATS})
+        assert found[name] == pytest.approx(value, **tolerance), name
 
 
 def test_no_numbers_of_a_variant_that_is_gone(repository):
