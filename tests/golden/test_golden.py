@@ -12,8 +12,8 @@ FOLDER = Path(__file__).parent
 # Other processors round differently, and hundreds of steps carry that on; another seed changes most by far more.
 SQUARED_ERROR = 0.01  # relative
 NATS = 0.3  # of an objective that may pass through zero
-# Entries of a codebook that are all but dead are restarted or not by a hair: after some epochs another rounding (another
-# processor, another version of torch) is as good as another seed, and up to 10 % apart. Their first epochs stay.
+# Entries of a codebook that are all but dead are restarted or not by a hair: after some epochs another rounding (of
+# another processor or version of torch) is as good as another seed, and up to 10 % apart. Their first epochs stay.
 RESTARTING = ("vq_vae", "residual_vq")
 FIRST = 3  # epochs
 
