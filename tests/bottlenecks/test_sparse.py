@@ -130,13 +130,13 @@ def test_jumprelus_threshold_feels_error_and_count(h):
     code = rule(h)
     ((weight * code.z).sum() + 3 * code.penalties["l0"].sum()).backward()
 
-    def smoothed(log_threshold):
-        passes = ((h - log_threshold.exp()) / width + 0.5).clamp(0, 1)
+    def smoothed(a):
+        passes = ((h - (10 * a).exp()) / width + 0.5).clamp(0, 1)
         return ((weight * h + 3) * passes).sum(0)
 
-    delta, at = 1e-6, rule.log_threshold.detach()
+    delta, at = 1e-7, rule.a.detach()
     finite = (smoothed(at + delta) - smoothed(at - delta)) / (2 * delta)
-    torch.testing.assert_close(rule.log_threshold.grad, finite, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(rule.a.grad, finite, rtol=1e-5, atol=1e-5)
 
 
 # What is watched

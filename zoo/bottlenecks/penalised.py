@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from zoo.types import Code
 
+SPEED = 10.0  # of a threshold's logarithm, against that of a weight
 SOFTNESS = 0.1  # width of a relaxed step; codes of images in [0, 1] in unit-norm directions are about 1
 
 
@@ -87,11 +88,11 @@ class Step(torch.autograd.Function):
 
 
 class JumpReLU(nn.Module):
-    """z_i = h_i if h_i > t_i, else 0, with a learned threshold t_i = exp(a_i) per unit; penalty sum_i [h_i > t_i].
+    """z_i = h_i if h_i > t_i, else 0, with a learned threshold t_i = exp(10 a_i) per unit; penalty sum_i [h_i > t_i].
 
     The threshold's gradient is a straight-through estimate, see `Step`. S. Rajamanoharan et al., "Jumping ahead",
     2024, arXiv:2407.14435, eq. 3, 9, 11 and 12 (with h in the place of t in the pseudo-derivative of z, as near t it
-    is).
+    is). Adam moves every number by its rate, whatever the gradient; thresholds have to move by factors, hence the 10.
 
     Args:
         units: D.
@@ -103,12 +104,12 @@ class JumpReLU(nn.Module):
     def __init__(self, units: int, k: int, threshold: float = SOFTNESS, bandwidth: float = SOFTNESS) -> None:
         super().__init__()
         self.in_features = self.out_features = units
-        self.log_threshold = nn.Parameter(torch.full((units,), math.log(threshold)))
+        self.a = nn.Parameter(torch.full((units,), math.log(threshold) / SPEED))
         self.bandwidth = bandwidth
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, D) -> z = point: (B, D)."""
-        passes: Tensor = Step.apply(h, self.log_threshold.exp(), self.bandwidth)
+        passes: Tensor = Step.apply(h, (SPEED * self.a).exp(), self.bandwidth)
         z = h * passes
         return Code(z, z, {"l0": passes.sum(1)})
 

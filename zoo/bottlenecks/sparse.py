@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from zoo.types import Bottleneck, Code
 
 START, RATE = 3.0, 0.02  # of the coefficient: nats per unit of the penalty, and e-folds per step while off by e
 SLACK, EXCESS = 1.05, 30.0  # a code that is kept may have 5 % too many active units; one more costs 30 nats
+FARTHEST = 5.0  # e-folds that the coefficient may be from its start: one that is slow to act must not wind up
 SMOOTHING = 0.05  # of the running mean of L0
 
 
@@ -35,7 +37,8 @@ class Sparse(nn.Module):
 
     A rule with a fixed count (top-k) has no penalty. The penalty of one that has is multiplied by exp(c + e), where
     e = log(L0 / k), within 1 of zero, says how far the batch's mean number of active units L0 is off, and training
-    moves c += 0.02 e at every step (proportional and integral control), so that methods meet at equal L0. In
+    moves c += 0.02 e at every step (proportional and integral control), c within 5 of its start, so that methods meet
+    at equal L0. In
     evaluation the penalty is what the running mean of L0 exceeds the budget by, at 30 nats per unit: the epoch kept
     is the one of best reconstruction among those that hold it.
 
@@ -115,4 +118,5 @@ class Sparse(nn.Module):
         self.idle += len(active)
         self.idle.masked_fill_(active.any(0), 0)
         self.l0.lerp_(l0, SMOOTHING)
-        self.log_coefficient += RATE * off
+        start = math.log(START)
+        self.log_coefficient.add_(RATE * off).clamp_(start - FARTHEST, start + FARTHEST)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from zoo.autoencoder import Autoencoder
+from zoo.bottlenecks.penalised import SOFTNESS
 from zoo.bottlenecks.sparse import SparseCode
 from zoo.errors import ZooError
 from zoo.types import Step
@@ -18,6 +20,9 @@ class Revive:
     revive = -log p(e | V z') + log p(e | 0), z' the k largest of the dead units of h, no decoder bias, e held fixed:
     negative where the dead units are of use. Units that are alive get no gradient. None in evaluation.
     L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024, arXiv:2406.04093, appendix A.2.
+
+    There z' = max(h, 0), of units that are dead because others are larger. A unit that a penalty has killed is below
+    zero for every image, and would stay so: here z' = softplus(h), bent over a width of 0.1, whose slope is nowhere 0.
 
     Args:
         k: dead units that may speak at a time; about half of the pixels.
@@ -33,7 +38,7 @@ class Revive:
         if not (model.training and len(dead)):
             return {"revive": x.new_zeros(len(x))}
         values, index = code.h[:, dead].topk(min(self.k, len(dead)), dim=1, sorted=False)
-        z = torch.zeros_like(code.h).scatter(1, dead[index], values.relu())
+        z = torch.zeros_like(code.h).scatter(1, dead[index], F.softplus(values, 1 / SOFTNESS))
         residual = (x - model.likelihood.mean(step.raw[: len(x)])).detach()
         nothing = model.decoder(torch.zeros_like(z[:1]))
         told = model.decoder(z) - nothing
