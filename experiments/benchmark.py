@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from zoo.records import Record, write_atomically
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
 SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
-OF_SWEEP = {"error_against_width"}
+OF_SWEEP = {"error_against_width", "explained_variance_against_l0"}
 UNKNOWN = {"value": None, "reason": "measured in other runs only; run again to measure it"}
 TERMINAL, NAME = 100, 32  # characters of a line, and of the longest name that stands in one line
 
@@ -104,11 +104,14 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
         command: writes the page again.
         figures: names of picture files beside the page.
     """
+    shared = common(records)
+    records = brief(records, shared)
     table = columns(records)
     varies = any(cell.half_text for each in table for cell in each.cells.values())
     interval = " ± half the width of its 95 % interval (Student's t)" if varies else ""
     parts = [
         f"# {records[0].data}: {scope(records)}",
+        *([f"All rows with `{' '.join(shared)}`."] if shared else []),
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better, **bold** best; sorted by mse.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
@@ -135,8 +138,22 @@ def markdown_table(records: Sequence[Record], shown: Iterable[Column]) -> str:
     return pd.DataFrame(text).to_markdown(index=False, disable_numparse=True, colalign=alignment)
 
 
+def common(records: Sequence[Record]) -> list[str]:
+    """What the names of all rows have changed of their variants alike, where there is more than one row."""
+    names = sorted({record.name for record in records})
+    if len(names) < 2:
+        return []
+    return [change for change in names[0].split()[1:] if all(change in name.split() for name in names)]
+
+
+def brief(records: Iterable[Record], shared: Sequence[str]) -> list[Record]:
+    """The records, their names without the changes that are told once for all."""
+    return [replace(r, name=" ".join(word for word in r.name.split() if word not in shared)) for r in records]
+
+
 def summary(records: Sequence[Record]) -> str:
     """The columns that say most, as a Markdown table."""
+    records = brief(records, common(records))
     return markdown_table(records, [each for each in columns(records) if each.metric in SUMMARY])
 
 
@@ -159,6 +176,8 @@ def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
 
 def print_benchmark(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:
     """Print some columns of the benchmark, in as many tables of at most 100 characters a line as they need."""
+    shared = common(records)
+    records = brief(records, shared)
     console, rows = Console(width=TERMINAL, highlight=False), list(by_name(records))
     room = TERMINAL - min(max(map(len, rows)), NAME) - 3
     parts: list[list[Column]] = []
@@ -171,6 +190,8 @@ def print_benchmark(records: Sequence[Record], metrics: Iterable[str] = SUMMARY)
         parts[-1].append(each)
         left -= width
     console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}")
+    if shared:
+        console.print(f"all with {escape(' '.join(shared))}")
     for part in parts:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("variant", min_width=TERMINAL - 3 - room, max_width=NAME, overflow="fold")
@@ -202,7 +223,9 @@ def write_report(records: Sequence[Record], folder: Path, command: str, sweep: S
         raise ZooError(
             f"{folder}: records of {', '.join(names)}; a report is about one data set, so write one for each"
         )
-    drawn = {name: draw(union(records, sweep) if name in OF_SWEEP else records) for name, draw in FIGURES.items()}
+    shared = common(records)
+    shown_in_table, shown_in_sweep = brief(records, shared), brief(union(records, sweep), shared)
+    drawn = {name: draw(shown_in_sweep if name in OF_SWEEP else shown_in_table) for name, draw in FIGURES.items()}
     pictures = {folder / f"{name}.png": figure for name, figure in drawn.items()}
     shown = [path for path, figure in pictures.items() if figure is not None]
     page, table = folder / "benchmark.md", folder / "benchmark.csv"

@@ -10,7 +10,7 @@ import pytest
 from figures.digits_records import REPORTED, VARIANTS, digits_record, sweep_records, table_records
 from scipy.stats import ttest_1samp
 
-from experiments.benchmark import benchmark, columns, markdown, print_benchmark, write_report
+from experiments.benchmark import benchmark, columns, markdown, print_benchmark, summary, write_report
 from zoo.errors import ZooError
 from zoo.figures import FIGURES
 
@@ -156,3 +156,28 @@ def test_what_cannot_be_reported_is_refused_and_nothing_is_written(tmp_path: Pat
     with pytest.raises(ZooError, match="different test images"):
         write_report([digits_record("pca", 8, 0), other], tmp_path / "new", COMMAND)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_all_rows_changed_is_told_once():
+    changed = [replace(r, name=f"{r.name} budget.epochs=4") for r in table_records()]
+    page = markdown(changed, COMMAND)
+    assert "All rows with `budget.epochs=4`." in page
+    assert {row[0] for row in table_rows(page, "Reconstruction")[1:]} == set(VARIANTS)
+    assert "budget.epochs" not in summary(changed)
+    assert "All rows" not in markdown(table_records(), COMMAND)
+    assert set(benchmark(changed)["variant"]) == {f"{name} budget.epochs=4" for name in VARIANTS}
+
+
+def test_sparse_variants_are_drawn_over_the_budgets_of_the_sweep(tmp_path):
+    def sparse(record):
+        numbers = {"explained_variance": 0.05 * record.width, "l0": float(record.width)}
+        return replace(
+            record, metrics=record.metrics | {k: record.metrics["mse"] | {"value": v} for k, v in numbers.items()}
+        )
+
+    records = [sparse(record) for record in sweep_records()]
+    page, *_ = write_report([r for r in records if r.width == 16], tmp_path, COMMAND, records)
+    assert "(explained_variance_against_l0.png)" in page.read_text()
+    drawn = (tmp_path / "explained_variance_against_l0.png").read_bytes()
+    write_report([r for r in records if r.width == 16], tmp_path, COMMAND)
+    assert (tmp_path / "explained_variance_against_l0.png").read_bytes() != drawn
