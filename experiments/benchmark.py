@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -143,12 +144,17 @@ def common(records: Sequence[Record]) -> list[str]:
     names = sorted({record.name for record in records})
     if len(names) < 2:
         return []
-    return [change for change in names[0].split()[1:] if all(change in name.split() for name in names)]
+    return [change for change in words(names[0])[1:] if all(change in words(name) for name in names)]
 
 
 def brief(records: Iterable[Record], shared: Sequence[str]) -> list[Record]:
     """The records, their names without the changes that are told once for all."""
-    return [replace(r, name=" ".join(word for word in r.name.split() if word not in shared)) for r in records]
+    return [replace(r, name=" ".join(word for word in words(r.name) if word not in shared)) for r in records]
+
+
+def words(name: str) -> list[str]:
+    """A row's name in its parts: the variant, and each change of it ("hidden=[8, 4]" is one)."""
+    return re.split(r" (?=[\w./]+=)", name)
 
 
 def summary(records: Sequence[Record]) -> str:

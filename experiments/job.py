@@ -122,7 +122,7 @@ class Job:
 
     def fitted(self) -> bool:
         """Whether the run was done before and its model is there: at most scores are missing."""
-        return self.existing() is not None and self.model_path.exists()
+        return not self.force and self.record_path.exists() and self.model_path.exists()
 
     def missing(self, record: Record) -> list[str]:
         """The groups of metrics asked for that `record` has no score of."""

@@ -63,7 +63,7 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
     if record is not None and not missing:
         return record
     torch.set_num_threads(job.threads)
-    if record is not None and job.fitted():
+    if record is not None and job.model_path.exists():
         metrics = score(job, load_model(job.model_path), read(job), missing, record.fit)
         record = replace(record, metrics=record.metrics | metrics)
         write_record(job.results, record)

@@ -1,6 +1,11 @@
 """Bottlenecks: what is done to the encoder's output; each satisfies `zoo.types.Bottleneck`."""
 
+import torch
+from torch import Tensor
+
 from zoo.errors import ZooError
+
+SMOOTHING = 0.05  # of running means
 
 
 def check_width(width: int, name: str = "width") -> int:
@@ -15,3 +20,9 @@ def check_active(k: int, units: int) -> int:
     if check_width(k, "bottleneck.k") > units:
         raise ZooError(f"bottleneck.k={k}: more active units than the bottleneck.units={units} there are")
     return k
+
+
+@torch.no_grad()
+def follow(mean: Tensor, value: Tensor) -> None:
+    """Move a running mean towards a batch's value, in place; an entry that is NaN has seen none and takes it over."""
+    mean.copy_(torch.where(mean.isnan(), value, mean.lerp(value, SMOOTHING)))

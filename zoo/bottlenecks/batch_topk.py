@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.bottlenecks import follow
 from zoo.types import Code
-
-SMOOTHING = 0.05  # of the running threshold
 
 
 class BatchTopK(nn.Module):
@@ -39,5 +38,5 @@ class BatchTopK(nn.Module):
     @torch.no_grad()
     def _cut(self, z: Tensor) -> Tensor:
         cut = z.flatten().topk(len(z) * self.k, sorted=False).values.amin()
-        self.threshold.copy_(cut if self.threshold.isnan() else self.threshold.lerp(cut, SMOOTHING))
+        follow(self.threshold, cut)
         return cut

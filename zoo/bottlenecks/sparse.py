@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.bottlenecks import check_active, check_width
+from zoo.bottlenecks import check_active, check_width, follow
 from zoo.errors import ZooError
 from zoo.types import Bottleneck, Code
 
-START, RATE = 3.0, 0.02  # of the coefficient: nats per unit of the penalty, and e-folds per step while off by e
+START, RATE = math.log(3.0), 0.02  # of c: 3 nats per unit of the penalty, and e-folds per step while off by e
 SLACK, EXCESS = 1.05, 30.0  # a code that is kept may have 5 % too many active units; one more costs 30 nats
-FARTHEST = 5.0  # e-folds that the coefficient may be from its start: one that is slow to act must not wind up
-SMOOTHING = 0.05  # of the running mean of L0
+FARTHEST = 5.0  # e-folds that c may be from its start: a price that is slow to act must not wind up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +37,8 @@ class Sparse(nn.Module):
     A rule with a fixed count (top-k) has no penalty. The penalty of one that has is multiplied by exp(c + e), where
     e = log(L0 / k), within 1 of zero, says how far the batch's mean number of active units L0 is off, and training
     moves c += 0.02 e at every step (proportional and integral control), c within 5 of its start, so that methods meet
-    at equal L0. In
-    evaluation the penalty is what the running mean of L0 exceeds the budget by, at 30 nats per unit: the epoch kept
-    is the one of best reconstruction among those that hold it.
+    at equal L0. In evaluation the penalty is what the running mean of L0 exceeds the budget by, at 30 nats per unit:
+    the epoch kept is the one of best reconstruction among those that hold it.
 
     With `at_budget`, z = f(h - s), s the value that k units per image of the first batch exceed. A ReLU would let half
     of the units through, whose sum is many times the image, and the fit would begin with the repair of that. So nothing
@@ -84,7 +82,7 @@ class Sparse(nn.Module):
             raise ZooError(f"bottleneck.prefixes={list(prefixes)}: a nested code has from 1 to {units - 1} units")
         self.rule: Bottleneck = rule(units, k)
         self.register_buffer("idle", torch.zeros(units, dtype=torch.int64))
-        self.register_buffer("log_coefficient", torch.tensor(START).log())
+        self.register_buffer("log_coefficient", torch.tensor(START))
         self.register_buffer("l0", torch.tensor(float(k)))
         self.register_buffer("shift", torch.tensor(torch.nan if at_budget else 0.0))
 
@@ -117,6 +115,5 @@ class Sparse(nn.Module):
     def _watch(self, active: Tensor, l0: Tensor, off: Tensor) -> None:
         self.idle += len(active)
         self.idle.masked_fill_(active.any(0), 0)
-        self.l0.lerp_(l0, SMOOTHING)
-        start = math.log(START)
-        self.log_coefficient.add_(RATE * off).clamp_(start - FARTHEST, start + FARTHEST)
+        follow(self.l0, l0)
+        self.log_coefficient.add_(RATE * off).clamp_(START - FARTHEST, START + FARTHEST)

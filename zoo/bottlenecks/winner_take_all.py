@@ -6,11 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.bottlenecks import check_active, check_width
+from zoo.bottlenecks import check_width, follow
 from zoo.errors import ZooError
 from zoo.types import Code
-
-SMOOTHING = 0.05  # of the running thresholds
 
 
 class WinnerTakeAll(nn.Module):
@@ -38,7 +36,7 @@ class WinnerTakeAll(nn.Module):
     def __init__(self, units: int, k: int, maps: int = 64) -> None:
         super().__init__()
         self.in_features = self.out_features = check_width(units, "bottleneck.units")
-        self.maps, self.k = check_width(maps, "bottleneck.rule.maps"), check_active(k, units)
+        self.maps, self.k = check_width(maps, "bottleneck.rule.maps"), check_width(k, "bottleneck.k")
         if units % maps:
             raise ZooError(
                 f"bottleneck.rule.maps={maps}: {units} units do not part into so many maps; choose a divisor"
@@ -63,5 +61,5 @@ class WinnerTakeAll(nn.Module):
         """Of winners (B, M), the smallest of each map that is let through: (M,)."""
         share = max(1, round(len(best) * self.k / self.maps))
         cut = best.topk(share, dim=0, sorted=False).values.amin(0)
-        self.threshold.copy_(torch.where(self.threshold.isnan(), cut, self.threshold.lerp(cut, SMOOTHING)))
+        follow(self.threshold, cut)
         return cut

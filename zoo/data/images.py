@@ -73,7 +73,8 @@ class Batches:
         size: images per batch; the last batch holds what is left.
         seed: shuffles, with an order that depends on `seed` and the number of the epoch alone; None keeps the
             stored order.
-        redrawn: give each image in black and white, drawn anew in each epoch with grey levels as probabilities.
+        redrawn: give each image in black and white, drawn anew in each epoch with grey levels as probabilities; by
+            `seed`, without which images stay as they are.
 
     Attributes:
         epoch: number of the next iteration; each adds one.
@@ -88,19 +89,16 @@ class Batches:
         return -(-len(self.images) // self.size)
 
     def __iter__(self) -> Iterator[Tensor]:
+        epoch, self.epoch = self.epoch, self.epoch + 1
         if self.seed is None:
-            generator = None
-        else:
-            words = np.random.SeedSequence((self.seed, self.epoch)).generate_state(2, np.uint64)
-            generator = torch.Generator().manual_seed(int(words[0]))
-        self.epoch += 1
-        batches = self.images.batches(self.size, generator)
-        if not self.redrawn:
-            yield from batches
+            yield from self.images.batches(self.size)
             return
-        device = self.images.pixels.device
-        chance = torch.Generator(device).manual_seed(self.epoch if self.seed is None else int(words[1]))
-        yield from (torch.bernoulli(batch, generator=chance) for batch in batches)
+        order, draw = map(int, np.random.SeedSequence((self.seed, epoch)).generate_state(2, np.uint64))
+        batches = self.images.batches(self.size, torch.Generator().manual_seed(order))
+        if self.redrawn:
+            generator = torch.Generator(self.images.pixels.device).manual_seed(draw)
+            batches = (torch.bernoulli(batch, generator=generator) for batch in batches)
+        yield from batches
 
     @property
     def sampler(self) -> Batches:
@@ -121,8 +119,8 @@ class Source:
         train: the publisher's training images; the datamodule cuts validation from them.
         test: the publisher's test images; only the evaluator reads them.
         classes: names of the labels; empty where there are none.
-        redrawn: training images are grey, and models are fitted to draws of them in black and white, new ones in each
-            epoch.
+        redrawn: training images are grey, and fits by gradient see draws of them in black and white, new ones in each
+            epoch; closed forms and evaluation see the grey ones.
     """
 
     name: str

@@ -88,7 +88,7 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
             redirect_stdout(io.StringIO()),
             warnings.catch_warnings(),
         ):
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of what unpacks archives; a download that fails raises
             fetch(partial)
             for file in missing:
                 (root / file).parent.mkdir(parents=True, exist_ok=True)

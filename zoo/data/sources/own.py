@@ -103,16 +103,14 @@ def _kept(files: Sequence[Path], size: int, colour: bool, decoded: Path) -> NDAr
     seen = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     memory = Memory(decoded, mmap_mode="c", verbose=0)  # a writable map: torch takes no other; files stay as they are
     with FileLock(decoded / "lock"):
-        return cast("NDArray[np.uint8]", memory.cache(_seen_pictures)(seen, size, colour))
+        kept = memory.cache(_pictures, ignore=["files"])(files, size, colour, seen)
+    return cast("NDArray[np.uint8]", kept)
 
 
-def _seen_pictures(seen: Sequence[tuple[str, int, int]], size: int, colour: bool) -> NDArray[np.uint8]:
-    """`_pictures` of files by path, size and time: what tells a cache that they are the same."""
-    return _pictures([Path(path) for path, _, _ in seen], size, colour)
-
-
-def _pictures(files: Sequence[Path], size: int, colour: bool) -> NDArray[np.uint8]:
-    """Pictures as (N, size, size, C)."""
+def _pictures(
+    files: Sequence[Path], size: int, colour: bool, seen: Sequence[tuple[str, int, int]] = ()
+) -> NDArray[np.uint8]:
+    """Pictures as (N, size, size, C); `seen`, path, size and time of each file, tells a cache whether they changed."""
     return np.stack([_picture(file, size, colour) for file in files])
 
 

@@ -90,6 +90,7 @@ def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False) -> So
         ZooError: see `mnist`.
     """
     grey, generator = mnist(root), torch.Generator().manual_seed(seed)
+    # training images are drawn first even where they stay grey: the draws of the test images follow on theirs
     train, test = (images.drawn(generator) for images in (grey.train, grey.test))
     return Source("binary_mnist", grey.train if redrawn else train, test, grey.classes, redrawn)
 
