@@ -96,7 +96,7 @@ def quality(bench: Bench) -> Findings:
     else:
         found.notes.append(PYTHAE)
     sharp = bench.ours(time_to, best, n, 0, size.best_target)
-    found.rows.append(Row(f"width 30 to {size.best_target:g}", "zoo, conv_ae, bf16", [sharp]))
+    found.rows.append(Row(f"width 30 to {size.best_target:g}", "zoo, conv_ae", [sharp]))
     found.notes.append(f"zoo: its default recipe over {size.epochs} ({size.best_epochs}) epochs, one thread")
     for sample in (ours, sharp):
         if not sample.facts["reached"]:
@@ -191,10 +191,11 @@ def precision(bench: Bench) -> Findings:
         found.rows += rows.values()
         change = rows["bf16"].fact("sse") / rows["fp32"].fact("sse") - 1
         found.goals.append(Goal(f"bf16: change of {variant}'s test error", abs(change), 0.01))
-        errors = [sample.facts["sse"] for sample in rows["fp32"].samples]
-        if len(errors) > 1:
-            seeds = stdev(errors) / mean(errors)
-            found.notes.append(f"{variant}: {change:+.2%} with bf16; one standard deviation over seeds is {seeds:.2%}")
+        before, after = ([sample.facts["sse"] for sample in rows[arm].samples] for arm in ("fp32", "bf16"))
+        if len(before) > 1:
+            pairs = [b - a for a, b in zip(before, after, strict=True)]
+            error = stdev(pairs) / len(pairs) ** 0.5 / mean(before)
+            found.notes.append(f"{variant}: {change:+.2%} with bf16, standard error {error:.2%}, {len(pairs)} seeds")
     return found
 
 

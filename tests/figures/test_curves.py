@@ -80,9 +80,14 @@ def test_explained_variance_against_l0_draws_the_variants_that_have_sparse_codes
     records = [*table_records(), *sweep_records()]
     assert explained_variance_against_l0(records) is None
     sparse = [
-        with_scores(r, l0=r.width + r.seed, explained_variance=1 - r.metrics["mse"]["value"])
+        with_scores(
+            r,
+            l0=r.width + r.seed,
+            explained_variance=1 - r.metrics["mse"]["value"],
+            firing_frequency=0.8 if "corruption" in r.name else 0.1,
+        )
         for r in records
-        if r.name in ("pca", "deep_ae")
+        if r.name != "svd"
     ]
     figure = explained_variance_against_l0([*sparse, *(r for r in records if r.name == "svd")])
     assert figure is not None
@@ -98,7 +103,19 @@ def test_explained_variance_against_l0_draws_the_variants_that_have_sparse_codes
         ]
         assert any(np.allclose(line.get_xydata(), means) for line in panel.lines)
         assert name in texts(figure)
-    assert "svd" not in texts(figure)
+    assert not {"svd", "deep_ae corruption=gaussian"} & set(texts(figure))
+
+
+def test_an_error_of_next_to_nothing_leaves_room_for_the_others() -> None:
+    records = [
+        replace(r, metrics={**r.metrics, "mse": {**r.metrics["mse"], "value": 1e-9}}) if r.name == "deep_ae" else r
+        for r in table_records()
+    ]
+    figure = error_against_cost(records)
+    assert figure is not None
+    least, most = figure.axes[1].get_ylim()
+    assert most / least < 100
+    assert "deep_ae: 1.0e-09" in texts(figure)
 
 
 def test_error_against_cost_rings_the_pareto_front() -> None:

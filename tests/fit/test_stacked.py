@@ -31,7 +31,6 @@ STACKABLE = {
     "rae_l2",
     "residual_ae",
     "shallow_ae",
-    "topk",
 }
 
 
@@ -83,7 +82,7 @@ def compare(fit, models, data, objective, tolerance):
         ["variant=deep_ae"],
         ["variant=conv_ae", "network.filters=[4]"],
         ["variant=rae_l2", "objective.warmup=0.5"],
-        ["variant=topk"],
+        ["variant=overcomplete_ae", "network=dictionary"],
         ["variant=deep_ae", "optimizer=momentum", "schedule=cosine", "fit.validate_every=2"],
     ],
     ids=" ".join,

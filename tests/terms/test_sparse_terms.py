@@ -85,5 +85,5 @@ def test_the_gates_reconstruction_leaves_the_decoder_alone(x):
 @pytest.mark.parametrize("term", [Revive(), gate])
 def test_terms_ask_for_a_sparse_code(x, term):
     model = model_of(lambda: Dense(50))
-    with pytest.raises(ZooError, match="choose bottleneck=sparse"):
+    with pytest.raises(ZooError, match="choose bottleneck=topk"):
         term(model, x, model(x))

@@ -81,6 +81,7 @@ class Sparse(nn.Module):
         if not all(1 <= prefix < units for prefix in self.prefixes):
             raise ZooError(f"bottleneck.prefixes={list(prefixes)}: a nested code has from 1 to {units - 1} units")
         self.rule: Bottleneck = rule(units, k)
+        self.places: int = getattr(self.rule, "places", 1)  # of each map, if units are those of a convolution
         self.register_buffer("idle", torch.zeros(units, dtype=torch.int64))
         self.register_buffer("log_coefficient", torch.tensor(START))
         self.register_buffer("l0", torch.tensor(float(k)))

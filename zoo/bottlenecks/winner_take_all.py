@@ -12,11 +12,12 @@ from zoo.types import Code
 
 
 class WinnerTakeAll(nn.Module):
-    """z_mp = h_mp if h_mp is positive, the largest of map m, and among the B k/M largest winners of m in the batch.
+    """z_mp = h_mp if h_mp is the largest of map m, and among the B k/M largest winners of m in the batch; else 0.
 
     The first contest, over the places p of a map, is spatial sparsity; the second, over the images of a batch, lifetime
     sparsity, which keeps any map from serving all images or none. A. Makhzani, B. Frey, "Winner-take-all
-    autoencoders", 2014, arXiv:1409.2752, sections 2 and 3.
+    autoencoders", 2014, arXiv:1409.2752, sections 2 and 3. There h is behind a ReLU. Here it is not, and winners may be
+    negative: a map that is below zero everywhere would win nothing and never learn (16 maps of 64 on MNIST).
 
     The paper drops the second contest after the fit and asks the code for features only. Here reconstructions are asked
     for, so a running mean of the smallest winner let through stands for it, one threshold per map: a code in use
@@ -46,13 +47,14 @@ class WinnerTakeAll(nn.Module):
                 f"bottleneck.k={k}: each of bottleneck.rule.maps={maps} maps has one winner; choose a smaller width, "
                 "or more maps of as many more units"
             )
+        self.places = units // maps
         self.register_buffer("threshold", torch.full((maps,), torch.nan))
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, D) -> z = point: (B, D), at most one unit of each map not zero."""
-        best, place = h.view(len(h), self.maps, -1).relu().max(2)
+        best, place = h.view(len(h), self.maps, -1).max(2)
         cut = self._cut(best) if self.training else self.threshold.nan_to_num(0.0)
-        winners = F.one_hot(place, h.shape[1] // self.maps).to(h) * (best * (best >= cut))[:, :, None]
+        winners = F.one_hot(place, self.places).to(h) * (best * (best >= cut))[:, :, None]
         z = winners.flatten(1)
         return Code(z, z)
 

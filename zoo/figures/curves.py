@@ -32,6 +32,7 @@ ERROR = "mean squared error per pixel"
 FOOT, AXIS = 0.5, 0.65  # inches below and to the left of a panel
 ROOM = 0.3  # inches between a panel and the labels to its right
 LINE = 0.125  # inches between labels
+TINY = 10  # an error below the median's tenth is not drawn to scale
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 COSTS: dict[str, tuple[str, Formatter]] = {
     "macs": ("multiply-accumulates per image", EngFormatter()),
@@ -75,12 +76,15 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
 
 @styled
 def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
-    """Explained variance against active units, a line over budgets; None unless two variants have sparse codes."""
+    """Explained variance against active units, a line over budgets; None unless two variants have sparse codes.
+
+    A code of which more than half is not zero, as that of a quantiser with a level of 0, is none.
+    """
     lines: dict[str, list[tuple[float, float]]] = {}
     for width in sorted({record.width for record in records}):
         for name, group in by_name(record for record in records if record.width == width).items():
             active, explained = values(group, "l0"), values(group, "explained_variance")
-            if active and explained:
+            if active and explained and statistics.mean(values(group, "firing_frequency")) <= 0.5:
                 lines.setdefault(name, []).append((statistics.mean(active), statistics.mean(explained)))
     if len(lines) < 2:
         return None
@@ -100,7 +104,10 @@ def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
 
 @styled
 def error_against_cost(records: Sequence[Record]) -> Figure | None:
-    """Mse against costs, and the variants that no other beats in both (Pareto front); None without costs."""
+    """Mse against costs, and the variants that no other beats in both (Pareto front); None without costs.
+
+    An error so small that to show it would leave no room to tell the others apart stands at the foot, its value beside.
+    """
     groups = by_name(records)
     error = {name: cell.mean for name, cell in cells(groups, "mse").items()}
     panels = {
@@ -110,23 +117,26 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
     panels = {metric: cost for metric, cost in panels.items() if len(cost) > 1}
     if not panels:
         return None
+    foot = statistics.median(error.values()) / TINY
+    height = {name: max(value, foot) for name, value in error.items()}
+    label_of = {name: name if value >= foot else f"{name}: {value:.1e}" for name, value in error.items()}
     wide, high = 2.5, panel_height(len(error))
     title, subtitle = (
         f"Error against cost on {records[0].data}",
         f"ringed: the Pareto front; {scope(records)}",
     )
-    size = AXIS + len(panels) * (wide + 0.2) - 0.2 + label_room(error), HEAD + high + FOOT
+    size = AXIS + len(panels) * (wide + 0.2) - 0.2 + label_room(label_of.values()), HEAD + high + FOOT
     figure, ax = sheet(*size, title, subtitle)
     panel = None
     for number, (metric, cost) in enumerate(panels.items()):
         panel = place(figure, AXIS + number * (wide + 0.2), HEAD, wide, high, sharey=panel)
         front = pareto({name: (cost[name], error[name]) for name in cost})
-        x, y = [cost[name] for name in front], [error[name] for name in front]
+        x, y = [cost[name] for name in front], [height[name] for name in front]
         panel.step(x, y, where="post", color=MUTED, lw=0.8, zorder=1)
         panel.plot(x, y, "o", ms=8, mfc="none", mec=INK, mew=0.7)
         for name in cost:
             colour, marker = look(name)
-            panel.plot(cost[name], error[name], color=colour, marker=marker, mec="white", mew=0.4)
+            panel.plot(cost[name], height[name], color=colour, marker=marker, mec="white", mew=0.4)
         label, formatter = COSTS[metric]
         panel.set(xscale="log", xlabel=label)
         log_axis(panel.xaxis, panel.get_xlim(), formatter)
@@ -135,7 +145,8 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
             panel.set_ylabel("")
             panel.tick_params(labelleft=False)
     assert panel is not None
-    label_right(ax, panel, {name: (cost.get(name, max(cost.values())), error[name]) for name in error})
+    ends = {name: (cost.get(name, max(cost.values())), height[name]) for name in error}
+    label_right(ax, panel, ends, label_of)
     return figure
 
 
@@ -229,10 +240,16 @@ def log_axis(axis: Axis, limits: tuple[float, float], formatter: Formatter) -> N
     axis.set(major_locator=LogLocator(subs=subs, numticks=8), minor_locator=NullLocator(), major_formatter=formatter)
 
 
-def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]], plain: Container[str] = ()) -> None:
+def label_right(
+    ax: Axes,
+    panel: Axes,
+    ends: Mapping[str, tuple[float, float]],
+    labels: Mapping[str, str] | None = None,
+    plain: Container[str] = (),
+) -> None:
     """Write each name to the right of `panel`, as near as can be to its point's height, joined by a line.
 
-    Names in `plain` are no variants and have no colour of their own.
+    `labels` are written instead of the names. Names in `plain` are no variants and have no colour of their own.
     """
     panel.get_xlim(), panel.get_ylim()  # settles the limits that the transform below needs
     to_inches = panel.transData + ax.transData.inverted()
@@ -243,4 +260,5 @@ def label_right(ax: Axes, panel: Axes, ends: Mapping[str, tuple[float, float]], 
     for name, (x, y), height in zip(ends, points, heights, strict=True):
         colour = INK if name in plain else look(name)[0]
         ax.plot((x, right, right + ROOM - 0.05), (y, y, height), color=colour, lw=0.4, alpha=0.6)
-        ax.text(right + ROOM, height, name, size=SMALL, color=colour, va="center_baseline")
+        label = name if labels is None else labels[name]
+        ax.text(right + ROOM, height, label, size=SMALL, color=colour, va="center_baseline")

@@ -63,5 +63,5 @@ def gate(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
 def sparse(step: Step, term: str) -> SparseCode:
     """The step's code, if a sparse bottleneck made it; ZooError otherwise."""
     if not isinstance(step.code, SparseCode):
-        raise ZooError(f"objective term {term}: asks for a sparse code; choose bottleneck=sparse or its like")
+        raise ZooError(f"objective term {term}: asks for a sparse code; choose bottleneck=topk or its like")
     return step.code

@@ -71,7 +71,9 @@ def test_sparse_codes_by_hand():
     codes[0, 2] = 1e-30  # once
     assert l0(codes).sum() == 1051
     assert l0(codes)[0] == 3
-    assert dead_fraction(codes) == 0.25
+    assert dead_fraction(codes[:, :, None]) == 0.25
+    assert dead_fraction(codes.view(-1, 2, 2)) == 0  # two maps of two places: each is active somewhere
+    assert dead_fraction(torch.cat([codes, 0 * codes], 1).view(-1, 2, 4)) == 0.5
     curve = firing_frequency(codes)
     assert curve.value == pytest.approx(1051 / 4000)
     assert dict(zip(curve.table["frequency up to"], curve.table["units"], strict=True)) == {
@@ -86,9 +88,9 @@ def test_sparse_codes_by_hand():
 
 
 def test_dense_codes_are_not_sparse(normal):
-    for sparse in (l0, dead_fraction, firing_frequency):
+    for sparse, codes in ((l0, normal), (dead_fraction, normal[:, :, None]), (firing_frequency, normal)):
         with pytest.raises(NotApplicable, match="not a sparse code"):
-            sparse(normal)
+            sparse(codes)
 
 
 def test_top_k_has_at_most_k(digits):

@@ -96,16 +96,18 @@ def l0(test_codes: Tensor) -> Tensor:
 
 
 @metric("code", "fraction", "lower")
-def dead_fraction(test_codes: Tensor) -> float:
-    """Units that are exactly zero in the point code of every test image.
+def dead_fraction(test_maps: Tensor) -> float:
+    """Units that are exactly zero in the point code of every test image; a map of a convolution counts as one unit.
+
+    A map is one feature, looked for at many places, and in use although no image has it in a corner.
 
     Args:
-        test_codes: (N, D).
+        test_maps: (N, M, places).
 
     Raises:
         NotApplicable: no entry is zero.
     """
-    return 1 - active(test_codes).any(0).float().mean().item()
+    return 1 - active(test_maps).any(2).any(0).float().mean().item()
 
 
 @metric("code", "fraction of images", "none")
@@ -150,7 +152,7 @@ def codebook_perplexity(code_indices: Tensor, codebook_size: int) -> float:
 
 
 def active(codes: Tensor) -> Tensor:
-    """Where codes (N, D) are not zero; NotApplicable if they are so everywhere."""
+    """Where codes (N, ...) are not zero; NotApplicable if they are so everywhere."""
     nonzero = codes != 0
     if nonzero.all():
         raise NotApplicable("no entry of the code is exactly zero: it is not a sparse code")

@@ -35,7 +35,13 @@ class Discrete(Protocol):
 
 
 class Coded(Samples):
-    """Indices of discrete codes, and rate and distortion of all codes."""
+    """Maps of convolutional codes, indices of discrete ones, and rate and distortion of all."""
+
+    @property
+    def test_maps(self) -> Tensor:
+        """Point codes of the test images, map by map: (N, M, places); one place where a unit is a map of its own."""
+        places = getattr(self.model.bottleneck, "places", 1)
+        return self.test_codes.view(len(self.test_codes), -1, places)
 
     @property
     def discrete(self) -> Discrete:
