@@ -33,6 +33,13 @@ FOOT, AXIS = 0.5, 0.65  # inches below and to the left of a panel
 ROOM = 0.3  # inches between a panel and the labels to its right
 LINE = 0.125  # inches between labels
 TINY = 10  # an error below the median's tenth is not drawn to scale
+LABELLED: tuple[list[float], ...] = (
+    [k / 2 for k in range(2, 20)],
+    [1, 1.5, 2, 3, 4, 5, 7],
+    [1, 2, 5],
+    [1],
+)  # of a decade, most first
+LABELS = 6  # that an axis has room for
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 COSTS: dict[str, tuple[str, Formatter]] = {
     "macs": ("multiply-accumulates per image", EngFormatter()),
@@ -231,12 +238,10 @@ def error_axis(panel: Axes) -> None:
 
 
 def log_axis(axis: Axis, limits: tuple[float, float], formatter: Formatter) -> None:
-    """Label as many values of a logarithmic axis as its span has room for."""
-    span = limits[1] / limits[0]
-    if span < 3:
-        subs = [k / 2 for k in range(2, 20)]
-    else:
-        subs = [1, 1.5, 2, 3, 4, 5, 7] if span < 10 else [1, 2, 5] if span < 100 else [1]
+    """Label as many values of a logarithmic axis as there is room for."""
+    decades = range(math.floor(math.log10(limits[0])), math.ceil(math.log10(limits[1])) + 1)
+    counts = (sum(limits[0] <= sub * 10.0**k <= limits[1] for sub in subs for k in decades) for subs in LABELLED)
+    subs = next((subs for subs, count in zip(LABELLED, counts, strict=False) if count <= LABELS), LABELLED[-1])
     axis.set(major_locator=LogLocator(subs=subs, numticks=8), minor_locator=NullLocator(), major_formatter=formatter)
 
 
