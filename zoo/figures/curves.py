@@ -91,7 +91,8 @@ def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
     for width in sorted({record.width for record in records}):
         for name, group in by_name(record for record in records if record.width == width).items():
             active, explained = values(group, "l0"), values(group, "explained_variance")
-            if active and explained and statistics.mean(values(group, "firing_frequency")) <= 0.5:
+            dense = statistics.mean(values(group, "firing_frequency") or [0.0]) > 0.5
+            if active and explained and not dense:
                 lines.setdefault(name, []).append((statistics.mean(active), statistics.mean(explained)))
     if len(lines) < 2:
         return None
