@@ -6,6 +6,7 @@ import math
 import statistics
 import textwrap
 from collections.abc import Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -33,12 +34,8 @@ FOOT, AXIS = 0.5, 0.65  # inches below and to the left of a panel
 ROOM = 0.3  # inches between a panel and the labels to its right
 LINE = 0.125  # inches between labels
 TINY = 10  # an error below the median's tenth is not drawn to scale
-LABELLED: tuple[list[float], ...] = (
-    [k / 2 for k in range(2, 20)],
-    [1, 1.5, 2, 3, 4, 5, 7],
-    [1, 2, 5],
-    [1],
-)  # of a decade, most first
+HALVES = [k / 2 for k in range(2, 20)]
+LABELLED: tuple[list[float], ...] = (HALVES, [1, 1.5, 2, 3, 4, 5, 7], [1, 2, 5], [1])  # of a decade, most first
 LABELS = 6  # that an axis has room for
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 COSTS: dict[str, tuple[str, Formatter]] = {
@@ -127,13 +124,13 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
         return None
     foot = statistics.median(error.values()) / TINY
     height = {name: max(value, foot) for name, value in error.items()}
-    label_of = {name: name if value >= foot else f"{name}: {value:.1e}" for name, value in error.items()}
+    labels = {name: name if value >= foot else f"{name}: {value:.1e}" for name, value in error.items()}
     wide, high = 2.5, panel_height(len(error))
     title, subtitle = (
         f"Error against cost on {records[0].data}",
         f"ringed: the Pareto front; {scope(records)}",
     )
-    size = AXIS + len(panels) * (wide + 0.2) - 0.2 + label_room(label_of.values()), HEAD + high + FOOT
+    size = AXIS + len(panels) * (wide + 0.2) - 0.2 + label_room(labels.values()), HEAD + high + FOOT
     figure, ax = sheet(*size, title, subtitle)
     panel = None
     for number, (metric, cost) in enumerate(panels.items()):
@@ -154,7 +151,7 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
             panel.tick_params(labelleft=False)
     assert panel is not None
     ends = {name: (cost.get(name, max(cost.values())), height[name]) for name in error}
-    label_right(ax, panel, ends, label_of)
+    label_right(ax, panel, ends, labels)
     return figure
 
 
@@ -241,8 +238,11 @@ def error_axis(panel: Axes) -> None:
 def log_axis(axis: Axis, limits: tuple[float, float], formatter: Formatter) -> None:
     """Label as many values of a logarithmic axis as there is room for."""
     decades = range(math.floor(math.log10(limits[0])), math.ceil(math.log10(limits[1])) + 1)
-    counts = (sum(limits[0] <= sub * 10.0**k <= limits[1] for sub in subs for k in decades) for subs in LABELLED)
-    subs = next((subs for subs, count in zip(LABELLED, counts, strict=False) if count <= LABELS), LABELLED[-1])
+
+    def labels(subs: Sequence[float]) -> int:
+        return sum(limits[0] <= sub * 10.0**k <= limits[1] for sub in subs for k in decades)
+
+    subs = next((subs for subs in LABELLED if labels(subs) <= LABELS), LABELLED[-1])
     axis.set(major_locator=LogLocator(subs=subs, numticks=8), minor_locator=NullLocator(), major_formatter=formatter)
 
 
@@ -250,12 +250,12 @@ def label_right(
     ax: Axes,
     panel: Axes,
     ends: Mapping[str, tuple[float, float]],
-    labels: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
     plain: Container[str] = (),
 ) -> None:
     """Write each name to the right of `panel`, as near as can be to its point's height, joined by a line.
 
-    `labels` are written instead of the names. Names in `plain` are no variants and have no colour of their own.
+    A name that `labels` has is written as it says. Names in `plain` are no variants and have no colour of their own.
     """
     panel.get_xlim(), panel.get_ylim()  # settles the limits that the transform below needs
     to_inches = panel.transData + ax.transData.inverted()
@@ -266,5 +266,4 @@ def label_right(
     for name, (x, y), height in zip(ends, points, heights, strict=True):
         colour = INK if name in plain else look(name)[0]
         ax.plot((x, right, right + ROOM - 0.05), (y, y, height), color=colour, lw=0.4, alpha=0.6)
-        label = name if labels is None else labels[name]
-        ax.text(right + ROOM, height, label, size=SMALL, color=colour, va="center_baseline")
+        ax.text(right + ROOM, height, labels.get(name, name), size=SMALL, color=colour, va="center_baseline")

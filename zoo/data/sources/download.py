@@ -88,7 +88,9 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
             redirect_stdout(io.StringIO()),
             warnings.catch_warnings(),
         ):
-            warnings.simplefilter("ignore")  # of what unpacks archives; a download that fails raises
+            # tarfile's default filter, which torchvision uses; and scikit-learn's retries: a download that fails raises
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", UserWarning)
             fetch(partial)
             for file in missing:
                 (root / file).parent.mkdir(parents=True, exist_ok=True)

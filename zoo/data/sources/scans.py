@@ -132,7 +132,8 @@ def cifar10(root: str = "data") -> Source:
     md5s = dict((*CIFAR10.train_list, *CIFAR10.test_list))
     contents = published(root, CIFAR10.base_folder, md5s, CIFAR10.url, lambda to: CIFAR10(to, download=True))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of files pickled as long ago as these
+        # NumPy 2.4.0 to 2.4.4 warn so of files pickled as long ago as these
+        warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         batches = [pickle.loads(content.data, encoding="bytes") for content in contents]
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     return Source("cifar10", _rows(batches[:-1]), _rows(batches[-1:]), classes)
