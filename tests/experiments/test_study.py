@@ -149,11 +149,13 @@ def test_a_loss_that_is_no_number_is_told_of_each_seed(tmp_path, command):
         assert re.search(rf"^  linear_ae .* seed {seed}: epoch 1: .* not a finite number", outcome.said, flags=re.M)
 
 
-def test_groups_are_of_runs_that_differ_in_nothing_but_their_seed(compose_job):
+def test_groups_are_of_runs_that_differ_in_nothing_but_their_seed(compose_job, tmp_path):
+    places = [f"paths.{name}={tmp_path / name}" for name in ("results", "models")]  # where nothing was fitted yet
+
     def jobs(stacked):
         points = [(variant, width, seed) for seed in range(3) for variant in ("pca", "vae") for width in (2, 4)]
         said = (f"variant={variant} width={width} seed={seed}" for variant, width, seed in points)
-        return [compose_job(*one.split(), f"trainer.stacked={stacked}") for one in said]
+        return [compose_job(*one.split(), *places, f"trainer.stacked={stacked}") for one in said]
 
     assert together(jobs(1)) == [[job] for job in jobs(1)]
     groups = together(jobs(2))
