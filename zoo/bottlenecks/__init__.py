@@ -25,4 +25,5 @@ def check_active(k: int, units: int) -> int:
 @torch.no_grad()
 def follow(mean: Tensor, value: Tensor) -> None:
     """Move a running mean towards a batch's value, in place; an entry that is NaN has seen none and takes it over."""
+    value = value.to(mean)  # bf16 in mixed precision
     mean.copy_(torch.where(mean.isnan(), value, mean.lerp(value, SMOOTHING)))

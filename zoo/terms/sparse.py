@@ -38,7 +38,7 @@ class Revive:
         if not (model.training and len(dead)):
             return {"revive": x.new_zeros(len(x))}
         values, index = code.h[:, dead].topk(min(self.k, len(dead)), dim=1, sorted=False)
-        z = torch.zeros_like(code.h).scatter(1, dead[index], F.softplus(values, 1 / SOFTNESS))
+        z = torch.zeros_like(code.h).scatter(1, dead[index], F.softplus(values, 1 / SOFTNESS).to(values))
         residual = (x - model.likelihood.mean(step.raw[: len(x)])).detach()
         nothing = model.decoder(torch.zeros_like(z[:1]))
         told = model.decoder(z) - nothing
