@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.records import Record, digest, read_record, record_path
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
-INCIDENTAL = ("root", "decoded", "progress", "compile")  # places and bars change no number; this, by rounding
+INCIDENTAL = ("root", "decoded", "progress", "replay")  # places and bars change no number; this, by rounding
 NOT_IN_NAME = (
     "variant",
     "data",
@@ -26,7 +26,7 @@ NOT_IN_NAME = (
     "evaluation",
     "paths",
     "trainer.progress",
-    "trainer.compile",
+    "trainer.replay",
     "trainer.stacked",
 )
 

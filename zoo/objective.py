@@ -56,14 +56,14 @@ class Objective:
             if not weight >= 0:
                 raise ZooError(f"objective: {name}={weight}: a weight is 0 or more")
 
-    def __call__(self, model: Autoencoder, x: Tensor, step: Step, progress: float = 1.0) -> dict[str, Tensor]:
+    def __call__(self, model: Autoencoder, x: Tensor, step: Step, progress: float | Tensor = 1.0) -> dict[str, Tensor]:
         """Return the scalars "total", "nll" and every penalty (unweighted), in nats per image.
 
         Args:
             model: what made the step.
             x: (B, C, H, W), the clean images.
             step: the forward pass on them.
-            progress: share of the fit that is behind, in [0, 1].
+            progress: share of the fit that is behind, in [0, 1]; () where it must not be read, as in a recorded step.
         """
         penalties = dict(step.code.penalties)
         for term in self.terms:
@@ -74,7 +74,7 @@ class Objective:
             )
         samples = len(step.raw) // len(x)
         nll = model.likelihood.nll(step.raw, x, self._pixel_weight(step))
-        ramp = min(1.0, progress / self.warmup) if self.warmup else 1.0
+        ramp = self._ramp(progress)
         means = {name: value.mean() for name, value in penalties.items()}
         if self.importance_weighted:
             total = self._importance_weighted(nll, penalties, ramp, samples)
@@ -88,7 +88,15 @@ class Objective:
                     total = total + ramp * weight * value
         return {"total": total, "nll": nll.mean(), **means}
 
-    def _importance_weighted(self, nll: Tensor, penalties: dict[str, Tensor], ramp: float, samples: int) -> Tensor:
+    def _ramp(self, progress: float | Tensor) -> float | Tensor:
+        if not self.warmup:
+            return 1.0
+        ramp = progress / self.warmup
+        return ramp.clamp(max=1.0) if isinstance(ramp, Tensor) else min(1.0, ramp)
+
+    def _importance_weighted(
+        self, nll: Tensor, penalties: dict[str, Tensor], ramp: float | Tensor, samples: int
+    ) -> Tensor:
         for name, value in penalties.items():
             if len(value) != len(nll) or name in self.capacities:
                 raise ZooError(

@@ -105,7 +105,7 @@ def test_metrics_asked_for_later_are_added_without_another_fit(command, tmp_path
     ("variant", "changes", "same"),
     [
         ("vae", ["trainer.progress=true"], True),
-        ("vae", ["trainer.compile=true"], True),
+        ("vae", ["trainer.replay=true"], True),
         ("vae", ["trainer.stacked=4"], True),
         ("vae", ["paths.data=elsewhere", "paths.results=there"], True),
         ("vae", ["evaluation.groups=[cost]"], True),

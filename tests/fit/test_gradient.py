@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import pickle
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -28,7 +25,6 @@ from zoo.likelihood import Gaussian
 from zoo.networks.dictionary import dictionary
 from zoo.networks.linear import linear
 from zoo.objective import Objective
-from zoo.terms.contractive import estimate
 
 
 @pytest.fixture
@@ -223,55 +219,6 @@ def test_mixed_precision_keeps_float32_weights(data):
     fit(epochs=10)(exact, data, Objective(), seed=0)
     assert total(fitted, data.validation) == pytest.approx(total(exact, data.validation), rel=0.05)
     assert not torch.equal(weights(fitted), weights(exact))
-
-
-# Compilation
-
-with_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile needs a C++ compiler, and there is none"
-)
-
-
-class Identity(torch.nn.Module):
-    """Counts the passes through it that are not compiled."""
-
-    uncompiled = 0
-
-    def forward(self, x):
-        if not torch.compiler.is_compiling():
-            self.uncompiled += 1
-        return x
-
-
-@with_compiler
-def test_a_compiled_fit_gives_the_weights_of_an_uncompiled_one(data):
-    def fitted(compile):
-        made = model()
-        for network in (made.encoder, made.decoder):
-            network.append(Identity())
-        settings = {"compile": compile, "batch_size": 1000, "matmul": "highest"}  # two batches, one of them smaller
-        return made, fit(**settings)(made, data, Objective(), seed=0)
-
-    (plain, apart), (fast, report) = fitted(False), fitted(True)
-    torch.testing.assert_close(weights(fast), weights(plain), rtol=1e-4, atol=1e-5)
-    assert report.history["validation_total"] == pytest.approx(apart.history["validation_total"], rel=1e-4)
-    for passes, made in ((9, plain), (3, fast)):  # in three epochs; validation is not compiled
-        assert made.encoder[-1].uncompiled == made.decoder[-1].uncompiled == passes
-    fast(data.train[:1000])
-    assert fast.encoder[-1].uncompiled == fast.decoder[-1].uncompiled == 4, "still compiled after the fit"
-    assert fast.state_dict().keys() == plain.state_dict().keys()
-    assert torch.equal(weights(pickle.loads(pickle.dumps(fast))), weights(fast))
-
-
-@with_compiler
-def test_an_objective_that_cannot_be_compiled_says_so(data):
-    def slope(model, x, step):
-        return {"slope": estimate(model, x)}
-
-    fitted = model()
-    with pytest.raises(ZooError, match=r"^trainer\.compile=true: .*double backward; fit with trainer\.compile=false$"):
-        fit(compile=True, batch_size=10_000)(fitted, data, Objective(terms=[slope]), seed=0)
-    assert not {"forward"} & (vars(fitted.encoder).keys() | vars(fitted.decoder).keys())
 
 
 # Optimisers

@@ -23,6 +23,7 @@ from zoo.errors import ZooError
 from zoo.fit import FitReport
 from zoo.fit.memory import keep_freed_memory
 from zoo.fit.progress import Progress
+from zoo.fit.replay import Replay, replayable
 from zoo.fit.schedules import constant
 from zoo.objective import Objective
 
@@ -30,6 +31,7 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 MONITOR = "validation_total"
+PRECISIONS = ("32-true", "bf16-mixed")  # others scale the loss, or convert the weights
 SHOWN = 10_000  # images that a module may start from
 
 
@@ -49,8 +51,7 @@ class Gradient:
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
         matmul: torch's float32 matmul precision. On CPUs "medium" goes through oneDNN: over twice as fast on AMD, as
             exact.
-        compile: compile encoder and decoder for the time of the fit, see `compiled`. An objective that differentiates
-            twice, as the contractive one does, can't be.
+        replay: on a GPU, record a step once and replay it, where that gives the same, see `Replay`.
         threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
         progress: show a bar.
         augment: what is shown instead of a batch of training images (B, C, H, W), drawn from a generator; None shows
@@ -68,7 +69,7 @@ class Gradient:
     accelerator: str = "cpu"
     precision: Any = "32-true"
     matmul: str = "medium"
-    compile: bool = False
+    replay: bool = False
     threads: int = 1
     progress: bool = True
     augment: Augment | None = None
@@ -84,9 +85,10 @@ class Gradient:
         """Fit `model` in place.
 
         Raises:
-            ZooError: the loss is no longer a finite number; or `compile`, and something stood in the way of it.
+            ZooError: the loss is no longer a finite number.
         """
-        module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment)
+        replay = self.replay and self.precision in PRECISIONS
+        module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment, replay)
         return self.train(module, data, seed)
 
     def train(self, module: GradientModule, data: ImageData, seed: int) -> FitReport:
@@ -100,7 +102,10 @@ class Gradient:
             callbacks.append(Progress())
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its banner says nothing of this fit
         keep_freed_memory()
-        with arithmetic(self.matmul, self.threads), torch.random.fork_rng():
+        with arithmetic(self.matmul, self.threads), torch.random.fork_rng(), warnings.catch_warnings():
+            # Lightning's own use of a deprecated torch name, and its advice to use a GPU; which of them is settled here
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            warnings.filterwarnings("ignore", message="GPU available but not used")
             torch.manual_seed(seed)
             trainer = L.Trainer(
                 accelerator=self.accelerator,
@@ -117,12 +122,7 @@ class Gradient:
                 num_sanity_val_steps=0,
             )
             start = time.perf_counter()
-            parts = (module.model.encoder, module.model.decoder) if self.compile else ()
-            mode = "reduce-overhead" if trainer.strategy.root_device.type == "cuda" else "default"
-            with warnings.catch_warnings(), compiled(parts, mode):
-                # Lightning's own use of a deprecated torch name; nothing a user could act on
-                warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-                trainer.fit(module, datamodule=data)
+            trainer.fit(module, datamodule=data)
             seconds = time.perf_counter() - start
         best = callbacks[0]
         assert isinstance(best, KeepBest)
@@ -157,9 +157,12 @@ class GradientModule(L.LightningModule):
         schedule: Schedule,
         seed: int,
         augment: Augment | None = None,
+        replay: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.objective, self.seed = model, objective, seed
+        self._may_replay = replay
+        self._replay: Replay | None = None
         self._optimizer, self._schedule, self._augment = optimizer, schedule, augment
         self.history: dict[str, list[float]] = {}
         self._means: defaultdict[str, Means] = defaultdict(Means)
@@ -173,7 +176,14 @@ class GradientModule(L.LightningModule):
         """x: (B, C, H, W) -> the batch's total."""
         if self._augment is not None:
             x = self._augment(x, self._generator)
-        return self._step(x, self._generator, "train", self.global_step / self._steps)
+        progress = self.global_step / self._steps
+        if self.global_step == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
+            self._replay = Replay(self._terms, list(self.model.parameters()), [self._generator])
+        if self._replay is None:
+            return self._step(x, self._generator, "train", progress)
+        terms = self._replay(x, progress)
+        self._means["train"].add(terms, len(x))
+        return terms["total"]
 
     def on_validation_epoch_start(self) -> None:
         """Validate every epoch on the same corruption and the same samples."""
@@ -199,6 +209,19 @@ class GradientModule(L.LightningModule):
         optimizer = self._optimizer(self.model.parameters())
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def backward(self, loss: Tensor, *_: Any) -> None:
+        """Nothing, where the step brought its gradients along."""
+        if self._replay is None:
+            super().backward(loss)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Nothing, where the step brought its gradients along."""
+        if self._replay is None:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def _terms(self, x: Tensor, progress: Tensor) -> dict[str, Tensor]:
+        return self.objective(self.model, x, self.model(x, self._generator), progress)
 
     def _step(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> Tensor:
         terms = self.objective(self.model, x, self.model(x, generator), progress)
@@ -277,43 +300,3 @@ def arithmetic(matmul: str, threads: int) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(before[0])
         torch.set_num_threads(before[1])
-
-
-@contextmanager
-def compiled(modules: Sequence[nn.Module], mode: str) -> Iterator[None]:
-    """Compile the modules' passes that gradients are wanted of, and leave the modules as they were.
-
-    Passes without gradients, as in validation, run uncompiled: they are few, each shape of theirs would be compiled
-    anew, and a graph that is replayed would write over what an earlier one of them returned. Not tried on a GPU yet.
-
-    Args:
-        modules: what to compile; their names, parameters and hooks stay the same.
-        mode: torch's name of what to compile for: "default", or "reduce-overhead", which replays graphs on CUDA.
-
-    Raises:
-        ZooError: torch can't: there is no C++ compiler, or the objective differentiates twice.
-    """
-    if not modules:
-        yield
-        return
-    for module in modules:
-        vars(module)["forward"] = for_gradients(module.forward, mode)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # read by the compiler itself
-            yield
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ZooError(f"trainer.compile=true: {reason}; fit with trainer.compile=false") from error
-    finally:
-        for module in modules:
-            del vars(module)["forward"]
-        torch.compiler.reset()  # modules of one class share their code, of which torch keeps a few compilations only
-
-
-def for_gradients(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
-    """`forward`, compiled for calls with gradients, one compilation for each shape."""
-    fast = torch.compile(forward, mode=mode, dynamic=False)
-    return lambda *inputs: (fast if torch.is_grad_enabled() else forward)(*inputs)

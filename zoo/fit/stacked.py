@@ -16,12 +16,12 @@ from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.data.images import Batches
 from zoo.fit import Fit, FitReport
-from zoo.fit.gradient import Gradient, Means, arithmetic, enter, start_from
+from zoo.fit.gradient import PRECISIONS, Gradient, Means, arithmetic, enter, start_from
 from zoo.fit.memory import keep_freed_memory
+from zoo.fit.replay import Replay
 from zoo.objective import Objective
 
 ELEMENTWISE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
-PRECISIONS = ("32-true", "bf16-mixed")  # others scale the loss, or convert the weights
 TRIED = 8  # images
 ROUNDING = 1e-3  # relative difference of gradients in float32
 
@@ -54,8 +54,10 @@ def fit_stacked(
     for model in models:
         start_from(model, data)
     stack = Stack(models, objective, fabric.device)
+    weights = list(stack.weights.values())
+    replay = Replay(stack, weights, record=fit.replay and fabric.device.type == "cuda")
     steps = fit.epochs * len(orders[0])
-    optimizer = fit.optimizer(stack.weights.values())
+    optimizer = fit.optimizer(weights)
     schedule = fit.schedule(optimizer, steps)
     histories: list[dict[str, list[float]]] = [{} for _ in models]
     keep_freed_memory()
@@ -66,9 +68,7 @@ def fit_stacked(
             means = {"train": Means()}
             for batches in zip(*orders, strict=True):
                 with fabric.autocast():
-                    terms = stack(torch.stack(batches), step / steps)
-                optimizer.zero_grad()
-                torch.autograd.backward(terms["total"].sum())
+                    terms = replay(torch.stack(batches), step / steps)
                 optimizer.step()
                 schedule.step()
                 step += 1
@@ -94,7 +94,7 @@ def stackable(fit: Fit, models: Sequence[Autoencoder], data: ImageData, objectiv
     torch can't map it, or gets another gradient; with closed forms, other games of optimisers, optimisers that look at
     more than one number at a time, and the settings of `Gradient` that are asked about below. All is left as it was.
     """
-    if type(fit) is not Gradient or fit.precision not in PRECISIONS or fit.compile:
+    if type(fit) is not Gradient or fit.precision not in PRECISIONS:
         return False
     if fit.clip is not None or fit.patience is not None or fit.augment is not None or fit.callbacks:
         return False
@@ -141,7 +141,7 @@ class Stack:
         self._least = torch.full((len(models),), torch.inf)
         self._best_epochs = torch.zeros(len(models), dtype=torch.int64)
 
-    def __call__(self, x: Tensor, progress: float) -> dict[str, Tensor]:
+    def __call__(self, x: Tensor, progress: float | Tensor) -> dict[str, Tensor]:
         """Every term of the objective, (M,), of images x: (M, B, C, H, W), or (B, C, H, W) that are the same for all.
 
         Modules are in training where gradients are wanted, and evaluate elsewhere.
@@ -181,7 +181,7 @@ class Whole(nn.Module):
         super().__init__()
         self.model, self.objective = model, objective
 
-    def forward(self, x: Tensor, progress: float) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, progress: float | Tensor) -> dict[str, Tensor]:
         """x: (B, C, H, W) -> the terms."""
         terms: dict[str, Tensor] = self.objective(self.model, x, self.model(x), progress)
         return terms
