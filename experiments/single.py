@@ -173,6 +173,7 @@ def environment() -> dict[str, Any]:
             "system": platform.system(),
             "processor": processor(),
             "cpu": torch.backends.cpu.get_cpu_capability(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "threads": torch.get_num_threads(),
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -35,6 +35,7 @@ from zoo.fit.memory import keep_freed_memory
 
 PYTHAE = "pythae 0.1.2 is not installed: pip install 'bottleneck-zoo[pythae]'"
 CHUNK = 1000
+SMALL_BATCH = {"per_device_train_batch_size": 64, "per_device_eval_batch_size": 64}  # Pythae's defaults
 RECOMMENDED = 1e-3  # Pythae's rate in its own README; its default of 1e-4 learns less in as many epochs
 
 
@@ -82,7 +83,8 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
     encoder, decoder, std = model.encoder, model.decoder, float(job.axes["likelihood"]["std"])
     variational = isinstance(model.bottleneck, Diagonal)
     settings: Gradient = make(job.axes["fit"])
-    train, validation, size = data.train, data.validation, settings.batch_size
+    device = torch.device("cuda" if settings.accelerator == "gpu" else "cpu")
+    train, validation, size = data.train.to(device), data.validation.to(device), settings.batch_size
 
     def squared(x_hat: Tensor, x: Tensor) -> Tensor:
         return (x_hat - x).square().sum() / len(x) / (2 * std**2)
@@ -104,12 +106,12 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
     keep_freed_memory()
     with arithmetic(settings.matmul, settings.threads), Stopwatch() as watch:
         torch.manual_seed(seed)
-        both = nn.ModuleList([encoder, decoder])
+        both = nn.ModuleList([encoder, decoder]).to(device)
         optimizer = settings.optimizer(both.parameters())
         schedule = settings.schedule(optimizer, settings.epochs * -(-len(train) // size))
         best = float("inf")
         for _ in range(settings.epochs):
-            order = torch.randperm(len(train))
+            order = torch.randperm(len(train)).to(device)
             for start in range(0, len(train), size):
                 loss = loss_of(train.pixels.index_select(0, order[start : start + size]) / train.scale)
                 optimizer.zero_grad()
@@ -121,6 +123,7 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
             if float(total) < best:
                 best, weights = float(total), copy.deepcopy(both.state_dict())
         both.load_state_dict(weights)
+        both.cpu()
     return watch.sample(sse=squared_error(decode, data.test))
 
 
@@ -204,7 +207,7 @@ def fit_pythae(
             trainer.train()
     if network == "own":  # to score it on 10,000 images takes longer than its fit, on few images, means anything
         return watch.sample()
-    best = trainer._best_model.eval()
+    best = trainer._best_model.cpu().eval()
     found = watch.sample(sse=squared_error(reconstruct, data.test), reached=float(watching.reached))
     return found if target is None else replace(found, seconds=watching.elapsed)
 

@@ -52,17 +52,22 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
     if goals:
         text.append(table(goals))
     for part in parts:
-        text += [f"## {part['part'].capitalize()}", table([cells(row) for row in part["rows"]])]
+        text += [
+            f"## {HEADINGS.get(part['part'], part['part'].capitalize())}",
+            table([cells(row) for row in part["rows"]]),
+        ]
         text += ["\n".join(f"- {note}" for note in part["notes"])] if part["notes"] else []
     measured: dict[str, list[str]] = {}
     for part in parts:
         machine, versions = part["environment"]["machine"], part["environment"]["versions"]
         packages = ", ".join(f"{name} {version}" for name, version in versions.items())
-        measured.setdefault(f"{machine['processor']}, {machine['cpu']}; {packages}", []).append(part["part"])
+        device = f"{machine['gpu']}, " if part["part"] == "gpu" else ""
+        measured.setdefault(f"{device}{machine['processor']}, {machine['cpu']}; {packages}", []).append(part["part"])
     text += [f"{', '.join(names)}: measured on {where}." for where, names in measured.items()]
     return "\n\n".join([*text, "Written by `python -m experiments.speed`."]) + "\n"
 
 
+HEADINGS = {"gpu": "GPU", "pca": "PCA"}
 SIGN = {"at most": "≤", "at least": "≥"}
 FACTS = {"sse": "test error per image", "per_second": "images per second", "mib": "peak MiB", "epochs": "epochs"}
 

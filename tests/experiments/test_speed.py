@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from experiments.speed import fits
@@ -65,6 +67,8 @@ def test_the_page_says_goals_and_marks_quick_numbers():
     assert "\n\nloop: measured on p, c; torch 2.\n\n" in page
     elsewhere = {"part": "pca", "environment": about | {"machine": {"processor": "q", "cpu": "c"}}}
     assert "pca: measured on q, c; torch 2." in markdown([part, part | elsewhere])
+    lent = {"part": "gpu", "environment": about | {"machine": {"gpu": "g", "processor": "q", "cpu": "c"}}}
+    assert "gpu: measured on g, q, c; torch 2." in markdown([part | lent])
     assert [number(n) for n in (None, float("nan"), 0.12345, 12345.6)] == ["", "", "0.123", "12,346"]
 
 
@@ -83,10 +87,21 @@ def test_what_was_measured_is_kept_and_quick_numbers_lie_apart(tmp_path, monkeyp
     assert "measured before" in capsys.readouterr().out
 
 
-def test_every_part_exists(repository):
-    from experiments.speed import library
+def test_without_a_gpu_what_one_measured_stays(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    about = {"machine": {"gpu": "g", "processor": "q", "cpu": "c"}, "versions": {}}
+    found = Findings([row("zoo", 1.0)], [Goal("zoo / other", 1.0, 1.1)]).as_json()
+    before = json.dumps({"part": "gpu", "quick": False, "environment": about, **found})
+    (tmp_path / "gpu.json").write_text(before)
+    cfg = {"parts": ["gpu"], "quick": False, "force": True, "full": 1, "networks": {}}
+    measure_parts(OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path)}}), tmp_path)
+    assert (tmp_path / "gpu.json").read_text() == before
+    assert "gpu: there is none here" in capsys.readouterr().out
+    assert "measured on g, q, c" in (tmp_path / "README.md").read_text()
 
-    assert all(hasattr(fits, part) or hasattr(library, part) for part in PARTS)
+
+def test_every_part_exists(repository):
+    assert all(callable(getattr(import_module(module), part)) for part, module in PARTS.items())
     said = OmegaConf.load(repository / "conf" / "speed.yaml")
     assert set(said.parts) == set(PARTS)
     assert said.full.keys() == said.quick_sizes.keys()

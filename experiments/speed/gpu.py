@@ -1,0 +1,65 @@
+"""The part of the benchmark for one GPU: replayed steps, bf16, several seeds at once."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+from experiments.job import Job
+from experiments.models import make
+from experiments.speed.arms import PYTHAE, fit_bare, fit_pythae, fit_zoo, fresh, load, pythae_is_here, squared_error
+from experiments.speed.bench import Bench
+from experiments.speed.measure import Findings, Goal, Sample, Stopwatch, interleaved, ratio, ratio_goal
+from zoo.fit.stacked import fit_stacked
+
+
+def gpu(bench: Bench) -> Findings:
+    """The zoo's fit on a GPU against a bare loop and against Pythae there: same network, batch, epochs and images."""
+    found = Findings(notes=["fp32 rounds products to tf32, in the bare loop as in the zoo; Pythae as in the part loop"])
+    seeds = bench.sizes.gpu.seeds
+    for name, size in bench.sizes.gpu.networks.items():
+        plain, replayed, half = (
+            bench.job([*bench.networks[name], "trainer=gpu", *more], epochs=size.epochs)
+            for more in (
+                ["trainer.precision=32-true", "trainer.replay=false"],
+                ["trainer.precision=32-true"],
+                ["trainer.precision=bf16-mixed"],
+            )
+        )
+        arms = {
+            "bare loop": lambda seed, job=plain, n=size.images: bench.ours(fit_bare, job, n, seed),
+            "zoo, not replayed": lambda seed, job=plain, n=size.images: bench.ours(fit_zoo, job, n, seed),
+            "zoo": lambda seed, job=replayed, n=size.images: bench.ours(fit_zoo, job, n, seed),
+            "zoo, bf16": lambda seed, job=half, n=size.images: bench.ours(fit_zoo, job, n, seed),
+        }
+        together = f"zoo, one of {seeds} seeds at once"
+        if size.stacked:
+            arms[together] = lambda seed, job=replayed, n=size.images: bench.ours(fit_seeds, job, n, seed, seeds)
+        if pythae_is_here():
+            arms["Pythae"] = lambda seed, job=plain, n=size.images: bench.theirs(
+                fit_pythae, job, n, seed, {"no_cuda": False}
+            )
+        rows = interleaved(f"{name}: {size.epochs} x {size.images:,} images", arms, size.repeats)
+        found.rows += rows.values()
+        found.goals.append(ratio_goal(f"GPU, {name}: zoo / bare loop", rows["zoo"], rows["bare loop"], 1.10))
+        if "Pythae" in rows:
+            found.goals.append(
+                ratio_goal(f"GPU, {name}: Pythae / zoo", rows["Pythae"], rows["zoo"], 2.0, at_most=False)
+            )
+        if size.stacked:
+            share = ratio(rows[together], rows["zoo"])
+            found.goals.append(Goal(f"GPU, {name}: one of {seeds} seeds at once / alone", share, 0.5))
+    if not pythae_is_here():
+        found.notes.append(PYTHAE)
+    return found
+
+
+def fit_seeds(job: Job, images: int, seed: int, count: int) -> Sample:
+    """The zoo's fit of several seeds at once, its time divided by their number."""
+    data = load(job, images)
+    seeds = range(seed * count, (seed + 1) * count)
+    models = [fresh(job, data, each) for each in seeds]
+    _ = data.train
+    with Stopwatch() as watch:
+        fit_stacked(make(job.axes["fit"]), models, data, make(job.axes["objective"]), seeds)
+    errors = [squared_error(model.eval().reconstruct, data.test) for model in models]
+    return Sample(watch.seconds / count, watch.cpu / count, {"sse": mean(errors)})

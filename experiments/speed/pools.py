@@ -1,0 +1,135 @@
+"""Parts of the benchmark that fit many models, on a pool of processes as a study does: sweeps, precision, start-up."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import mean, stdev
+from typing import Any
+
+import joblib
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from joblib.externals.loky import get_reusable_executor
+
+from experiments.job import Job
+from experiments.models import make
+from experiments.speed.arms import PYTHAE, SMALL_BATCH, fit_pythae, fit_zoo, pythae_is_here
+from experiments.speed.bench import Bench
+from experiments.speed.measure import Findings, Goal, Row, Sample, Stopwatch, ratio_goal
+from zoo.data.datamodule import ImageData
+
+PROCESSES = os.cpu_count() or 1  # as in a study
+
+
+def sweep(bench: Bench) -> Findings:
+    """Eight fits: the zoo's pool of single-threaded processes against Pythae, one after another on all cores."""
+    size, found = bench.sizes.sweep, Findings()
+    name, setup, rows = f"{size.runs} fits of {size.epochs} x {size.images:,} images", bench.networks.dense, {}
+    for arm, more in {"zoo": [], "zoo, bf16": ["trainer.precision=bf16-mixed"]}.items():
+        jobs = [bench.job([*setup, *more], epochs=size.epochs, seed=seed) for seed in range(size.runs)]
+        start = time.perf_counter()
+        samples = pooled(fit_zoo, [(job, size.images, job.seed) for job in jobs])
+        seconds = time.perf_counter() - start
+        rows[arm] = Row(name, arm, [Sample(seconds, sum(s.cpu for s in samples), {"sse": error_of(samples)})])
+    found.notes.append("zoo: the first arm's seconds hold the start of its processes")
+    if pythae_is_here():
+        job, scale, threads = bench.job(setup, epochs=size.epochs), size.runs / size.measured, os.cpu_count()
+        for arm, settings in {"Pythae": SMALL_BATCH, "Pythae, the zoo's batch": {}}.items():
+            runs = [
+                bench.theirs(fit_pythae, job, size.images, seed, settings, threads=threads)
+                for seed in range(size.measured)
+            ]
+            seconds, cpu = scale * sum(r.seconds for r in runs), scale * sum(r.cpu for r in runs)
+            rows[arm] = Row(name, arm, [Sample(seconds, cpu, {"sse": error_of(runs)})])
+        found.notes.append(
+            f"Pythae: {size.measured} fits were run and counted {scale:g} times; {threads} threads, batch 64 by default"
+        )
+        found.goals = [
+            ratio_goal("sweep: Pythae / zoo", rows["Pythae"], rows["zoo"], 3.5, at_most=False),
+            ratio_goal(
+                "sweep, same batch: Pythae / zoo, bf16",
+                *(rows["Pythae, the zoo's batch"], rows["zoo, bf16"], 3.5),
+                at_most=False,
+            ),
+        ]
+    else:
+        found.notes.append(PYTHAE)
+    found.rows = list(rows.values())
+    return found
+
+
+def precision(bench: Bench) -> Findings:
+    """Test error of variants fitted in bf16 against fp32, on scikit-learn's digits: on the GPU, if there is one."""
+    size, found = bench.sizes.precision, Findings()
+    trainer = "gpu" if torch.cuda.is_available() else "fast"
+    exact = ["trainer.precision=32-true", "trainer.matmul=highest"]
+    jobs = {
+        (variant, arm): bench.job([f"variant={variant}", f"trainer={trainer}", *said, *size.overrides], data="digits")
+        for variant in size.variants or variants()
+        for arm, said in {"fp32": exact, "bf16": []}.items()
+    }
+    fitted = {key: job for key, job in jobs.items() if "precision" in job.axes["fit"]}  # closed forms have none
+    calls = [(replace(job, seed=seed),) for seed in range(size.seeds) for job in fitted.values()]
+    samples = pooled(fit_whole, calls)
+    rows = {key: Row(*key, samples[i :: len(fitted)]) for i, key in enumerate(fitted)}
+    found.rows = list(rows.values())
+    found.notes.append(f"trainer={trainer}; the runs share the machine, so that their times say little")
+    for variant in dict.fromkeys(variant for variant, _ in rows):
+        plain, half = rows[variant, "fp32"], rows[variant, "bf16"]
+        change = half.fact("sse") / plain.fact("sse") - 1
+        found.goals.append(Goal(f"bf16: change of {variant}'s test error", abs(change), 0.01))
+        pairs = [b.facts["sse"] - a.facts["sse"] for a, b in zip(plain.samples, half.samples, strict=True)]
+        if len(pairs) > 1:
+            error = stdev(pairs) / len(pairs) ** 0.5 / plain.fact("sse")
+            found.notes.append(f"{variant}: {change:+.2%} with bf16, standard error {error:.2%}, {len(pairs)} seeds")
+    return found
+
+
+def variants() -> list[str]:
+    """Every variant's name."""
+    return GlobalHydra.instance().config_loader().get_group_options("variant")
+
+
+def fit_whole(job: Job) -> Sample:
+    """The zoo's fit on all of its data."""
+    return fit_zoo(job, len(ImageData(**make(job.axes["data"])).source.train), job.seed)
+
+
+def startup(bench: Bench) -> Findings:
+    """What a run in a fresh pool costs beside its own work: processes, imports, handing over."""
+    runs = bench.sizes.startup.runs
+    get_reusable_executor().shutdown()  # of an earlier part
+    with tempfile.TemporaryDirectory() as folder:
+        said = ["variant=deep_ae", f"paths.results={folder}", f"paths.models={folder}"]
+        jobs = [bench.job(said, data="digits", epochs=5, seed=seed) for seed in range(runs)]
+        start = time.perf_counter()
+        work = pooled(run_in_pool, [(job,) for job in jobs])
+        whole = time.perf_counter() - start
+    beside = PROCESSES * whole / runs - mean(sample.seconds for sample in work)
+    rows = [Row(f"{runs} runs on digits", "a run's own work", work)]
+    return Findings(rows, [Goal("seconds of start-up of a run in a pool", beside, 3.0)])
+
+
+def run_in_pool(job: Job) -> Sample:
+    """One run of the zoo; imports are not counted."""
+    from experiments.single import run_one
+
+    with Stopwatch() as watch:
+        run_one(job)
+    return watch.sample()
+
+
+def pooled(function: Callable[..., Sample], calls: Sequence[tuple[Any, ...]]) -> list[Sample]:
+    """The calls on as many single-threaded processes as a study uses."""
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        samples: list[Sample] = joblib.Parallel(n_jobs=PROCESSES)(joblib.delayed(function)(*call) for call in calls)
+    return samples
+
+
+def error_of(samples: Sequence[Sample]) -> float:
+    """Mean test error of several fits."""
+    return mean(sample.facts["sse"] for sample in samples)
