@@ -27,6 +27,7 @@ from zoo.fit.memory import peak_memory
 
 AGAINST_PYTHAE = {"dense": {"zoo": 2.0, "zoo, bf16": 2.7}, "conv": {"zoo": 1.7}}  # times as fast, at least
 DEFAULT_RATE = {"learning_rate": 1e-4}
+BF16 = ["trainer.precision=bf16-mixed"]
 
 
 def loop(bench: Bench) -> Findings:
