@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra import compose
+from joblib import Memory
 from omegaconf import DictConfig
 
 from experiments.job import Job
@@ -24,6 +25,7 @@ class Bench:
         data: folder of the data sets.
         ours: the process in which the zoo computes.
         theirs: the process in which its rivals do.
+        memory: of fits whose time does not count.
     """
 
     sizes: Any
@@ -31,14 +33,17 @@ class Bench:
     data: str
     ours: Worker
     theirs: Worker
+    memory: Memory
 
     @classmethod
     @contextmanager
     def of(cls, cfg: DictConfig) -> Iterator[Bench]:
         """As conf/speed.yaml and the command line say."""
-        ours, theirs = Worker(), Worker()
+        ours, theirs, memory = Worker(), Worker(), Memory(cfg.paths.cache, verbose=0)
+        if cfg.force:
+            memory.clear(warn=False)
         try:
-            yield cls(cfg.quick_sizes if cfg.quick else cfg.full, cfg.networks, cfg.paths.data, ours, theirs)
+            yield cls(cfg.quick_sizes if cfg.quick else cfg.full, cfg.networks, cfg.paths.data, ours, theirs, memory)
         finally:
             ours.close()
             theirs.close()

@@ -69,7 +69,14 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
 
 HEADINGS = {"gpu": "GPU", "pca": "PCA"}
 SIGN = {"at most": "≤", "at least": "≥"}
-FACTS = {"sse": "test error per image", "per_second": "images per second", "mib": "peak MiB", "epochs": "epochs"}
+FACTS = {
+    "sse": "test error per image",
+    "change": "change",
+    "standard_error": "its standard error",
+    "per_second": "images per second",
+    "mib": "peak MiB",
+    "epochs": "epochs",
+}
 
 
 def cells(row: Mapping[str, Any]) -> dict[str, str]:

@@ -7,11 +7,13 @@ from importlib import import_module
 
 import pytest
 import torch
+from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments.speed import fits
+from experiments.speed import fits, pools
 from experiments.speed.__main__ import PARTS, measure_parts
 from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, load, time_to
+from experiments.speed.bench import Bench
 from experiments.speed.measure import Findings, Goal, Row, Sample, exponent, interleaved, ratio, ratio_goal
 from experiments.speed.report import margin, markdown, number
 
@@ -76,7 +78,7 @@ def test_what_was_measured_is_kept_and_quick_numbers_lie_apart(tmp_path, monkeyp
     counted = []
     monkeypatch.setattr(fits, "loop", lambda bench: counted.append(bench.sizes) or Findings(goals=[Goal("g", 1, 2)]))
     cfg = {"parts": ["loop"], "quick": False, "force": False, "full": 1, "quick_sizes": 2, "networks": {}}
-    cfg = OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path)}})
+    cfg = OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path), "cache": str(tmp_path)}})
     measure_parts(cfg, tmp_path)
     measure_parts(cfg, tmp_path)
     cfg.force = cfg.quick = True
@@ -94,10 +96,54 @@ def test_without_a_gpu_what_one_measured_stays(tmp_path, monkeypatch, capsys):
     before = json.dumps({"part": "gpu", "quick": False, "environment": about, **found})
     (tmp_path / "gpu.json").write_text(before)
     cfg = {"parts": ["gpu"], "quick": False, "force": True, "full": 1, "networks": {}}
-    measure_parts(OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path)}}), tmp_path)
+    measure_parts(
+        OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path), "cache": str(tmp_path)}}), tmp_path
+    )
     assert (tmp_path / "gpu.json").read_text() == before
     assert "gpu: there is none here" in capsys.readouterr().out
     assert "measured on g, q, c" in (tmp_path / "README.md").read_text()
+
+
+@pytest.fixture
+def bench(repository, tmp_path, monkeypatch):
+    """Sizes of the part precision -> what it is given; its pool works in this process."""
+    monkeypatch.setattr(pools, "pooled", lambda function, calls: [function(*call) for call in calls])
+
+    def made(**sizes):
+        said = {"paths": {"data": "", "cache": str(tmp_path)}, "quick": False, "force": False, "networks": {}}
+        return Bench.of(OmegaConf.create(said | {"full": {"precision": sizes}}))
+
+    with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
+        yield made
+
+
+def test_precision_compares_fits_of_a_seed_and_keeps_them(bench, monkeypatch):
+    sizes = {"variants": ["linear_ae", "pca"], "seeds": 2, "overrides": ["budget.epochs=2"]}
+    with bench(**sizes) as given:
+        found = pools.precision(given)
+    assert [(row.comparison, row.arm) for row in found.rows] == [("linear_ae", "fp32"), ("linear_ae", "bf16")]
+    plain, half = found.rows
+    assert half.fact("change") == pytest.approx(half.fact("sse") / plain.fact("sse") - 1)
+    assert 0 < abs(half.fact("change")) == found.goals[0].value < 0.01
+    assert plain.samples[0].facts != plain.samples[1].facts, "seeds must differ"
+    monkeypatch.setattr(pools, "fit_zoo", None)
+    with bench(**sizes) as given:
+        assert [row.as_json() for row in pools.precision(given).rows] == [row.as_json() for row in found.rows]
+
+
+def test_precision_tells_where_bf16_is_off(bench):
+    with bench(variants=["linear_ae", "pca"], seeds=1, overrides=["trainer.precision=32-true"]) as given:
+        found = pools.precision(given)
+    assert found.rows == found.goals == []
+    assert found.notes[1:] == ["linear_ae: bf16 is off, in its yaml"]
+
+
+def test_the_change_of_a_mean_and_its_standard_error():
+    errors = {"fp32": [9.0, 11.0], "bf16": [9.0, 12.0]}
+    plain, half = (Row("v", arm, [Sample(1, 1, {"sse": x}) for x in values]) for arm, values in errors.items())
+    facts = pools.compared(plain, half).samples[0].facts
+    assert facts["change"] == pytest.approx(0.05)
+    assert facts["standard_error"] == pytest.approx(0.05)
 
 
 def test_every_part_exists(repository):
