@@ -221,6 +221,22 @@ def test_mixed_precision_keeps_float32_weights(data):
     assert not torch.equal(weights(fitted), weights(exact))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        pytest.param(
+            {"accelerator": "gpu"},
+            r"^trainer\.accelerator=gpu, .*No supported gpu backend found; fit with trainer=cpu$",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here"),
+        ),
+        ({"precision": "bf17"}, r"trainer\.precision=bf17: .*; fit with trainer=cpu$"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_told(data, settings, message):
+    with pytest.raises(ZooError, match=message):
+        fit(**settings)(model(), data, Objective(), seed=0)
+
+
 # Optimisers
 
 

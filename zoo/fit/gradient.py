@@ -14,6 +14,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
@@ -85,7 +86,7 @@ class Gradient:
         """Fit `model` in place.
 
         Raises:
-            ZooError: the loss is no longer a finite number.
+            ZooError: the loss is no longer a finite number; this machine has no such hardware, or arithmetic.
         """
         replay = self.replay and self.precision in PRECISIONS
         module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment, replay)
@@ -107,20 +108,24 @@ class Gradient:
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             warnings.filterwarnings("ignore", message="GPU available but not used")
             torch.manual_seed(seed)
-            trainer = L.Trainer(
-                accelerator=self.accelerator,
-                devices=1,
-                precision=self.precision,
-                max_epochs=self.epochs,
-                check_val_every_n_epoch=min(self.validate_every, self.epochs),
-                gradient_clip_val=self.clip if module.automatic_optimization else None,
-                callbacks=callbacks,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-            )
+            try:
+                trainer = L.Trainer(
+                    accelerator=self.accelerator,
+                    devices=1,
+                    precision=self.precision,
+                    max_epochs=self.epochs,
+                    check_val_every_n_epoch=min(self.validate_every, self.epochs),
+                    gradient_clip_val=self.clip if module.automatic_optimization else None,
+                    callbacks=callbacks,
+                    logger=False,
+                    enable_checkpointing=False,
+                    enable_progress_bar=False,
+                    enable_model_summary=False,
+                    num_sanity_val_steps=0,
+                )
+            except (MisconfigurationException, ValueError) as error:
+                asked = f"trainer.accelerator={self.accelerator}, trainer.precision={self.precision}"
+                raise ZooError(f"{asked}: {str(error).rstrip('.!')}; fit with trainer=cpu") from error
             start = time.perf_counter()
             trainer.fit(module, datamodule=data)
             seconds = time.perf_counter() - start
