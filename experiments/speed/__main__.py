@@ -1,4 +1,4 @@
-"""Measure how fast the zoo is: `python -m experiments.speed`, in about an hour on two cores.
+"""Measure how fast the zoo is: `python -m experiments.speed`, an hour and a half on two cores, half of it for bf16.
 
 `quick=true` checks in a minute that all works; `parts=[loop,pca]` chooses; what has been measured is kept, unless
 `force=true`. Each part leaves results/speed/<part>.json; README.md and benchmark.png are written from all of them.

@@ -63,23 +63,20 @@ class AdversarialModule(GradientModule):
         discriminator: Discriminator,
         seed: int,
     ) -> None:
-        super().__init__(model, objective, fit.optimizer, fit.schedule, seed)
-        self.automatic_optimization = False
+        super().__init__(model, objective, fit.optimizer, fit.schedule, seed, fit.clip)
         self.discriminator = discriminator
-        self._discriminator_optimizer, self._clip = fit.discriminator_optimizer, fit.clip
+        self._discriminator_optimizer = fit.discriminator_optimizer
 
-    def training_step(self, x: Tensor) -> None:  # type: ignore[override]
+    def training_step(self, x: Tensor) -> None:
         """x: (B, C, H, W); both players move."""
         ours, theirs = self.optimizers()  # type: ignore[attr-defined]
-        progress = self.global_step / (2 * self._steps)  # Lightning counts the moves of both
-        total, loss = self._play(x, self._generator, "train", progress)
-        for optimizer, value in ((ours, total), (theirs, loss)):
-            optimizer.zero_grad()  # of what the other player's loss left in these weights, too
-            self.manual_backward(value)
-            if optimizer is ours and self._clip is not None:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self._clip)
-            optimizer.step()
-        self.lr_schedulers().step()  # type: ignore[union-attr]
+        total, loss = self._play(x, self._generator, "train", self.progress)
+        ours.zero_grad()
+        self.manual_backward(total)
+        self.move(ours)
+        theirs.zero_grad()  # of what the model's loss left in its weights, too
+        self.manual_backward(loss)
+        theirs.step()
 
     def validation_step(self, x: Tensor) -> None:
         """x: (B, C, H, W); nobody moves."""
@@ -87,10 +84,8 @@ class AdversarialModule(GradientModule):
 
     def configure_optimizers(self) -> Any:
         """One optimiser for each player; the schedule is the model's."""
-        model = super().configure_optimizers()
-        return [model["optimizer"], self._discriminator_optimizer(self.discriminator.parameters())], [
-            model["lr_scheduler"]
-        ]
+        optimizers, schedules = super().configure_optimizers()
+        return [*optimizers, self._discriminator_optimizer(self.discriminator.parameters())], schedules
 
     def _play(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> tuple[Tensor, Tensor]:
         """What the model minimises, and what the discriminator minimises."""

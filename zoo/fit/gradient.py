@@ -89,7 +89,9 @@ class Gradient:
             ZooError: the loss is no longer a finite number; this machine has no such hardware, or arithmetic.
         """
         replay = self.replay and self.precision in PRECISIONS
-        module = GradientModule(model, objective, self.optimizer, self.schedule, seed, self.augment, replay)
+        module = GradientModule(
+            model, objective, self.optimizer, self.schedule, seed, self.clip, augment=self.augment, replay=replay
+        )
         return self.train(module, data, seed)
 
     def train(self, module: GradientModule, data: ImageData, seed: int) -> FitReport:
@@ -115,7 +117,6 @@ class Gradient:
                     precision=self.precision,
                     max_epochs=self.epochs,
                     check_val_every_n_epoch=min(self.validate_every, self.epochs),
-                    gradient_clip_val=self.clip if module.automatic_optimization else None,
                     callbacks=callbacks,
                     logger=False,
                     enable_checkpointing=False,
@@ -148,7 +149,8 @@ def start_from(model: Autoencoder, data: ImageData) -> None:
 class GradientModule(L.LightningModule):
     """One autoencoder, its objective and its optimiser, as Lightning wants them.
 
-    Nothing is logged per step: the terms are added up and read once an epoch.
+    Nothing is logged per step: the terms are added up and read once an epoch. The module moves its weights itself, since
+    Lightning's own way there takes longer than a small network's products.
 
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
@@ -161,14 +163,16 @@ class GradientModule(L.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         schedule: Schedule,
         seed: int,
+        clip: float | None = None,
         augment: Augment | None = None,
         replay: bool = False,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.model, self.objective, self.seed = model, objective, seed
-        self._may_replay = replay
+        self._optimizer, self._schedule, self._clip, self._augment = optimizer, schedule, clip, augment
+        self._may_replay, self._taken = replay, 0
         self._replay: Replay | None = None
-        self._optimizer, self._schedule, self._augment = optimizer, schedule, augment
         self.history: dict[str, list[float]] = {}
         self._means: defaultdict[str, Means] = defaultdict(Means)
 
@@ -177,18 +181,34 @@ class GradientModule(L.LightningModule):
         self._generator = torch.Generator(self.device).manual_seed(self.seed)
         self._steps = int(self.trainer.estimated_stepping_batches)
 
-    def training_step(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W) -> the batch's total."""
+    def training_step(self, x: Tensor) -> None:
+        """x: (B, C, H, W); the weights move."""
         if self._augment is not None:
             x = self._augment(x, self._generator)
-        progress = self.global_step / self._steps
-        if self.global_step == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
-            self._replay = Replay(self._terms, list(self.model.parameters()), [self._generator])
+        optimizer: Any = self.optimizers()
+        if self._taken == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
+            self._replay = Replay(self._drawn, list(self.model.parameters()), [self._generator])
         if self._replay is None:
-            return self._step(x, self._generator, "train", progress)
-        terms = self._replay(x, progress)
+            terms = self._terms(x, self._generator, self.progress)
+            optimizer.zero_grad()
+            self.manual_backward(terms["total"])
+        else:
+            terms = self._replay(x, self.progress)
         self._means["train"].add(terms, len(x))
-        return terms["total"]
+        self.move(optimizer)
+
+    @property
+    def progress(self) -> float:
+        """Share of the fit that is behind."""
+        return self._taken / self._steps
+
+    def move(self, optimizer: Any) -> None:
+        """Move the model's weights by their gradients, and the schedule on."""
+        if self._clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._clip)
+        optimizer.step()
+        self.lr_schedulers().step()  # type: ignore[union-attr]
+        self._taken += 1
 
     def on_validation_epoch_start(self) -> None:
         """Validate every epoch on the same corruption and the same samples."""
@@ -196,7 +216,7 @@ class GradientModule(L.LightningModule):
 
     def validation_step(self, x: Tensor) -> None:
         """x: (B, C, H, W); all terms count in full, so that epochs before and after a warm-up can be compared."""
-        self._step(x, self._validation_generator, "validation", 1.0)
+        self._means["validation"].add(self._terms(x, self._validation_generator, 1.0), len(x))
 
     def on_validation_epoch_end(self) -> None:
         """Hand the monitored value to early stopping and to the best weights."""
@@ -210,28 +230,16 @@ class GradientModule(L.LightningModule):
         enter(self.history, self.current_epoch + 1, means, self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and the schedule stepped with every batch."""
+        """The optimiser, and its schedule."""
         optimizer = self._optimizer(self.model.parameters())
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return [optimizer], [scheduler]
 
-    def backward(self, loss: Tensor, *_: Any) -> None:
-        """Nothing, where the step brought its gradients along."""
-        if self._replay is None:
-            super().backward(loss)
+    def _drawn(self, x: Tensor, progress: float | Tensor) -> dict[str, Tensor]:
+        return self._terms(x, self._generator, progress)
 
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
-        """Nothing, where the step brought its gradients along."""
-        if self._replay is None:
-            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
-
-    def _terms(self, x: Tensor, progress: Tensor) -> dict[str, Tensor]:
-        return self.objective(self.model, x, self.model(x, self._generator), progress)
-
-    def _step(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> Tensor:
-        terms = self.objective(self.model, x, self.model(x, generator), progress)
-        self._means[stage].add(terms, len(x))
-        return terms["total"]
+    def _terms(self, x: Tensor, generator: torch.Generator, progress: float | Tensor) -> dict[str, Tensor]:
+        return self.objective(self.model, x, self.model(x, generator), progress)
 
 
 class Means:
