@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 from experiments.job import Job
 from experiments.speed.measure import Worker
 
+FP32, BF16 = ["trainer.precision=32-true"], ["trainer.precision=bf16-mixed"]
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -25,7 +27,7 @@ class Bench:
         data: folder of the data sets.
         ours: the process in which the zoo computes.
         theirs: the process in which its rivals do.
-        memory: of fits whose time does not count.
+        memory: of the fits of the part precision, whose time does not count.
     """
 
     sizes: Any
@@ -40,7 +42,7 @@ class Bench:
     def of(cls, cfg: DictConfig) -> Iterator[Bench]:
         """As conf/speed.yaml and the command line say."""
         ours, theirs, memory = Worker(), Worker(), Memory(cfg.paths.cache, verbose=0)
-        if cfg.force:
+        if cfg.force and "precision" in cfg.parts:
             memory.clear(warn=False)
         try:
             yield cls(cfg.quick_sizes if cfg.quick else cfg.full, cfg.networks, cfg.paths.data, ours, theirs, memory)

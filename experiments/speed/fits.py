@@ -20,31 +20,27 @@ from experiments.speed.arms import (
     pythae_is_here,
     time_to,
 )
-from experiments.speed.bench import Bench
+from experiments.speed.bench import BF16, Bench
 from experiments.speed.measure import Arm, Findings, Goal, Row, Sample, Stopwatch, exponent, interleaved, ratio_goal
 from zoo.evaluation.evaluator import evaluate
 from zoo.fit.memory import peak_memory
 
 AGAINST_PYTHAE = {"dense": {"zoo": 2.0, "zoo, bf16": 2.7}, "conv": {"zoo": 1.7}}  # times as fast, at least
 DEFAULT_RATE = {"learning_rate": 1e-4}
-BF16 = ["trainer.precision=bf16-mixed"]
 
 
 def loop(bench: Bench) -> Findings:
     """The zoo's fit against a bare loop and against Pythae: same network, batch, epochs and images, one thread."""
     found = Findings(notes=["one thread each; Pythae's rate is 1e-3, as in its README, all else its defaults"])
     for name, size in bench.sizes.loop.items():
-        job, fast = (
-            bench.job([*bench.networks[name], *more], epochs=size.epochs)
-            for more in ([], ["trainer.precision=bf16-mixed"])
-        )
+        job, half = (bench.job([*bench.networks[name], *more], epochs=size.epochs) for more in ([], BF16))
         arms = {
-            "bare loop": lambda seed, job=job, n=size.images: bench.ours(fit_bare, job, n, seed),
-            "zoo": lambda seed, job=job, n=size.images: bench.ours(fit_zoo, job, n, seed),
-            "zoo, bf16": lambda seed, job=fast, n=size.images: bench.ours(fit_zoo, job, n, seed),
+            "bare loop": partial(bench.ours, fit_bare, job, size.images),
+            "zoo": partial(bench.ours, fit_zoo, job, size.images),
+            "zoo, bf16": partial(bench.ours, fit_zoo, half, size.images),
         }
         if pythae_is_here():
-            arms["Pythae"] = lambda seed, job=job, n=size.images: bench.theirs(fit_pythae, job, n, seed)
+            arms["Pythae"] = partial(bench.theirs, fit_pythae, job, size.images)
         rows = interleaved(f"{name}: {size.epochs} x {size.images:,} images", arms, size.repeats)
         found.rows += rows.values()
         found.goals.append(ratio_goal(f"{name}: zoo / bare loop", rows["zoo"], rows["bare loop"], 1.10))
@@ -69,8 +65,8 @@ def own_network(bench: Bench) -> Iterable[Row]:
     """Pythae's own network for MNIST, 33 million parameters, beside the zoo's convolutional one."""
     n, job = bench.sizes.own_images, bench.job(bench.networks.conv, epochs=1)
     arms = {
-        "zoo, its conv network": lambda seed: bench.ours(fit_zoo, job, n, seed),
-        "Pythae, its conv network": lambda seed: bench.theirs(fit_pythae, job, n, seed, network="own"),
+        "zoo, its conv network": partial(bench.ours, fit_zoo, job, n),
+        "Pythae, its conv network": partial(bench.theirs, fit_pythae, job, n, network="own"),
     }
     return interleaved(f"own networks: 1 x {n:,} images", arms, 1).values()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import mean
 
 from experiments.job import Job
 from experiments.models import make
 from experiments.speed.arms import PYTHAE, fit_bare, fit_pythae, fit_zoo, fresh, load, pythae_is_here, squared_error
-from experiments.speed.bench import Bench
+from experiments.speed.bench import BF16, FP32, Bench
 from experiments.speed.measure import Findings, Goal, Sample, Stopwatch, interleaved, ratio, ratio_goal
 from zoo.fit.stacked import fit_stacked
 
@@ -19,25 +20,19 @@ def gpu(bench: Bench) -> Findings:
     for name, size in bench.sizes.gpu.networks.items():
         plain, replayed, half = (
             bench.job([*bench.networks[name], "trainer=gpu", *more], epochs=size.epochs)
-            for more in (
-                ["trainer.precision=32-true", "trainer.replay=false"],
-                ["trainer.precision=32-true"],
-                ["trainer.precision=bf16-mixed"],
-            )
+            for more in ([*FP32, "trainer.replay=false"], FP32, BF16)
         )
         arms = {
-            "bare loop": lambda seed, job=plain, n=size.images: bench.ours(fit_bare, job, n, seed),
-            "zoo, not replayed": lambda seed, job=plain, n=size.images: bench.ours(fit_zoo, job, n, seed),
-            "zoo": lambda seed, job=replayed, n=size.images: bench.ours(fit_zoo, job, n, seed),
-            "zoo, bf16": lambda seed, job=half, n=size.images: bench.ours(fit_zoo, job, n, seed),
+            "bare loop": partial(bench.ours, fit_bare, plain, size.images),
+            "zoo, not replayed": partial(bench.ours, fit_zoo, plain, size.images),
+            "zoo": partial(bench.ours, fit_zoo, replayed, size.images),
+            "zoo, bf16": partial(bench.ours, fit_zoo, half, size.images),
         }
         together = f"zoo, one of {seeds} seeds at once"
         if size.stacked:
-            arms[together] = lambda seed, job=replayed, n=size.images: bench.ours(fit_seeds, job, n, seed, seeds)
+            arms[together] = partial(bench.ours, fit_seeds, replayed, size.images, count=seeds)
         if pythae_is_here():
-            arms["Pythae"] = lambda seed, job=plain, n=size.images: bench.theirs(
-                fit_pythae, job, n, seed, {"no_cuda": False}
-            )
+            arms["Pythae"] = partial(bench.theirs, fit_pythae, plain, size.images, settings={"no_cuda": False})
         rows = interleaved(f"{name}: {size.epochs} x {size.images:,} images", arms, size.repeats)
         found.rows += rows.values()
         found.goals.append(ratio_goal(f"GPU, {name}: zoo / bare loop", rows["zoo"], rows["bare loop"], 1.10))

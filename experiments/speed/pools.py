@@ -18,12 +18,11 @@ from joblib.externals.loky import get_reusable_executor
 from experiments.job import Job
 from experiments.models import make
 from experiments.speed.arms import PYTHAE, SMALL_BATCH, fit_pythae, fit_zoo, pythae_is_here
-from experiments.speed.bench import Bench
+from experiments.speed.bench import BF16, FP32, Bench
 from experiments.speed.measure import Findings, Goal, Row, Sample, Stopwatch, ratio_goal
 from zoo.data.datamodule import ImageData
 
 PROCESSES = os.cpu_count() or 1  # as in a study
-FP32, BF16 = (["trainer.precision=32-true"], ["trainer.precision=bf16-mixed"])
 
 
 def sweep(bench: Bench) -> Findings:
@@ -78,7 +77,8 @@ def precision(bench: Bench) -> Findings:
         default, plain, half = (bench.job([*said, *more], data="digits") for more in ([], FP32, BF16))
         if half.key != plain.key:  # a closed form is the same in both
             jobs |= {(variant, "fp32"): plain, (variant, "bf16"): half}
-            off += [variant] if default.key == plain.key else []
+            if default.key == plain.key:
+                off.append(variant)
     calls = [(replace(job, seed=seed), job.key, seed) for seed in range(size.seeds) for job in jobs.values()]
     samples = pooled(bench.memory.cache(fit_whole, ignore=["job"]), calls)
     rows = {key: Row(*key, samples[i :: len(jobs)]) for i, key in enumerate(jobs)}
@@ -88,7 +88,8 @@ def precision(bench: Bench) -> Findings:
         found.notes.append(f"bf16 is off, in their yaml, for {', '.join(off)}")
     changes = {row.comparison: abs(row.fact("change")) for row in found.rows if row.arm == "bf16"}
     on = [variant for variant in changes if variant not in off]
-    for worst in sorted(on, key=lambda variant: changes[variant])[-1:]:
+    if on:
+        worst = max(on, key=changes.__getitem__)
         found.goals.append(Goal(f"bf16: largest change of a test error ({worst})", changes[worst], 0.01))
     return found
 
