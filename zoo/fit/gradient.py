@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -187,9 +188,11 @@ class GradientModule(L.LightningModule):
             x = self._augment(x, self._generator)
         optimizer: Any = self.optimizers()
         if self._taken == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
-            self._replay = Replay(self._drawn, list(self.model.parameters()), [self._generator])
+            self._replay = Replay(
+                partial(self._terms, generator=self._generator), list(self.model.parameters()), [self._generator]
+            )
         if self._replay is None:
-            terms = self._terms(x, self._generator, self.progress)
+            terms = self._terms(x, self.progress, self._generator)
             optimizer.zero_grad()
             self.manual_backward(terms["total"])
         else:
@@ -216,7 +219,7 @@ class GradientModule(L.LightningModule):
 
     def validation_step(self, x: Tensor) -> None:
         """x: (B, C, H, W); all terms count in full, so that epochs before and after a warm-up can be compared."""
-        self._means["validation"].add(self._terms(x, self._validation_generator, 1.0), len(x))
+        self._means["validation"].add(self._terms(x, 1.0, self._validation_generator), len(x))
 
     def on_validation_epoch_end(self) -> None:
         """Hand the monitored value to early stopping and to the best weights."""
@@ -235,10 +238,7 @@ class GradientModule(L.LightningModule):
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return [optimizer], [scheduler]
 
-    def _drawn(self, x: Tensor, progress: float | Tensor) -> dict[str, Tensor]:
-        return self._terms(x, self._generator, progress)
-
-    def _terms(self, x: Tensor, generator: torch.Generator, progress: float | Tensor) -> dict[str, Tensor]:
+    def _terms(self, x: Tensor, progress: float | Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         return self.objective(self.model, x, self.model(x, generator), progress)
 
 

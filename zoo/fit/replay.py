@@ -130,7 +130,8 @@ def no_waiting() -> Iterator[None]:
     """Raise a RuntimeError where the processor would wait for a number from the GPU."""
     before = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the mode is a prototype: what escapes it, the recording refuses
+        # that the mode is a prototype: what escapes it, the recording refuses
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype", category=UserWarning)
         torch.cuda.set_sync_debug_mode("error")
     try:
         yield

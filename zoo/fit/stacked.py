@@ -18,12 +18,11 @@ from zoo.data.images import Batches
 from zoo.fit import Fit, FitReport
 from zoo.fit.gradient import PRECISIONS, Gradient, Means, arithmetic, enter, start_from
 from zoo.fit.memory import keep_freed_memory
-from zoo.fit.replay import Replay
+from zoo.fit.replay import ROUNDING, Replay
 from zoo.objective import Objective
 
 ELEMENTWISE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
 TRIED = 8  # images
-ROUNDING = 1e-3  # relative difference of gradients in float32
 
 
 def fit_stacked(
