@@ -88,9 +88,8 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
             redirect_stdout(io.StringIO()),
             warnings.catch_warnings(),
         ):
-            # tarfile's default filter, which torchvision uses; and scikit-learn's retries: a download that fails raises
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)  # tarfile's, of its default filter: torchvision's call
+            warnings.simplefilter("ignore", UserWarning)  # scikit-learn's, as it tries again; one that fails raises
             fetch(partial)
             for file in missing:
                 (root / file).parent.mkdir(parents=True, exist_ok=True)
