@@ -72,7 +72,7 @@ class OptimalGaussian(nn.Module):
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
-        squares = (by_sample(raw, x) - x).square()
+        squares = squared(raw, x)
         weight = torch.ones_like(squares) if weight is None else weight.expand_as(squares)
         variance = self.variance
         if self.training:
@@ -107,8 +107,9 @@ class Gaussian(nn.Module):
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
-        squares = (by_sample(raw, x) - x).square()
-        return summed(squares / (2 * self.std**2) + (math.log(self.std) + math.log(2 * math.pi) / 2), weight)
+        squares = squared(raw, x)
+        pixels = x[0].numel() if weight is None else summed(torch.ones_like(squares), weight)
+        return summed(squares, weight) / (2 * self.std**2) + pixels * (math.log(self.std) + math.log(2 * math.pi) / 2)
 
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
@@ -149,6 +150,13 @@ def by_sample(raw: Tensor, x: Tensor) -> Tensor:
     In float32, because sums over hundreds of pixels in bf16 lose what distinguishes two models.
     """
     return raw.float().view(-1, *x.shape)
+
+
+def squared(raw: Tensor, x: Tensor) -> Tensor:
+    """(x - raw)^2, sample by sample: (K, B, C, H, W)."""
+    raw = by_sample(raw, x)
+    # torch takes this loss in one pass forth and one back, a difference and its square in two and four
+    return F.mse_loss(raw, x.expand_as(raw), reduction="none")
 
 
 def summed(terms: Tensor, weight: Tensor | None) -> Tensor:
