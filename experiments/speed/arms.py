@@ -30,7 +30,8 @@ from zoo.data.datamodule import ImageData
 from zoo.data.images import Images, Source
 from zoo.evaluation.evaluator import deterministic
 from zoo.evaluation.metrics.reconstruction import sse
-from zoo.fit.gradient import Gradient, arithmetic
+from zoo.fit.arithmetic import arithmetic
+from zoo.fit.gradient import Gradient
 from zoo.fit.memory import keep_freed_memory
 
 PYTHAE = "pythae 0.1.2 is not installed: pip install 'bottleneck-zoo[pythae]'"

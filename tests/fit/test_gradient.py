@@ -16,10 +16,11 @@ from zoo.bottlenecks.topk import TopK
 from zoo.corruption import Clean
 from zoo.corruption import Gaussian as Noise
 from zoo.data.datamodule import ImageData
-from zoo.data.images import Images, Source
+from zoo.data.images import Batches, Images, Source
 from zoo.data.sources import digits
 from zoo.errors import ZooError
-from zoo.fit.gradient import Gradient, arithmetic
+from zoo.fit.arithmetic import flushes
+from zoo.fit.gradient import Gradient
 from zoo.fit.schedules import constant
 from zoo.likelihood import Gaussian
 from zoo.networks.dictionary import dictionary
@@ -191,24 +192,33 @@ def test_seed_determines_order_and_noise_and_the_global_state_is_left(data):
     assert not torch.equal(other[0], first[0])
 
 
-def test_the_process_keeps_its_threads_and_precision(data):
-    def now():
-        return torch.get_float32_matmul_precision(), torch.get_num_threads()
-
-    before = now()
+def test_a_fit_computes_with_its_own_threads_and_precision(data):
     inside = []
 
     class Watched(Objective):
         def __call__(self, *args):
-            inside.append(now())
+            inside.append((torch.get_float32_matmul_precision(), torch.get_num_threads(), flushes()))
             return super().__call__(*args)
 
+    before = torch.get_float32_matmul_precision(), torch.get_num_threads()
     fit(matmul="medium", threads=2, epochs=1)(model(), data, Watched(), seed=0)
-    assert set(inside) == {("medium", 2)}
-    assert now() == before
-    with pytest.raises(RuntimeError, match="stop"), arithmetic("medium", 2):
-        raise RuntimeError("stop")
-    assert now() == before
+    assert set(inside) == {("medium", 2, True)}
+    assert (torch.get_float32_matmul_precision(), torch.get_num_threads()) == before
+
+
+def test_a_step_in_mixed_precision_takes_the_weights_as_they_are(data):
+    fitted, by_hand = model(), model()
+    settings = {"optimizer": sgd(1e-4), "epochs": 2, "batch_size": 500, "matmul": "highest"}
+    fit(precision="bf16-mixed", **settings)(fitted, data, Objective(), seed=0)
+    optimizer, batches = sgd(1e-4)(by_hand.parameters()), Batches(data.train, 500, seed=0)
+    for _ in range(2):
+        for x in batches:
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = by_hand.likelihood.nll(by_hand(x).raw, x).mean()
+            loss.backward()
+            optimizer.step()
+    assert torch.equal(weights(fitted), weights(by_hand))
 
 
 def test_mixed_precision_keeps_float32_weights(data):
@@ -226,10 +236,11 @@ def test_mixed_precision_keeps_float32_weights(data):
     [
         pytest.param(
             {"accelerator": "gpu"},
-            r"^trainer\.accelerator=gpu, .*No supported gpu backend found; fit with trainer=cpu$",
+            r"^trainer\.accelerator=gpu: .*No supported gpu backend found; fit with trainer=cpu$",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here"),
         ),
-        ({"precision": "bf17"}, r"trainer\.precision=bf17: .*; fit with trainer=cpu$"),
+        ({"precision": "bf17"}, r"^trainer\.precision=bf17: a gradient fit knows 32-true, bf16-mixed$"),
+        ({"matmul": "fast"}, r"^trainer\.matmul=fast: a gradient fit knows auto, highest, high, medium$"),
     ],
 )
 def test_what_this_machine_cannot_do_is_told(data, settings, message):

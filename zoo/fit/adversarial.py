@@ -67,18 +67,18 @@ class AdversarialModule(GradientModule):
         self.discriminator = discriminator
         self._discriminator_optimizer = fit.discriminator_optimizer
 
-    def training_step(self, x: Tensor) -> None:
+    def step(self, x: Tensor) -> None:
         """x: (B, C, H, W); both players move."""
         ours, theirs = self.optimizers()  # type: ignore[attr-defined]
         total, loss = self._play(x, self._generator, "train", self.progress)
         ours.zero_grad()
-        self.manual_backward(total)
+        total.backward()  # type: ignore[no-untyped-call]
         self.move(ours)
         theirs.zero_grad()  # of what the model's loss left in its weights, too
-        self.manual_backward(loss)
+        loss.backward()  # type: ignore[no-untyped-call]
         theirs.step()
 
-    def validation_step(self, x: Tensor) -> None:
+    def validate(self, x: Tensor) -> None:
         """x: (B, C, H, W); nobody moves."""
         self._play(x, self._validation_generator, "validation", 1.0)
 

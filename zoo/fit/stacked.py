@@ -16,7 +16,8 @@ from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
 from zoo.data.images import Batches
 from zoo.fit import Fit, FitReport
-from zoo.fit.gradient import PRECISIONS, Gradient, Means, arithmetic, enter, start_from
+from zoo.fit.arithmetic import arithmetic
+from zoo.fit.gradient import Gradient, Means, enter, start_from
 from zoo.fit.memory import keep_freed_memory
 from zoo.fit.replay import ROUNDING, Replay
 from zoo.objective import Objective
@@ -93,7 +94,7 @@ def stackable(fit: Fit, models: Sequence[Autoencoder], data: ImageData, objectiv
     torch can't map it, or gets another gradient; with closed forms, other games of optimisers, optimisers that look at
     more than one number at a time, and the settings of `Gradient` that are asked about below. All is left as it was.
     """
-    if type(fit) is not Gradient or fit.precision not in PRECISIONS:
+    if type(fit) is not Gradient:
         return False
     if fit.clip is not None or fit.patience is not None or fit.augment is not None or fit.callbacks:
         return False
