@@ -128,6 +128,26 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
     return watch.sample(sse=squared_error(decode, data.test))
 
 
+def multiply(job: Job, images: int, seed: int) -> Sample:
+    """No fit: only the matrix products of one, three per dense layer and step, which no loop saves."""
+    data = load(job, images)
+    model = fresh(job, data, seed)
+    settings: Gradient = make(job.axes["fit"])
+    first, *others = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    rows, size = len(data.train), settings.batch_size
+    ends = [(torch.ones(size, m.in_features), torch.ones(size, m.out_features)) for m in (first, *others)]
+    with arithmetic(settings.matmul, settings.threads), torch.no_grad(), Stopwatch() as watch:
+        for _ in range(settings.epochs):
+            for start in range(0, rows, size):
+                n = min(size, rows - start)
+                for layer, (x, gradient) in zip((first, *others), ends, strict=True):
+                    layer(x[:n])
+                    gradient[:n].T @ x[:n]
+                    if layer is not first:  # nobody asks for the images' gradient
+                        gradient[:n] @ layer.weight
+    return watch.sample()
+
+
 def fit_pythae(
     job: Job,
     images: int,

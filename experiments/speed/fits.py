@@ -17,15 +17,28 @@ from experiments.speed.arms import (
     fit_zoo,
     fresh,
     load,
+    multiply,
     pythae_is_here,
     time_to,
 )
 from experiments.speed.bench import BF16, Bench
-from experiments.speed.measure import Arm, Findings, Goal, Row, Sample, Stopwatch, exponent, interleaved, ratio_goal
+from experiments.speed.measure import (
+    Arm,
+    Findings,
+    Goal,
+    Row,
+    Sample,
+    Stopwatch,
+    exponent,
+    interleaved,
+    ratio,
+    ratio_goal,
+)
 from zoo.evaluation.evaluator import evaluate
 from zoo.fit.memory import peak_memory
 
 AGAINST_PYTHAE = {"dense": {"zoo": 2.0, "zoo, bf16": 2.7}, "conv": {"zoo": 1.7}}  # times as fast, at least
+PRODUCTS = "no fit, its products alone"
 DEFAULT_RATE = {"learning_rate": 1e-4}
 
 
@@ -39,6 +52,8 @@ def loop(bench: Bench) -> Findings:
             "zoo": partial(bench.ours, fit_zoo, job, size.images),
             "zoo, bf16": partial(bench.ours, fit_zoo, half, size.images),
         }
+        if size.products:
+            arms[PRODUCTS] = partial(bench.ours, multiply, job, size.images)
         if pythae_is_here():
             arms["Pythae"] = partial(bench.theirs, fit_pythae, job, size.images)
         rows = interleaved(f"{name}: {size.epochs} x {size.images:,} images", arms, size.repeats)
@@ -46,6 +61,11 @@ def loop(bench: Bench) -> Findings:
         found.goals.append(ratio_goal(f"{name}: zoo / bare loop", rows["zoo"], rows["bare loop"], 1.10))
         if "Pythae" in rows:
             found.goals += against_pythae(name, rows)
+            if PRODUCTS in rows:
+                most = ratio(rows["Pythae"], rows[PRODUCTS])
+                found.notes.append(
+                    f"{name}: a fit of no more than its products would be {most:.2f} times as fast as Pythae"
+                )
     if pythae_is_here():
         found.rows += own_network(bench)
     else:

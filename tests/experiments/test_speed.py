@@ -9,10 +9,11 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
+from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.speed import fits, pools
 from experiments.speed.__main__ import PARTS, measure_parts
-from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, load, time_to
+from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, fresh, load, multiply, time_to
 from experiments.speed.bench import Bench
 from experiments.speed.measure import Findings, Goal, Row, Sample, exponent, interleaved, ratio, ratio_goal
 from experiments.speed.report import margin, markdown, number
@@ -174,6 +175,20 @@ def test_the_bare_loop_does_what_the_zoo_does(compose_job, network):
 def test_the_bare_loop_fits_the_variational_objective(compose_job):
     job = compose_job("variant=vae", "objective=elbo", "likelihood.std=1", *WHOLE, "budget.epochs=40")
     assert fit_bare(job, IMAGES, 0).facts["sse"] == pytest.approx(fit_zoo(job, IMAGES, 0).facts["sse"], rel=0.1)
+
+
+@pytest.mark.parametrize("variant", ["deep_ae", "vae"])
+def test_the_products_alone_are_all_products_of_the_fit(compose_job, variant):
+    job = compose_job(f"variant={variant}", "hidden=[32]", "budget.batch_size=64", "budget.epochs=2")
+    data = load(job, IMAGES)
+    model = fresh(job, data, 0)
+    with FlopCounterMode(display=False) as fitted:
+        for _ in range(2):
+            for x in data.train.batches(64):
+                model(x).raw.sum().backward()
+    with FlopCounterMode(display=False) as alone:
+        multiply(job, IMAGES, 0)
+    assert alone.get_total_flops() == fitted.get_total_flops() > 0
 
 
 @pytest.mark.parametrize("network", ["deep", "conv"])
