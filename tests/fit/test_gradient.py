@@ -20,7 +20,7 @@ from zoo.data.images import Batches, Images, Source
 from zoo.data.sources import digits
 from zoo.errors import ZooError
 from zoo.fit.arithmetic import flushes
-from zoo.fit.gradient import Gradient
+from zoo.fit.gradient import Gradient, start_from
 from zoo.fit.schedules import constant
 from zoo.likelihood import Gaussian
 from zoo.networks.dictionary import dictionary
@@ -132,6 +132,21 @@ def test_one_step_is_the_gradient_of_the_objective(data):
     by_hand.likelihood.nll(by_hand(x).raw, x).mean().backward()
     moved = weights(by_hand) - 1e-4 * torch.cat([p.grad.flatten() for p in by_hand.parameters()])
     torch.testing.assert_close(weights(fitted), moved, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", ["topk", "gated"])
+def test_terms_that_decode_again_move_what_they_should(compose_job, variant):
+    job = compose_job(f"variant={variant}")
+    fitted, by_hand = (build_model(job.config, (1, 8, 8), seed=0) for _ in range(2))
+    objective = make(job.axes["objective"])
+    start_from(by_hand, data := ImageData(digits))
+    before = [p.detach().clone() for p in by_hand.parameters()]
+    fit(optimizer=sgd(0.1), epochs=1, batch_size=10_000, matmul="highest")(fitted, data, objective, seed=0)
+    x = data.train[:]
+    objective(by_hand, x, by_hand(x), 0.0)["total"].backward()
+    for was, now, wanted in zip(before, fitted.parameters(), by_hand.parameters(), strict=True):
+        moved = -0.1 * wanted.grad
+        assert (now - was - moved).norm() < 1e-2 * moved.norm()
 
 
 def test_clips_the_gradient_to_its_norm(data):

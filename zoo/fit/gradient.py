@@ -17,7 +17,6 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from zoo.autoencoder import Autoencoder
 from zoo.data.datamodule import ImageData
@@ -254,8 +253,7 @@ class GradientModule(L.LightningModule):
         return [optimizer], [scheduler]
 
     def _terms(self, x: Tensor, progress: float | Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        with parametrize.cached():  # a dictionary's columns are scaled once, however often it decodes
-            return self.objective(self.model, x, self.model(x, generator), progress)
+        return self.objective(self.model, x, self.model(x, generator), progress)
 
 
 class Means:
