@@ -133,17 +133,17 @@ def multiply(job: Job, images: int, seed: int) -> Sample:
     data = load(job, images)
     model = fresh(job, data, seed)
     settings: Gradient = make(job.axes["fit"])
-    first, *others = [module for module in model.modules() if isinstance(module, nn.Linear)]
     rows, size = len(data.train), settings.batch_size
-    ends = [(torch.ones(size, m.in_features), torch.ones(size, m.out_features)) for m in (first, *others)]
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    ends = [(torch.ones(size, layer.in_features), torch.ones(size, layer.out_features)) for layer in layers]
     with arithmetic(settings.matmul, settings.threads), torch.no_grad(), Stopwatch() as watch:
         for _ in range(settings.epochs):
             for start in range(0, rows, size):
                 n = min(size, rows - start)
-                for layer, (x, gradient) in zip((first, *others), ends, strict=True):
+                for layer, (x, gradient) in zip(layers, ends, strict=True):
                     layer(x[:n])
                     gradient[:n].T @ x[:n]
-                    if layer is not first:  # nobody asks for the images' gradient
+                    if layer is not layers[0]:  # nobody asks for the images' gradient
                         gradient[:n] @ layer.weight
     return watch.sample()
 

@@ -27,19 +27,22 @@ def arithmetic(matmul: str, threads: int) -> Iterator[None]:
         matmul: torch's name of the precision, or "auto", see `exact_matmul`.
         threads: CPU threads.
     """
-    before = torch.get_float32_matmul_precision(), torch.get_num_threads(), flushes(), os.environ.get(SLOW_CHECK)
-    torch.set_float32_matmul_precision(exact_matmul() if matmul == "auto" else matmul)
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    os.environ.pop(SLOW_CHECK, None)
+    before = torch.get_float32_matmul_precision(), torch.get_num_threads(), flushes()
+    check = os.environ.pop(SLOW_CHECK, None)
+    compute(exact_matmul() if matmul == "auto" else matmul, threads, flush=True)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.set_num_threads(before[1])
-        torch.set_flush_denormal(before[2])
-        if before[3] is not None:
-            os.environ[SLOW_CHECK] = before[3]
+        compute(*before)
+        if check is not None:
+            os.environ[SLOW_CHECK] = check
+
+
+def compute(matmul: str, threads: int, flush: bool) -> None:
+    """From here on with torch's precision `matmul`, so many threads, and denormal numbers as zero or as they are."""
+    torch.set_float32_matmul_precision(matmul)
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(flush)
 
 
 def exact_matmul() -> str:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import lightning as L
 import torch
@@ -31,10 +31,10 @@ from zoo.objective import Objective
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
+Precision = Literal["32-true", "bf16-mixed"]  # others would scale the loss, or convert the weights
 Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W), each with its number and its loader's
 
 MONITOR = "validation_total"
-PRECISIONS = ("32-true", "bf16-mixed")  # others would scale the loss, or convert the weights
 SHOWN = 10_000  # images that a module may start from
 
 
@@ -69,7 +69,7 @@ class Gradient:
     patience: int | None = None
     validate_every: int = 1
     accelerator: str = "cpu"
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     matmul: str = "auto"
     replay: bool = False
     threads: int = 1
@@ -82,7 +82,7 @@ class Gradient:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ZooError(f"{name}={value}: a gradient fit needs a whole number, at least 1")
-        for name, known in {"precision": PRECISIONS, "matmul": MATMUL}.items():
+        for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
                 raise ZooError(f"trainer.{name}={value}: a gradient fit knows {', '.join(known)}")
 
