@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from zoo.errors import ZooError
-from zoo.networks.conv import Residual, conv
+from zoo.networks.conv import Residual, ToImage, conv
 
 
 @pytest.mark.parametrize("side", [(8, 8), (28, 28), (32, 32), (7, 9), (5, 4), (29, 30)], ids=str)
@@ -17,7 +17,7 @@ def test_any_side_comes_back(side, filters):
 def test_layers():
     encoder, decoder = conv((3, 32, 32), 20, 10, 6, filters=[32, 64], hidden=[256], activation=nn.ReLU)
     down = [nn.Conv2d, nn.ReLU, nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]
-    up = [nn.Linear, nn.ReLU, nn.Linear, nn.Unflatten, nn.ReLU, nn.ConvTranspose2d, nn.ReLU, nn.ConvTranspose2d]
+    up = [nn.Linear, nn.ReLU, nn.Linear, nn.Unflatten, nn.ReLU, nn.ConvTranspose2d, nn.ReLU, ToImage]
     assert [type(part) for part in encoder] == down
     assert [type(part) for part in decoder] == up
     assert [tuple(p.shape) for p in encoder.parameters() if p.dim() > 1] == [
@@ -53,8 +53,28 @@ def test_residual_blocks_start_as_the_identity_and_are_trained():
         nn.ConvTranspose2d,
         nn.GELU,
         Residual,
-        nn.ConvTranspose2d,
+        ToImage,
     ]
+
+
+def test_the_convolution_to_the_image_is_torchs_own_and_leaves_torchs_settings_as_they_were(monkeypatch):
+    torch.manual_seed(0)
+    plain, ours = (layer(3, 2, 4, 2, 1, output_padding=(1, 0)) for layer in (nn.ConvTranspose2d, ToImage))
+    ours.load_state_dict(plain.state_dict())
+    x, gradient = torch.rand(5, 3, 7, 6), torch.rand(5, 2, 15, 12)
+    found = []
+    for layer in (plain, ours):
+        inside = x.clone().requires_grad_()
+        y = layer(inside)
+        found.append([y, *torch.autograd.grad(y, [inside, *layer.parameters()], gradient)])
+    torch.testing.assert_close(found[1], found[0])
+    assert torch.backends.mkldnn.enabled
+    with pytest.raises(RuntimeError):
+        ours(x[:, :2])
+    assert torch.backends.mkldnn.enabled
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    ours(x)
+    assert not torch.backends.mkldnn.enabled
 
 
 def test_transposed_convolutions_treat_every_pixel_alike():

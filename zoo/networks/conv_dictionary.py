@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import nn
 
 from zoo.errors import ZooError
+from zoo.networks.conv import ToImage
 from zoo.networks.fully_conv import Units
 from zoo.types import Shape
 
@@ -59,7 +60,7 @@ def conv_dictionary(
         nn.Sequential(
             Units(wide * side**2),
             nn.Unflatten(1, (wide, side, side)),
-            nn.ConvTranspose2d(wide, channels, kernel, stride, padding),
+            ToImage(wide, channels, kernel, stride, padding),
         ),
     )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
-from zoo.networks.conv import KERNEL, PADDING, STRIDE
+from zoo.networks.conv import KERNEL, PADDING, STRIDE, ToImage
 from zoo.types import Shape
 
 
@@ -86,8 +86,8 @@ def fully_conv(
         down += [nn.Conv2d(maps[i], maps[i + 1], KERNEL, STRIDE, PADDING), activation()]
     for i in range(len(maps) - 1, 0, -1):
         odd = (sides[i - 1][0] - STRIDE * sides[i][0], sides[i - 1][1] - STRIDE * sides[i][1])
-        to = maps[i - 1] if i > 1 else channels
-        up += [activation(), nn.ConvTranspose2d(maps[i], to, KERNEL, STRIDE, PADDING, output_padding=odd)]
+        doubling, to = (nn.ConvTranspose2d, maps[i - 1]) if i > 1 else (ToImage, channels)
+        up += [activation(), doubling(maps[i], to, KERNEL, STRIDE, PADDING, output_padding=odd)]
     return (
         nn.Sequential(
             *down[:-1],
