@@ -69,7 +69,7 @@ class AdversarialModule(GradientModule):
 
     def step(self, x: Tensor) -> None:
         """x: (B, C, H, W); both players move."""
-        ours, theirs = self.optimizers()  # type: ignore[attr-defined]
+        ours, theirs = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
         total, loss = self._play(x, self._generator, "train", self.progress)
         ours.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]

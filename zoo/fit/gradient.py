@@ -58,7 +58,7 @@ class Gradient:
         progress: show a bar.
         augment: what is shown instead of a batch of training images (B, C, H, W), drawn from a generator; None shows
             them as they are.
-        callbacks: Lightning callbacks beside the fit's own; to them, an epoch is one batch.
+        callbacks: Lightning callbacks beside the fit's own; to them, an epoch is one batch and no step.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -155,7 +155,8 @@ class GradientModule(L.LightningModule):
     """One autoencoder, its objective and its optimiser, as Lightning wants them.
 
     Nothing is logged per step: the terms are added up and read once an epoch. And the module takes the steps of an
-    epoch itself: what Lightning does around each may take as long as a step of a network for 8x8 images.
+    epoch itself, with torch's own optimiser: what Lightning does around each, and around the optimiser, may take as
+    long as a step of a network for 8x8 images.
 
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
@@ -185,6 +186,7 @@ class GradientModule(L.LightningModule):
         """Randomness of the fit comes from one generator, that of validation from another, rewound each time."""
         self._generator = torch.Generator(self.device).manual_seed(self.seed)
         self._steps = int(self.trainer.estimated_stepping_batches)
+        self._weights = list(self.model.parameters())
 
     def training_step(self, dataloader_iter: Epoch) -> None:
         """An epoch of batches x: (B, C, H, W); the weights move with each."""
@@ -195,19 +197,17 @@ class GradientModule(L.LightningModule):
         """x: (B, C, H, W); the weights move."""
         if self._augment is not None:
             x = self._augment(x, self._generator)
-        optimizer: Any = self.optimizers()
         if self._taken == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
-            self._replay = Replay(
-                partial(self._terms, generator=self._generator), list(self.model.parameters()), [self._generator]
-            )
+            self._replay = Replay(partial(self._terms, generator=self._generator), self._weights, [self._generator])
         if self._replay is None:
             terms = self._terms(x, self.progress, self._generator)
-            optimizer.zero_grad()
+            for weight in self._weights:  # as an optimiser's `zero_grad` does, which asks profilers first
+                weight.grad = None
             terms["total"].backward()  # type: ignore[no-untyped-call]
         else:
             terms = self._replay(x, self.progress)
         self._means["train"].add(terms, len(x))
-        self.move(optimizer)
+        self.move(self.optimizers(use_pl_optimizer=False))
 
     @property
     def progress(self) -> float:
