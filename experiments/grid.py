@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from hydra import compose
@@ -14,6 +17,8 @@ from omegaconf import DictConfig
 
 from experiments.job import Job
 from zoo.errors import ZooError
+
+SEED = re.compile(r"seed=(\d+)")  # the one setting from which nothing else in a configuration follows
 
 
 def jobs_of(cfg: DictConfig, hydra: HydraConf) -> tuple[list[Job], list[Job]]:
@@ -28,13 +33,18 @@ def jobs_of(cfg: DictConfig, hydra: HydraConf) -> tuple[list[Job], list[Job]]:
     """
     changes = [o for o in hydra.overrides.task if not o.startswith("study=")]
 
+    @cache  # Hydra takes a tenth of a second
+    def composed(*overrides: str) -> Job:
+        point = compose("config", list(overrides), return_hydra_config=True)
+        return Job.of(point, point.hydra)
+
+    def job_of(overrides: Sequence[str]) -> Job:
+        seeds = [int(found[1]) for override in overrides if (found := SEED.fullmatch(override))]
+        job = composed(*(override for override in overrides if not SEED.fullmatch(override)))
+        return replace(job, seed=seeds[-1]) if seeds else job
+
     def runs(sweeps: Iterable[Sequence[str]]) -> dict[Path, Job]:
-        points = (
-            compose("config", [*overrides, *changes], return_hydra_config=True)
-            for sweep in sweeps
-            for overrides in product(sweep)
-        )
-        jobs = (Job.of(point, point.hydra) for point in points)
+        jobs = (job_of([*overrides, *changes]) for sweep in sweeps for overrides in product(sweep))
         return {job.record_path: job for job in jobs}
 
     table, figures = runs(cfg.study.table), runs(cfg.study.get("figures", []))

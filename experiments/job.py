@@ -11,9 +11,11 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
+from zoo.errors import ZooError
 from zoo.records import Record, digest, read_record, record_path
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
+SEEDS = 2**32  # that numpy, and so scikit-learn, can tell apart
 INCIDENTAL = ("root", "decoded", "progress", "replay")  # places and bars change no number; this, by rounding
 NOT_IN_NAME = (
     "variant",
@@ -67,6 +69,10 @@ class Job:
     results: Path
     models: Path
     features: Path
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int) or not 0 <= self.seed < SEEDS:
+            raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
 
     @classmethod
     def of(cls, cfg: DictConfig, hydra: HydraConf) -> Job:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.grid import jobs_of
 from experiments.job import Job
-from experiments.report import report_study
 from zoo.errors import ZooError
 from zoo.records import Record
 
@@ -35,6 +35,8 @@ def run_study(cfg: DictConfig, hydra: HydraConf) -> None:
     jobs = [*table, *figures]
     processes = 1 if cfg.trainer.accelerator == "gpu" else os.cpu_count() or 1
     failures = run_jobs(jobs, cfg.processes or processes)
+    from experiments.report import report_study  # imported in `run_jobs`, while its processes start
+
     report_study(table, figures, [o for o in hydra.overrides.task if not o.startswith("force=")])
     if failures:
         raise ZooError(f"{len(failures)} of {len(jobs)} runs failed:\n  " + "\n  ".join(failures))
@@ -55,6 +57,7 @@ def run_jobs(jobs: Sequence[Job], processes: int) -> list[str]:
             groups = together(todo)
             pool = joblib.Parallel(n_jobs=min(processes, len(groups)), return_as="generator_unordered")
             done = pool(joblib.delayed(attempt)(group, os.getcwd()) for group in groups)
+            import_module("experiments.report")  # takes seconds, as do the imports of the pool meanwhile
             for job, outcome in chain.from_iterable(done):
                 if isinstance(outcome, str):
                     failures.append(f"{job.name} width {job.width} seed {job.seed}: {outcome}")

@@ -10,6 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from experiments.grid import jobs_of, product
+from experiments.job import Job
 from experiments.study import together
 from zoo.errors import ZooError
 from zoo.records import read_record
@@ -80,6 +81,25 @@ def test_sweeps_are_products_in_hydras_syntax(repository):
             ("variant=vae", "seed=1", "data=digits"),
         ]
         assert [one for (one,) in product(["variant=glob(*)"])] == [f"variant={variant}" for variant in variants]
+
+
+def test_a_run_of_a_study_is_the_run_alone():
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        cfg = compose("config", ["study=digits"], return_hydra_config=True)
+        table, _ = jobs_of(cfg, cfg.hydra)
+        assert [job.seed for job in table[:3]] == [0, 1, 2]
+        for job in table[::8]:
+            said = ["data=digits", f"variant={job.variant}", f"seed={job.seed}", "trainer.progress=false"]
+            alone = compose("config", said, return_hydra_config=True)
+            assert Job.of(alone, alone.hydra) == job
+
+
+@pytest.mark.parametrize("seed", ["abc", "-1", "0.5", str(2**32)])
+def test_a_seed_that_is_none_is_refused(command, seed):
+    for what in ("variant=pca", "study=digits"):
+        outcome = command(what, f"seed={seed}")
+        assert outcome.status == 1
+        assert f"error: seed={seed}: a seed is a whole number, 0 or more and less than 4,294,967,296" in outcome.said
 
 
 @pytest.fixture(params=sorted(path.stem for path in (REPOSITORY / "conf" / "study").glob("*.yaml")))
