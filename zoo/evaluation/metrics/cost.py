@@ -15,7 +15,7 @@ from zoo.autoencoder import Autoencoder
 from zoo.evaluation.metrics.registry import NotApplicable, metric
 
 WARM_UP = 3
-SECONDS = 0.3
+SECONDS = 0.1
 
 
 @metric("cost", "parameters", "lower")
@@ -73,7 +73,7 @@ def epochs(fit: Mapping[str, Any]) -> float:
 def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     """Images encoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
 
-    Median over at least 5 batches and 0.3 s, after a warm-up of 3 batches.
+    Median over at least 5 batches and 0.1 s, after a warm-up of 3 batches.
 
     Args:
         model: the model.
@@ -86,7 +86,7 @@ def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
 def decode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     """Codes decoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
 
-    Median over at least 5 batches and 0.3 s, after a warm-up of 3 batches.
+    Median over at least 5 batches and 0.1 s, after a warm-up of 3 batches.
 
     Args:
         model: the model.
@@ -97,7 +97,7 @@ def decode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
 
 
 def median_seconds(call: Callable[[], object], device: torch.device) -> float:
-    """Median wall-clock seconds of `call` over at least 5 calls and 0.3 s, after 3 calls to warm up."""
+    """Median wall-clock seconds of `call` over at least 5 calls and 0.1 s, after 3 calls to warm up."""
 
     def timed() -> float:
         start = time.perf_counter()
