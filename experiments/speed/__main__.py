@@ -1,6 +1,6 @@
 """Measure how fast the zoo is: `python -m experiments.speed`, an hour and a half on two cores, half of it for bf16.
 
-`quick=true` checks within two minutes that all works; `parts=[loop,pca]` chooses; what has been measured is kept,
+`quick=true` checks within a minute or so that all works; `parts=[loop,pca]` chooses; what has been measured is kept,
 unless `force=true`. Each part leaves results/speed/<part>.json; README.md and benchmark.png are written from all.
 Nothing else should run on the machine. Pythae takes part where it is installed: pip install 'bottleneck-zoo[pythae]'.
 """
@@ -22,7 +22,7 @@ from zoo.records import write_atomically
 
 MODULES = {
     "fits": ("loop", "recipe", "quality", "growth"),
-    "pools": ("sweep", "precision", "startup"),
+    "pools": ("startup", "sweep", "precision"),
     "library": ("pca", "evaluation"),
     "gpu": ("gpu",),
 }

@@ -35,6 +35,8 @@ from zoo.fit.gradient import Gradient
 from zoo.fit.memory import keep_freed_memory
 
 PYTHAE = "pythae 0.1.2 is not installed: pip install 'bottleneck-zoo[pythae]'"
+PRODUCTS = "no fit, the products of {} alone"
+Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 CHUNK = 1000
 SMALL_BATCH = {"per_device_train_batch_size": 64, "per_device_eval_batch_size": 64}  # Pythae's defaults
 RECOMMENDED = 1e-3  # Pythae's rate in its own README; its default of 1e-4 learns less in as many epochs
@@ -46,11 +48,14 @@ def pythae_is_here() -> bool:
 
 
 def load(job: Job, images: int) -> ImageData:
-    """The job's data with that many training images: the first ones, or all of them again and again."""
+    """The job's data with that many training images: the first ones, or all of them again and again.
+
+    And with all test images, or as many of them as training images.
+    """
     data: ImageData = ImageData(**make(job.axes["data"]))
     whole = data.source
-    index = torch.arange(images) % len(whole.train)
-    source = Source(whole.name, whole.train.subset(index), whole.test, whole.classes)
+    train = whole.train.subset(torch.arange(images) % len(whole.train))
+    source = Source(whole.name, train, whole.test.subset(torch.arange(len(whole.test))[:images]), whole.classes)
     return ImageData(source, validation_fraction=data.validation_fraction, split_seed=data.split_seed)
 
 
@@ -129,23 +134,44 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
 
 
 def multiply(job: Job, images: int, seed: int) -> Sample:
-    """No fit: only the matrix products of one, three per dense layer and step, which no loop saves."""
+    """No fit: only the products of one, which no loop saves.
+
+    At each step and layer these are the output, the gradient of the weights and that of the input; on numbers that are
+    in the fit's precision already.
+    """
     data = load(job, images)
     model = fresh(job, data, seed)
     settings: Gradient = make(job.axes["fit"])
     rows, size = len(data.train), settings.batch_size
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    ends = [(torch.ones(size, layer.in_features), torch.ones(size, layer.out_features)) for layer in layers]
-    with arithmetic(settings.matmul, settings.threads), torch.no_grad(), Stopwatch() as watch:
+    calls = layer_calls(model, data.train[:size])
+    for layer, _ in calls:
+        layer.bias = None
+    halves = torch.bfloat16 if settings.precision == "bf16-mixed" else torch.float32
+    ends = [(layer.to(halves), x.to(halves), layer(x.to(halves)).detach()) for layer, x in calls]
+    with arithmetic(settings.matmul, settings.threads), Stopwatch() as watch:
         for _ in range(settings.epochs):
             for start in range(0, rows, size):
                 n = min(size, rows - start)
-                for layer, (x, gradient) in zip(layers, ends, strict=True):
-                    layer(x[:n])
-                    gradient[:n].T @ x[:n]
-                    if layer is not layers[0]:  # nobody asks for the images' gradient
-                        gradient[:n] @ layer.weight
+                for layer, x, gradient in ends:
+                    layer.weight.grad = None
+                    given = x[:n].requires_grad_(layer is not calls[0][0])  # nobody asks for the images' gradient
+                    layer(given).backward(gradient[:n])
     return watch.sample()
+
+
+def layer_calls(model: Autoencoder, x: Tensor) -> list[tuple[Layer, Tensor]]:
+    """The dense and convolutional layers of a model, in the order in which a step calls them, with their inputs."""
+    calls: list[tuple[Layer, Tensor]] = []
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, given: calls.append((layer, given[0])))
+        for layer in model.modules()
+        if isinstance(layer, Layer)
+    ]
+    with torch.no_grad():
+        model(x)
+    for hook in hooks:
+        hook.remove()
+    return calls
 
 
 def fit_pythae(

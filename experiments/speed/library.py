@@ -84,7 +84,7 @@ def evaluation(bench: Bench) -> Findings:
             return watch.sample(per_second=len(given) / watch.seconds)
 
         both = {"encode": lambda _: throughput(model.encode, x), "decode": lambda _: throughput(model.decode, codes)}
-        found.rows += interleaved("dense network, 10,000 images", both, repeats).values()
+        found.rows += interleaved(f"dense network, {len(x):,} images", both, repeats).values()
 
         results: dict[str, Tensor] = {}
 

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -93,13 +93,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Goal:
-    """A number that has to hold: `value` at most, or at least, `limit`; `cpu` is the same ratio in CPU time."""
+    """A number that has to hold: `value` at most, or at least, `limit`.
+
+    Attributes:
+        cpu: the same ratio in CPU time.
+        bound: what `value` would be, did a fit take no longer than its products.
+    """
 
     name: str
     value: float
     limit: float
     at_most: bool = True
     cpu: float | None = None
+    bound: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """With whether it holds."""
@@ -110,6 +116,7 @@ class Goal:
             "goal": self.limit,
             "sense": "at most" if self.at_most else "at least",
             "cpu_value": self.cpu,
+            "bound": self.bound,
             "holds": bool(holds),
         }
 
@@ -146,9 +153,21 @@ def ratio(above: Row, below: Row, clock: str = "seconds") -> float:
     return float(median(getattr(a, clock) / getattr(b, clock) for a, b in pairs))
 
 
-def ratio_goal(name: str, above: Row, below: Row, limit: float, at_most: bool = True) -> Goal:
-    """The ratio of two arms' times, in wall-clock and in CPU time, against its limit."""
-    return Goal(name, ratio(above, below), limit, at_most, ratio(above, below, "cpu"))
+def ratio_goal(
+    name: str, above: Row, below: Row, limit: float, at_most: bool = True, products: Row | None = None
+) -> Goal:
+    """The ratio of two arms' times, in wall-clock and in CPU time, against its limit.
+
+    Args:
+        name: of the goal.
+        above: whose time is divided.
+        below: by whose time.
+        limit: of the ratio.
+        at_most: whether the ratio is to be at most, or at least, that.
+        products: the arm that only takes the products of the one below.
+    """
+    bound = None if products is None else ratio(above, products)
+    return Goal(name, ratio(above, below), limit, at_most, ratio(above, below, "cpu"), bound)
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -159,12 +178,16 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 class Worker:
     """A process of its own that serves one side of a comparison, so that neither inherits the other's settings.
 
-    It starts with the first call, and computes with one thread unless the call says otherwise.
+    It starts with the first call, or with `start`, and computes with one thread unless the call says otherwise.
     """
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_prepare)
+
+    def start(self) -> Future[None]:
+        """Let it import what takes seconds; the result is there when it has."""
+        return self._pool.submit(_import_arms)
 
     def __call__(self, function: Callable[..., Sample], *arguments: Any, **named: Any) -> Sample:
         """Call `function` there, and wait."""
@@ -173,6 +196,10 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         self._pool.shutdown()
+
+
+def _import_arms() -> None:
+    import experiments.speed.arms  # noqa: F401
 
 
 def _prepare() -> None:
