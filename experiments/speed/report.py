@@ -40,7 +40,7 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
     text = [
         "# Speed",
         f"{quick}Seconds are medians over interleaved runs; CPU time is of all threads together. "
-        "Of products alone: what would be measured, did a fit take no longer than its matrix products and convolutions.",
+        "Of products alone: what would be measured, did a fit take only as long as its products and convolutions.",
     ]
     goals = [
         {
