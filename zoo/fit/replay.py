@@ -99,8 +99,8 @@ class Recording:
 def replayable(model: Autoencoder, objective: Objective, x: Tensor) -> bool:
     """Whether a step on images x: (B, C, H, W), on a GPU, can be recorded; found out by a trial on copies.
 
-    Not so where Python asks the GPU for a number, where a step changes buffers, or where it gives something else the
-    next time it is asked the same.
+    Not so where Python asks the GPU for a number, where a step changes buffers, where CUDA does not record it, or where
+    it gives something else the next time it is asked the same.
     """
     model, objective = deepcopy((model, objective))
     generator, weights = torch.Generator(x.device), list(model.parameters())
@@ -117,11 +117,11 @@ def replayable(model: Autoencoder, objective: Objective, x: Tensor) -> bool:
         try:
             with no_waiting():
                 first, *others = [outcome() for _ in range(WARM)]
+            if not all(map(torch.equal, before, model.buffers())):
+                return False
+            others += [outcome() for _ in range(2)]  # recorded, and replayed
         except RuntimeError:
             return False
-        if not all(map(torch.equal, before, model.buffers())):
-            return False
-        others += [outcome() for _ in range(2)]
     return all(bool((other - first).norm() <= ROUNDING * first.norm()) for other in others)
 
 
