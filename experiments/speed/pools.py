@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import mean, stdev
 from typing import Any
 
@@ -19,7 +20,7 @@ from experiments.job import Job
 from experiments.models import make
 from experiments.speed.arms import PRODUCTS, PYTHAE, SMALL_BATCH, fit_pythae, fit_zoo, multiply, pythae_is_here
 from experiments.speed.bench import BF16, FP32, Bench
-from experiments.speed.measure import Findings, Goal, Row, Sample, Stopwatch, ratio_goal
+from experiments.speed.measure import Arm, Findings, Goal, Row, Sample, Stopwatch, interleaved, ratio_goal
 from zoo.data.datamodule import ImageData
 
 PROCESSES = os.cpu_count() or 1  # as in a study
@@ -27,30 +28,31 @@ PROCESSES = os.cpu_count() or 1  # as in a study
 
 def sweep(bench: Bench) -> Findings:
     """Eight fits: the zoo's pool of single-threaded processes against Pythae, one after another on all cores."""
-    size, found = bench.sizes.sweep, Findings()
-    name, setup, rows = f"{size.runs} fits of {size.epochs} x {size.images:,} images", bench.networks.dense, {}
+    size, threads, setup = bench.sizes.sweep, os.cpu_count(), bench.networks.dense
     pooled(start_up, [()] * PROCESSES)
+    arms: dict[str, Arm] = {}
     for arm, more in {"zoo": [], "zoo, bf16": BF16}.items():
         jobs = [bench.job([*setup, *more], epochs=size.epochs, seed=seed) for seed in range(size.runs)]
-        for what, function in {arm: fit_zoo, PRODUCTS.format(arm): multiply}.items():
-            start = time.perf_counter()
-            samples = pooled(function, [(job, size.images, job.seed) for job in jobs])
-            seconds = time.perf_counter() - start
-            facts = {"sse": error_of(samples)} if function is fit_zoo else {}
-            rows[what] = Row(name, what, [Sample(seconds, sum(s.cpu for s in samples), facts)])
-    found.notes.append("the start of processes, and what they import, is in no arm's seconds")
+        calls = [(job, size.images, job.seed) for job in jobs]
+        arms |= {arm: partial(swept, fit_zoo, calls), PRODUCTS.format(arm): partial(swept, multiply, calls)}
+    found = Findings(notes=["the start of processes, and what they import, is in no arm's seconds"])
     if pythae_is_here():
-        job, scale, threads = bench.job(setup, epochs=size.epochs), size.runs / size.measured, os.cpu_count()
-        for arm, settings in {"Pythae": SMALL_BATCH, "Pythae, the zoo's batch": {}}.items():
-            runs = [
-                bench.theirs(fit_pythae, job, size.images, seed, settings, threads=threads)
-                for seed in range(size.measured)
-            ]
-            seconds, cpu = scale * sum(r.seconds for r in runs), scale * sum(r.cpu for r in runs)
-            rows[arm] = Row(name, arm, [Sample(seconds, cpu, {"sse": error_of(runs)})])
+        job = bench.job(setup, epochs=size.epochs)
+
+        def one_after_another(settings: dict[str, int], seed: int) -> Sample:
+            fitted = bench.theirs(fit_pythae, job, size.images, seed, settings, threads=threads)
+            return replace(fitted, seconds=size.runs * fitted.seconds, cpu=size.runs * fitted.cpu)
+
+        batches = {"Pythae": SMALL_BATCH, "Pythae, the zoo's batch": {}}
+        arms |= {arm: partial(one_after_another, settings) for arm, settings in batches.items()}
         found.notes.append(
-            f"Pythae: {size.measured} fits were run and counted {scale:g} times; {threads} threads, batch 64 by default"
+            f"Pythae: one fit is run each time, and counted {size.runs} times; {threads} threads, batch 64 by default"
         )
+    else:
+        found.notes.append(PYTHAE)
+    rows = interleaved(f"{size.runs} fits of {size.epochs} x {size.images:,} images", arms, size.repeats)
+    found.rows = list(rows.values())
+    if "Pythae" in rows:
         pairs = {"": ("Pythae", "zoo"), ", same batch": ("Pythae, the zoo's batch", "zoo, bf16")}
         found.goals = [
             ratio_goal(
@@ -61,10 +63,16 @@ def sweep(bench: Bench) -> Findings:
             )
             for which, (theirs, ours) in pairs.items()
         ]
-    else:
-        found.notes.append(PYTHAE)
-    found.rows = list(rows.values())
     return found
+
+
+def swept(function: Callable[..., Sample], calls: Sequence[tuple[Any, ...]], _: int) -> Sample:
+    """All calls in the pool as one sample: the seconds of the whole, and the mean of each fact."""
+    start = time.perf_counter()
+    samples = pooled(function, calls)
+    seconds = time.perf_counter() - start
+    facts = {name: mean(sample.facts[name] for sample in samples) for name in samples[0].facts}
+    return Sample(seconds, sum(sample.cpu for sample in samples), facts)
 
 
 def precision(bench: Bench) -> Findings:
@@ -147,8 +155,3 @@ def pooled(function: Callable[..., Sample], calls: Sequence[tuple[Any, ...]]) ->
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         samples: list[Sample] = joblib.Parallel(n_jobs=PROCESSES)(joblib.delayed(function)(*call) for call in calls)
     return samples
-
-
-def error_of(samples: Sequence[Sample]) -> float:
-    """Mean test error of several fits."""
-    return mean(sample.facts["sse"] for sample in samples)
