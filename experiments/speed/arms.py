@@ -146,8 +146,8 @@ def multiply(job: Job, images: int, seed: int) -> Sample:
     calls = layer_calls(model, data.train[:size])
     for layer, _ in calls:
         layer.bias = None
-    halves = torch.bfloat16 if settings.precision == "bf16-mixed" else torch.float32
-    ends = [(layer.to(halves), x.to(halves), layer(x.to(halves)).detach()) for layer, x in calls]
+    dtype = torch.bfloat16 if settings.precision == "bf16-mixed" else torch.float32
+    ends = [(layer.to(dtype), x.to(dtype), layer(x.to(dtype)).detach()) for layer, x in calls]
     with arithmetic(settings.matmul, settings.threads), Stopwatch() as watch:
         for _ in range(settings.epochs):
             for start in range(0, rows, size):
