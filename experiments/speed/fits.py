@@ -11,7 +11,6 @@ from functools import partial
 from experiments.job import Job
 from experiments.models import make
 from experiments.speed.arms import (
-    PRODUCTS,
     PYTHAE,
     SMALL_BATCH,
     fit_bare,
@@ -20,11 +19,13 @@ from experiments.speed.arms import (
     fresh,
     load,
     multiply,
+    nothing,
     pythae_is_here,
     time_to,
 )
 from experiments.speed.bench import BF16, Bench
 from experiments.speed.measure import (
+    PRODUCTS,
     Arm,
     Findings,
     Goal,
@@ -32,6 +33,7 @@ from experiments.speed.measure import (
     Sample,
     Stopwatch,
     exponent,
+    faster_goal,
     interleaved,
     ratio_goal,
 )
@@ -45,7 +47,7 @@ DEFAULT_RATE = {"learning_rate": 1e-4}
 def loop(bench: Bench) -> Findings:
     """The zoo's fit against a bare loop and against Pythae: same network, batch, epochs and images, one thread."""
     found = Findings(notes=["one thread each; Pythae's rate is 1e-3, as in its README, all else its defaults"])
-    wait([bench.ours.start(), bench.theirs.start()])  # both at once
+    wait([worker.submit(nothing) for worker in (bench.ours, bench.theirs)])  # both start at once
     for name, size in bench.sizes.loop.items():
         job, half = (bench.job([*bench.networks[name], *more], epochs=size.epochs) for more in ([], BF16))
         ours = {"zoo": job, "zoo, bf16": half}
@@ -70,12 +72,7 @@ def loop(bench: Bench) -> Findings:
 def against_pythae(name: str, rows: dict[str, Row]) -> Iterable[Goal]:
     """What is asked of time and test error beside Pythae's."""
     for arm, least in AGAINST_PYTHAE.get(name, {}).items():
-        yield ratio_goal(
-            f"{name}: Pythae / {arm}",
-            *(rows["Pythae"], rows[arm], least),
-            at_most=False,
-            products=rows[PRODUCTS.format(arm)],
-        )
+        yield faster_goal(name, rows, "Pythae", arm, least)
         error = rows[arm].fact("sse") / rows["Pythae"].fact("sse")
         yield Goal(f"{name}: test error of {arm} / of Pythae", error, 1.01)
 

@@ -7,13 +7,15 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 Arm = Callable[[int], "Sample"]
+
+PRODUCTS = "no fit, the products of {} alone"  # name of the arm beside that of a fit
 
 
 @dataclass(frozen=True)
@@ -153,21 +155,15 @@ def ratio(above: Row, below: Row, clock: str = "seconds") -> float:
     return float(median(getattr(a, clock) / getattr(b, clock) for a, b in pairs))
 
 
-def ratio_goal(
-    name: str, above: Row, below: Row, limit: float, at_most: bool = True, products: Row | None = None
-) -> Goal:
-    """The ratio of two arms' times, in wall-clock and in CPU time, against its limit.
+def ratio_goal(name: str, above: Row, below: Row, limit: float, at_most: bool = True) -> Goal:
+    """The ratio of two arms' times, in wall-clock and in CPU time, against its limit."""
+    return Goal(name, ratio(above, below), limit, at_most, ratio(above, below, "cpu"))
 
-    Args:
-        name: of the goal.
-        above: whose time is divided.
-        below: by whose time.
-        limit: of the ratio.
-        at_most: whether the ratio is to be at most, or at least, that.
-        products: the arm that only takes the products of the one below.
-    """
-    bound = None if products is None else ratio(above, products)
-    return Goal(name, ratio(above, below), limit, at_most, ratio(above, below, "cpu"), bound)
+
+def faster_goal(name: str, rows: Mapping[str, Row], theirs: str, ours: str, times: float) -> Goal:
+    """That one of our arms is so many times as fast as one of theirs, and how many times its products alone are."""
+    goal = ratio_goal(f"{name}: Pythae / {ours}", rows[theirs], rows[ours], times, at_most=False)
+    return replace(goal, bound=ratio(rows[theirs], rows[PRODUCTS.format(ours)]))
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -178,28 +174,24 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 class Worker:
     """A process of its own that serves one side of a comparison, so that neither inherits the other's settings.
 
-    It starts with the first call, or with `start`, and computes with one thread unless the call says otherwise.
+    It starts with the first call, and computes with one thread unless the call says otherwise.
     """
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_prepare)
 
-    def start(self) -> Future[None]:
-        """Let it import what takes seconds; the result is there when it has."""
-        return self._pool.submit(_import_arms)
+    def submit(self, function: Callable[..., Sample], *arguments: Any, **named: Any) -> Future[Sample]:
+        """Call `function` there."""
+        return self._pool.submit(function, *arguments, **named)
 
     def __call__(self, function: Callable[..., Sample], *arguments: Any, **named: Any) -> Sample:
         """Call `function` there, and wait."""
-        return self._pool.submit(function, *arguments, **named).result()
+        return self.submit(function, *arguments, **named).result()
 
     def close(self) -> None:
         """End the process."""
         self._pool.shutdown()
-
-
-def _import_arms() -> None:
-    import experiments.speed.arms  # noqa: F401
 
 
 def _prepare() -> None:

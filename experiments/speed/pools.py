@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,9 +17,9 @@ from joblib.externals.loky import get_reusable_executor
 
 from experiments.job import Job
 from experiments.models import make
-from experiments.speed.arms import PRODUCTS, PYTHAE, SMALL_BATCH, fit_pythae, fit_zoo, multiply, pythae_is_here
+from experiments.speed.arms import PYTHAE, SMALL_BATCH, fit_pythae, fit_zoo, multiply, nothing, pythae_is_here
 from experiments.speed.bench import BF16, FP32, Bench
-from experiments.speed.measure import Arm, Findings, Goal, Row, Sample, Stopwatch, interleaved, ratio_goal
+from experiments.speed.measure import PRODUCTS, Arm, Findings, Goal, Row, Sample, Stopwatch, faster_goal, interleaved
 from zoo.data.datamodule import ImageData
 
 PROCESSES = os.cpu_count() or 1  # as in a study
@@ -28,8 +27,8 @@ PROCESSES = os.cpu_count() or 1  # as in a study
 
 def sweep(bench: Bench) -> Findings:
     """Eight fits: the zoo's pool of single-threaded processes against Pythae, one after another on all cores."""
-    size, threads, setup = bench.sizes.sweep, os.cpu_count(), bench.networks.dense
-    pooled(start_up, [()] * PROCESSES)
+    size, setup = bench.sizes.sweep, bench.networks.dense
+    pooled(nothing, [()] * PROCESSES)
     arms: dict[str, Arm] = {}
     for arm, more in {"zoo": [], "zoo, bf16": BF16}.items():
         jobs = [bench.job([*setup, *more], epochs=size.epochs, seed=seed) for seed in range(size.runs)]
@@ -40,39 +39,30 @@ def sweep(bench: Bench) -> Findings:
         job = bench.job(setup, epochs=size.epochs)
 
         def one_after_another(settings: dict[str, int], seed: int) -> Sample:
-            fitted = bench.theirs(fit_pythae, job, size.images, seed, settings, threads=threads)
+            fitted = bench.theirs(fit_pythae, job, size.images, seed, settings, threads=PROCESSES)
             return replace(fitted, seconds=size.runs * fitted.seconds, cpu=size.runs * fitted.cpu)
 
         batches = {"Pythae": SMALL_BATCH, "Pythae, the zoo's batch": {}}
         arms |= {arm: partial(one_after_another, settings) for arm, settings in batches.items()}
         found.notes.append(
-            f"Pythae: one fit is run each time, and counted {size.runs} times; {threads} threads, batch 64 by default"
+            f"Pythae: one fit is run each time, and counted {size.runs} times; {PROCESSES} threads, batch 64 by default"
         )
     else:
         found.notes.append(PYTHAE)
     rows = interleaved(f"{size.runs} fits of {size.epochs} x {size.images:,} images", arms, size.repeats)
     found.rows = list(rows.values())
     if "Pythae" in rows:
-        pairs = {"": ("Pythae", "zoo"), ", same batch": ("Pythae, the zoo's batch", "zoo, bf16")}
-        found.goals = [
-            ratio_goal(
-                f"sweep{which}: Pythae / {ours}",
-                *(rows[theirs], rows[ours], 3.5),
-                at_most=False,
-                products=rows[PRODUCTS.format(ours)],
-            )
-            for which, (theirs, ours) in pairs.items()
-        ]
+        pairs = {"sweep": ("Pythae", "zoo"), "sweep, same batch": ("Pythae, the zoo's batch", "zoo, bf16")}
+        found.goals = [faster_goal(name, rows, theirs, ours, 3.5) for name, (theirs, ours) in pairs.items()]
     return found
 
 
 def swept(function: Callable[..., Sample], calls: Sequence[tuple[Any, ...]], _: int) -> Sample:
     """All calls in the pool as one sample: the seconds of the whole, and the mean of each fact."""
-    start = time.perf_counter()
-    samples = pooled(function, calls)
-    seconds = time.perf_counter() - start
+    with Stopwatch() as watch:
+        samples = pooled(function, calls)
     facts = {name: mean(sample.facts[name] for sample in samples) for name in samples[0].facts}
-    return Sample(seconds, sum(sample.cpu for sample in samples), facts)
+    return Sample(watch.seconds, sum(sample.cpu for sample in samples), facts)
 
 
 def precision(bench: Bench) -> Findings:
@@ -128,10 +118,9 @@ def startup(bench: Bench) -> Findings:
     with tempfile.TemporaryDirectory() as folder:
         said = ["variant=deep_ae", f"paths.results={folder}", f"paths.models={folder}"]
         jobs = [bench.job(said, data="digits", epochs=5, seed=seed) for seed in range(runs)]
-        start = time.perf_counter()
-        work = pooled(run_in_pool, [(job,) for job in jobs])
-        whole = time.perf_counter() - start
-    beside = PROCESSES * whole / runs - mean(sample.seconds for sample in work)
+        with Stopwatch() as watch:
+            work = pooled(run_in_pool, [(job,) for job in jobs])
+    beside = PROCESSES * watch.seconds / runs - mean(sample.seconds for sample in work)
     rows = [Row(f"{runs} runs on digits", "a run's own work", work)]
     return Findings(rows, [Goal("seconds of start-up of a run in a pool", beside, 3.0)])
 
@@ -143,11 +132,6 @@ def run_in_pool(job: Job) -> Sample:
     with Stopwatch() as watch:
         run_one(job)
     return watch.sample()
-
-
-def start_up() -> Sample:
-    """Nothing, in a process that has imported all that a fit needs."""
-    return Sample(0.0, 0.0)
 
 
 def pooled(function: Callable[..., Sample], calls: Sequence[tuple[Any, ...]]) -> list[Sample]:

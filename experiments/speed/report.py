@@ -124,6 +124,11 @@ def margin(goal: Mapping[str, Any]) -> float:
     return float(value / goal["goal"] if goal["sense"] == "at least" else goal["goal"] / value)
 
 
+def on_the_panel(times: float) -> float:
+    """The margin, or the end of the axis that is nearer."""
+    return min(max(times, 0.2), 20.0)
+
+
 @styled
 def goals_figure(goals: Sequence[Mapping[str, Any]]) -> Figure:
     """Each goal as a dot: to the right of the line it holds, and by how much."""
@@ -137,7 +142,7 @@ def goals_figure(goals: Sequence[Mapping[str, Any]]) -> Figure:
         "times better than the goal: to the right of the line it holds; |: with no more than a fit's products",
     )
     panel = place(figure, left, HEAD, WIDE, high)
-    shown = [min(max(margin(goal), 0.2), 20.0) for goal in goals]
+    shown = [on_the_panel(margin(goal)) for goal in goals]
     panel.set(xscale="log", xlim=(0.18, 22), ylim=(len(goals) - 0.5, -0.5))
     panel.axvline(1, color=MUTED, linewidth=0.8)
     for place_, (goal, value) in enumerate(zip(goals, shown, strict=True)):
@@ -145,7 +150,8 @@ def goals_figure(goals: Sequence[Mapping[str, Any]]) -> Figure:
         panel.plot([1, value], [place_, place_], color=colour, linewidth=1)
         panel.plot(value, place_, "o" if goal["holds"] else "X", color=colour)
         if goal.get("bound"):
-            panel.plot(margin({**goal, "value": goal["bound"]}), place_, "|", color=MUTED, markersize=9)
+            bound = on_the_panel(margin({**goal, "value": goal["bound"]}))
+            panel.plot(bound, place_, "|", color=MUTED, markersize=9)
         panel.text(24, place_, said(goal), size=SMALL, va="center", color=INK)
     panel.set_yticks(range(len(goals)), [goal["name"] for goal in goals], size=SMALL, color=INK)
     panel.set_xticks([0.2, 0.5, 1, 2, 5, 10, 20])

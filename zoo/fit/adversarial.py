@@ -14,6 +14,7 @@ from zoo.data.datamodule import ImageData
 from zoo.fit import FitReport
 from zoo.fit.discriminators import Discriminator
 from zoo.fit.gradient import Gradient, GradientModule
+from zoo.fit.replay import drop_gradients
 from zoo.objective import Objective
 from zoo.types import Shape
 
@@ -71,10 +72,10 @@ class AdversarialModule(GradientModule):
         """x: (B, C, H, W); both players move."""
         ours, theirs = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
         total, loss = self._play(x, self._generator, "train", self.progress)
-        ours.zero_grad()
+        drop_gradients(self._weights)
         total.backward()  # type: ignore[no-untyped-call]
         self.move(ours)
-        theirs.zero_grad()  # of what the model's loss left in its weights, too
+        drop_gradients(self.discriminator.parameters())  # of what the model's loss left in its weights, too
         loss.backward()  # type: ignore[no-untyped-call]
         theirs.step()
 

@@ -25,7 +25,7 @@ from zoo.fit import FitReport
 from zoo.fit.arithmetic import MATMUL, arithmetic
 from zoo.fit.memory import keep_freed_memory
 from zoo.fit.progress import Progress
-from zoo.fit.replay import Replay, replayable
+from zoo.fit.replay import Replay, drop_gradients, replayable
 from zoo.fit.schedules import constant
 from zoo.objective import Objective
 
@@ -201,8 +201,7 @@ class GradientModule(L.LightningModule):
             self._replay = Replay(partial(self._terms, generator=self._generator), self._weights, [self._generator])
         if self._replay is None:
             terms = self._terms(x, self.progress, self._generator)
-            for weight in self._weights:  # as an optimiser's `zero_grad` does, which asks profilers first
-                weight.grad = None
+            drop_gradients(self._weights)
             terms["total"].backward()  # type: ignore[no-untyped-call]
         else:
             terms = self._replay(x, self.progress)
