@@ -150,6 +150,12 @@ def test_the_bootstrap_interval_is_that_of_a_mean():
     assert high == pytest.approx(values.mean().item() + half_width, abs=0.1 * half_width)
 
 
+def test_the_bootstrap_draws_values_with_replacement():
+    values, generator = torch.rand(300).double(), torch.Generator().manual_seed(0)
+    means = [values[torch.randint(300, (300,), generator=generator)].mean() for _ in range(1000)]
+    assert interval(values) == pytest.approx(torch.stack(means).quantile(values.new_tensor([0.025, 0.975])).tolist())
+
+
 def test_a_data_set_without_labels(small_model, digits):
     unlabelled = replace(digits, classes=())
     assert "per_class" not in evaluate(small_model, unlabelled, ["reconstruction"], FIT)["sse"]

@@ -34,14 +34,14 @@ class Revive:
     def __call__(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
         """x: (B, C, H, W) -> {"revive": (B,)}, in nats."""
         code = sparse(step, "revive")
-        dead = code.dead.nonzero().squeeze(1)
-        if not (model.training and len(dead)):
+        if not (model.training and (dead := int(code.dead.sum()))):
             return {"revive": x.new_zeros(len(x))}
-        values, index = code.h[:, dead].topk(min(self.k, len(dead)), dim=1, sorted=False)
-        z = torch.zeros_like(code.h).scatter(1, dead[index], F.softplus(values, 1 / SOFTNESS).to(values))
+        excited = code.h.masked_fill(~code.dead, -torch.inf)
+        values, index = excited.topk(min(self.k, dead), dim=1, sorted=False)
+        z = torch.zeros_like(code.h).scatter(1, index, F.softplus(values, 1 / SOFTNESS).to(values))
         residual = (x - model.likelihood.mean(step.raw[: len(x)])).detach()
-        nothing = model.decoder(torch.zeros_like(z[:1]))
-        told = model.decoder(z) - nothing
+        raw = model.decoder(F.pad(z, (0, 0, 0, 1)))  # the last row: what the decoder says of no unit at all
+        told = raw[:-1] - raw[-1:]
         nll = model.likelihood.nll
         return {"revive": nll(told, residual) - nll(torch.zeros_like(told), residual)}
 
