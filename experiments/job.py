@@ -71,7 +71,7 @@ class Job:
     features: Path
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seed, int) or not 0 <= self.seed < SEEDS:
+        if type(self.seed) is not int or not 0 <= self.seed < SEEDS:  # Python's True is an int
             raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
 
     @classmethod

@@ -1,8 +1,9 @@
-"""Measure how fast the zoo is: `python -m experiments.speed`, an hour and a half on two cores, half of it for bf16.
+"""Measure how fast the zoo is: `python -m experiments.speed`, ten minutes on two cores.
 
-`quick=true` checks within a minute or so that all works; `parts=[loop,pca]` chooses; what has been measured is kept,
-unless `force=true`. Each part leaves results/speed/<part>.json; README.md and benchmark.png are written from all.
-Nothing else should run on the machine. Pythae takes part where it is installed: pip install 'bottleneck-zoo[pythae]'.
+`parts=[recipe,quality,growth,precision]` measures what takes an hour more; `quick=true` checks within a minute that all
+works; what has been measured is kept, unless `force=true`. Each part leaves results/speed/<part>.json; README.md and
+benchmark.png are written from all. Nothing else should run on the machine. Pythae takes part where it is installed:
+pip install 'bottleneck-zoo[pythae]'.
 """
 
 from __future__ import annotations

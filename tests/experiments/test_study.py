@@ -94,7 +94,7 @@ def test_a_run_of_a_study_is_the_run_alone():
             assert Job.of(alone, alone.hydra) == job
 
 
-@pytest.mark.parametrize("seed", ["abc", "-1", "0.5", str(2**32)])
+@pytest.mark.parametrize("seed", ["abc", "-1", "0.5", "True", str(2**32)])
 def test_a_seed_that_is_none_is_refused(command, seed):
     for what in ("variant=pca", "study=digits"):
         outcome = command(what, f"seed={seed}")
