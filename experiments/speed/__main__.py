@@ -1,6 +1,6 @@
 """Measure how fast the zoo is: `python -m experiments.speed`, ten minutes on two cores.
 
-`parts=[recipe,quality,growth,precision]` measures what takes an hour more; `quick=true` checks within a minute that all
+`parts=[recipe,quality,growth,precision]` measures what takes another hour; `quick=true` checks within a minute that all
 works; what has been measured is kept, unless `force=true`. Each part leaves results/speed/<part>.json; README.md and
 benchmark.png are written from all. Nothing else should run on the machine. Pythae takes part where it is installed:
 pip install 'bottleneck-zoo[pythae]'.
