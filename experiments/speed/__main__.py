@@ -1,4 +1,4 @@
-"""Measure how fast the zoo is: `python -m experiments.speed`, ten minutes on two cores.
+"""Measure how fast the zoo is: `python -m experiments.speed`, a quarter of an hour on two cores.
 
 `parts=[recipe,quality,growth,precision]` measures what takes another hour; `quick=true` checks within a minute that all
 works; what has been measured is kept, unless `force=true`. Each part leaves results/speed/<part>.json; README.md and
