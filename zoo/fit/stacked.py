@@ -63,7 +63,8 @@ def fit_stacked(
     keep_freed_memory()
     start, step = time.perf_counter(), 0
     # No Lightning: its trainer knows of one loss, one order of the images and one best epoch.
-    with arithmetic(fit.matmul, fit.threads):
+    with arithmetic(fit.matmul, fit.threads), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There is a performance drop")  # torch maps what it must by a loop
         for epoch in range(1, fit.epochs + 1):
             means = {"train": Means()}
             for batches in zip(*orders, strict=True):
