@@ -50,7 +50,7 @@ def pca(bench: Bench) -> Findings:
     arms: dict[str, Callable[[int], Sample]] = {"zoo": solved_by_zoo}
     arms |= {f"scikit-learn, {solver}": partial(solved_by, solver) for solver in EXACT}
     comparison = f"{len(data.train):,} images to {WIDTH}"
-    rows = interleaved(comparison, arms, 1)
+    rows = interleaved(comparison, arms, 1)  # for the fastest two, to warm up
     rival = min((row for row in rows.values() if row.arm != "zoo"), key=lambda row: row.seconds).arm
     rows |= interleaved(comparison, {arm: arms[arm] for arm in ("zoo", rival)}, bench.sizes.pca.repeats)
     best_error = min(row.fact("sse") for row in rows.values())

@@ -39,6 +39,7 @@ def sweep(bench: Bench) -> Findings:
     )
     if pythae_is_here():
         job = bench.job(setup, epochs=size.epochs)
+        bench.theirs(fit_pythae, job, bench.sizes.own_images, 0)  # starts its process, and imports Pythae
 
         def one_after_another(settings: dict[str, int], seed: int) -> Sample:
             with Stopwatch() as watch:
