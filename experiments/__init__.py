@@ -1,1 +1,1 @@
-"""Commands: fit and score (`run`), score again (`evaluate`), tables and figures (`report`)."""
+"""The repository's commands, a few lines each over `zoo`, and its studies in code."""

@@ -2,7 +2,7 @@
 
 Fits `variant=document_ae` on coloured patches of `data=documents`, unless that model is saved already, and judges it on
 whole pages in fonts and words that it never saw: results/documents/. `--clean photo.jpg` cleans a page of one's own.
-Overrides of the configuration may follow, as those of experiments.run: `budget.epochs=2`.
+Overrides of the configuration may follow, as those of `zoo run`: `budget.epochs=2`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 from torch import Tensor
 
-from experiments.job import Job
-from experiments.models import build_model, load_model, make, save_model
-from zoo.autoencoder import Autoencoder
-from zoo.data.datamodule import ImageData
-from zoo.data.paper import Paper
 from zoo.data.sources.printed import FONTS, Part, printed_pages
 from zoo.errors import ZooError
-from zoo.figures.pages import pages as draw_pages
-from zoo.figures.style import save
-from zoo.records import write_atomically
+from zoo.files import write_atomically
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.corruptions import Paper
+from zoo.model.io import build_model, load_model, save_model
+from zoo.report.figures.style import save
+from zoo.report.figures.whole_pages import pages as draw_pages
+from zoo.runs.compose import composed, composing
+from zoo.runs.job import Job
 from zoo.types import Shape
 
 SETTING = ("data=documents", "variant=document_ae", "data.source.colour=true", "trainer.precision=bf16-mixed")
@@ -55,11 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clean", type=Path, metavar="IMAGE", help="write IMAGE-clean.png, and nothing else")
     parser.add_argument("overrides", nargs="*", help="of the configuration")
     asked = parser.parse_intermixed_args(arguments)
-    with initialize(config_path="../conf", version_base="1.3"):
-        cfg = compose("config", [*SETTING, *asked.overrides], return_hydra_config=True)
-    job = Job.of(cfg, cfg.hydra)
-    torch.set_num_threads(job.threads)
     try:
+        with composing([*SETTING, *asked.overrides]) as given:
+            job = Job.of(composed("config", given))
+        torch.set_num_threads(job.threads)
         if asked.clean is not None:
             page = read(asked.clean)
             to = asked.clean.with_name(f"{asked.clean.stem}-clean.png")
@@ -75,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def fitted(job: Job) -> Autoencoder:
     """The model of `job`, from its file, or fitted and saved there."""
     if not job.model_path.exists() or job.force:
-        data = ImageData(**make(job.axes["data"]))
+        data = job.make("data")
         model = build_model(job.config, data.shape, job.seed)
-        fit = make(job.axes["fit"])(model, data, make(job.axes["objective"]), job.seed)
+        fit = job.make("fit")(model, data, job.make("objective"), job.seed)
         save_model(job.model_path, model, job.config, data.shape, job.seed)
         write_json(job.model_path.with_suffix(".json"), asdict(fit))
     return load_model(job.model_path)
@@ -102,7 +100,7 @@ def clean(model: Autoencoder, config: dict[str, Any], pages: Tensor) -> Tensor:
         large.load_state_dict(model.state_dict())
     except RuntimeError as error:
         raise ZooError(
-            f"network={config['network']['_target_']}: its weights fit patches of {side}x{side} alone; a page needs "
+            f"network={config['network']['option']}: its weights fit patches of {side}x{side} alone; a page needs "
             "network=fully_conv"
         ) from error
     padded = torch.nn.functional.pad(pages, (0, shape[2] - width, 0, shape[1] - height), "replicate")
@@ -122,7 +120,7 @@ def flattened(page: Tensor) -> Tensor:
 
 def report(job: Job, model: Autoencoder) -> None:
     """Judge the model on whole pages and write results/documents/."""
-    corruption = make(job.axes["corruption"])
+    corruption = job.make("corruption")
     if not isinstance(corruption, Paper):
         raise ZooError(f"corruption={type(corruption).__name__}: pages are damaged by corruption=paper alone")
     whole = replace(corruption, **WHOLE)

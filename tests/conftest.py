@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from filelock import FileLock
 
-from experiments.job import Job
-from experiments.models import build_model, make
-from zoo.autoencoder import Autoencoder
-from zoo.data.datamodule import ImageData
-from zoo.evaluation.evaluator import evaluate
-from zoo.fit import FitReport
+from zoo.data.splits import Splits
+from zoo.evaluation.evaluator import evaluate, in_groups
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.io import build_model
+from zoo.runs.compose import composed, composing
+from zoo.runs.grid import jobs_of
+from zoo.runs.job import Job
+from zoo.types import FitReport
 
 torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).parents[1]
 # "highest" because "medium" rounds to bf16 on some processors
+SCORED = ("reconstruction",)
 SHORT = ("data=digits", "trainer.progress=false", "trainer.matmul=highest", "budget.epochs=15")
 
 
@@ -30,7 +36,7 @@ class Run:
     """A fitted model and its scores."""
 
     job: Job
-    data: ImageData
+    data: Splits
     model: Autoencoder
     report: FitReport
     metrics: Mapping[str, Mapping[str, Any]]
@@ -72,12 +78,43 @@ def repository() -> Path:
 def compose_job() -> Callable[..., Job]:
     """Overrides of the command line, put after those of a short fit on the digits -> the job they describe."""
 
-    def composed(*overrides: str) -> Job:
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-            cfg = compose("config", [*SHORT, *overrides], return_hydra_config=True)
-            return Job.of(cfg, cfg.hydra)
+    def one(*overrides: str) -> Job:
+        with composing([*SHORT, *overrides]) as given:
+            return Job.of(composed("config", given))
 
-    return composed
+    return one
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
+    """What one worker of this session has made is read by the others."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+    @cache
+    def once(name: str, make: Callable[[], Any]) -> Any:
+        path = folder / f"{name}.pickle"
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                path.write_bytes(pickle.dumps(make()))
+            return pickle.loads(path.read_bytes())
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def study_jobs(shared: Callable[[str, Callable[[], Any]], Any]) -> Callable[[str], tuple[list[Job], list[Job]]]:
+    """A study's name -> the runs of its table, and those of its figures alone; composed once."""
+
+    @cache
+    def jobs(name: str) -> tuple[list[Job], list[Job]]:
+        def make() -> tuple[list[Job], list[Job]]:
+            with composing():
+                return jobs_of(composed("config", [f"study={name}"]))
+
+        return shared(f"study-{name}", make)
+
+    return jobs
 
 
 @pytest.fixture(scope="session")
@@ -85,15 +122,25 @@ def fit_job() -> Callable[[Job], Run]:
     """A job -> a model fitted from scratch and scored, by the parts that a run is made of; nothing is written."""
 
     def fitted(job: Job) -> Run:
-        data = ImageData(**make(job.axes["data"]))
+        data = job.make("data")
         model = build_model(job.config, data.shape, job.seed)
-        report = make(job.axes["fit"])(model, data, make(job.axes["objective"]), job.seed)
-        return Run(job, data, model.eval(), report, evaluate(model, data, ["reconstruction"], asdict(report)))
+        report = job.make("fit")(model, data, job.make("objective"), job.seed)
+        return Run(job, data, model.eval(), report, evaluate(model, data, in_groups(SCORED), asdict(report)))
 
     return fitted
 
 
 @pytest.fixture(scope="session")
-def fitted(compose_job: Callable[..., Job], fit_job: Callable[[Job], Run], variant: str) -> Run:
+def fitted(
+    compose_job: Callable[..., Job],
+    fit_job: Callable[[Job], Run],
+    shared: Callable[[str, Callable[[], Any]], Any],
+    variant: str,
+) -> Run:
     """Every variant after a short fit with seed 0; its weights are not to be changed."""
-    return fit_job(compose_job(f"variant={variant}"))
+
+    def make() -> tuple[Any, ...]:  # pickle finds no class of a conftest
+        run = fit_job(compose_job(f"variant={variant}"))
+        return run.job, run.data, run.model, run.report, run.metrics
+
+    return Run(*shared(f"fitted-{variant}", make))

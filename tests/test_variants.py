@@ -1,48 +1,70 @@
-"""The contract of a variant: whatever stands in conf/variant/ must pass all of this, on every axis it names."""
+"""The contract of a variant: every option in conf/variant/ passes these tests, on every axis that it chooses."""
 
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from hydra.utils import get_object
 from torch import nn
 
-from experiments.job import AXES
-from experiments.models import build_model, load_model, make, save_model
-from zoo.autoencoder import Autoencoder
 from zoo.errors import ZooError
-from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.evaluator import evaluate, in_groups
 from zoo.fit.gradient import Gradient
+from zoo.model.activations import ACTIVATIONS
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.io import build_model, load_model, save_model
+from zoo.runs.job import AXES
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
+CONF = Path(__file__).parents[1] / "conf"
 
 
-@pytest.fixture
-def written(repository, variant):
-    """{axis: what its yaml says}, read from the files themselves and not through Hydra."""
+def content(path):
+    """An option file as it is, read without Hydra and without `zoo.options`."""
+    return yaml.safe_load((CONF / f"{path}.yaml").read_text())
 
-    def content(path):
-        return yaml.safe_load((repository / "conf" / f"{path}.yaml").read_text())
+
+def choices(variant):
+    """{axis: option} of a variant."""
 
     def chosen(path, prefix=""):
         for entry in content(path)["defaults"]:
             if isinstance(entry, dict):
-                (group, option), *_ = entry.items()
-                yield group.removeprefix(prefix), option
+                (axis, option), *_ = entry.items()
+                yield axis.removeprefix(prefix), option
 
-    def merged(axis, option):
-        own = content(f"{axis}/{option}")
-        parents = [parent for parent in own.pop("defaults", []) if parent != "_self_"]
-        return {key: value for parent in parents for key, value in merged(axis, parent).items()} | own
+    return dict(chosen("config")) | dict(chosen(f"variant/{variant}", "override /"))
 
-    choices = dict(chosen("config")) | dict(chosen(f"variant/{variant}", "override /"))
-    return {axis: merged(axis, choices[axis]) for axis in AXES if axis != "data"}
+
+def merged(axis, option):
+    """An option file with the files that it extends."""
+    own = content(f"{axis}/{option}")
+    parents = [parent for parent in own.pop("defaults", []) if parent != "_self_"]
+    return {key: value for parent in parents for key, value in merged(axis, parent).items()} | own
+
+
+def target(node):
+    """The class or function that an option file names."""
+    module, _, name = node["_target_"].rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def scalars(node):
+    """The settings of an option file that are numbers or booleans."""
+    return {k: v for k, v in node.items() if k[0] != "_" and isinstance(v, int | float) and not isinstance(v, str)}
+
+
+@pytest.fixture(scope="session")
+def job(compose_job, variant):
+    return compose_job(f"variant={variant}")
 
 
 @pytest.fixture
@@ -58,42 +80,39 @@ def weights_equal(one: nn.Module, other: nn.Module) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def settings(node):
-    """The scalars that a yaml gives by value."""
-    return {k: v for k, v in node.items() if k[0] != "_" and isinstance(v, int | float) and not isinstance(v, str)}
+# The parts
 
 
-# What is built
-
-
-def test_every_part_is_exactly_what_the_yaml_names(compose_job, variant, written):
-    job = compose_job(f"variant={variant}")
+def test_every_part_is_exactly_that_of_its_option_file(job, variant):
+    chosen = choices(variant)
+    files = {axis: merged(axis, chosen[axis]) for axis in AXES if axis != "data"}
     model = build_model(job.config, (1, 28, 28), seed=0)
     assert type(model) is Autoencoder
-    for axis, node in written.items():
-        target, made = get_object(node["_target_"]), make(job.axes[axis])
-        builder = isinstance(made, partial)
-        assert (made.func if builder else type(made)) is target, axis
-        if isinstance(part := getattr(model, axis, made), nn.Module):
-            assert type(part) is target, axis
-        for name, value in settings(node).items():
-            assert (made.keywords[name] if builder else getattr(made, name)) == value, f"{axis}.{name}"
-    named = {get_object(written[axis]["activation"]["path"]) for axis in written if "activation" in written[axis]}
-    assert {type(m) for m in model.modules() if type(m).__module__ == "torch.nn.modules.activation"} == named
+    for axis, node in files.items():
+        part = job.make(axis)
+        builder = isinstance(part, partial)
+        assert (part.func if builder else type(part)) is target(node), axis
+        if isinstance(built := getattr(model, axis, part), nn.Module):
+            assert type(built) is target(node), axis
+        for name, value in scalars(node).items():
+            assert (part.keywords[name] if builder else getattr(part, name)) == value, f"{axis}.{name}"
+    if "prior" in files["bottleneck"]:
+        assert type(model.bottleneck.prior) is target(merged("prior", chosen["prior"]))
+    named = {ACTIVATIONS[node["activation"]] for node in files.values() if "activation" in node} - {nn.Identity}
+    assert {type(m) for m in model.modules()} & set(ACTIVATIONS.values()) - {nn.Identity} == named
 
 
-def test_the_name_of_a_row_is_the_variants(compose_job, variant):
-    job = compose_job(f"variant={variant}")
+def test_the_name_of_a_row_is_the_variants(job, variant):
     assert (job.variant, job.data) == (variant, "digits")
     assert job.name.split()[0] == variant
 
 
-# What goes in and out
+# Shapes and gradients
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_shapes(compose_job, images, variant, shape):
-    model = build_model(compose_job(f"variant={variant}").config, shape, seed=0)
+def test_shapes(job, images, shape):
+    model = build_model(job.config, shape, seed=0)
     x = images(shape)
     z = model.encode(x)
     assert z.shape == (len(x), model.bottleneck.out_features)
@@ -114,23 +133,44 @@ def test_shapes(compose_job, images, variant, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_weight_has_a_finite_gradient(compose_job, images, variant, shape):
-    job = compose_job(f"variant={variant}")
+def test_every_weight_has_a_finite_gradient(job, images, shape):
     model = build_model(job.config, shape, seed=0)
     x = images(shape)
-    make(job.axes["objective"])(model, x, model(x, torch.Generator().manual_seed(0)))["total"].backward()
+    job.make("objective")(model, x, model(x, torch.Generator().manual_seed(0)))["total"].backward()
     for name, weight in model.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.isfinite().all(), name
 
 
-def test_every_network_that_takes_the_bottleneck(compose_job, images, variant, network):
-    job = compose_job(f"variant={variant}", f"network={network}")
-    bottleneck = make(job.config["bottleneck"])()
+def combinations():
+    """One variant for every combination of what may depend on the network: bottleneck, prior, terms, masks."""
+    found = {}
+    for path in sorted((CONF / "variant").glob("*.yaml")):
+        chosen = choices(path.stem)
+        objective = merged("objective", chosen["objective"])
+        terms = tuple(term["_target_"] for term in objective["terms"]), objective["importance_weighted"]
+        masks = target(merged("corruption", chosen["corruption"])).masks and chosen["corruption"]
+        found.setdefault((chosen["bottleneck"], chosen["prior"], terms, masks), path.stem)
+    return sorted(found.values())
+
+
+@pytest.fixture(scope="module", params=combinations())
+def combination(request, compose_job):
+    return compose_job(f"variant={request.param}")
+
+
+@pytest.fixture(scope="module")
+def networks(compose_job):
+    return {path.stem: compose_job(f"network={path.stem}").config["network"] for path in (CONF / "network").glob("*")}
+
+
+def test_every_bottleneck_and_its_terms_work_with_every_network(combination, networks, network, images):
+    config = combination.config | {"network": networks[network]}
+    bottleneck = combination.make("bottleneck")()
     try:
-        model = build_model(job.config, (1, 8, 8), seed=0)
+        model = build_model(config, (1, 8, 8), seed=0)
     except ZooError as error:
-        assert bottleneck.in_features != bottleneck.out_features, "only a mirrored network may refuse a bottleneck"
+        assert bottleneck.in_features != bottleneck.out_features, "only networks with shared weights may refuse"
         refusal = str(error)
     else:
         refusal = None
@@ -140,15 +180,15 @@ def test_every_network_that_takes_the_bottleneck(compose_job, images, variant, n
     x = images((1, 8, 8))
     assert model.encode(x).shape == (len(x), model.bottleneck.out_features)
     assert model.reconstruct(x).shape == x.shape
-    terms = make(job.axes["objective"])(model, x, model(x, torch.Generator().manual_seed(0)))
+    terms = combination.make("objective")(model, x, model(x, torch.Generator().manual_seed(0)))
     assert terms["total"].isfinite()
 
 
-# What is random and what is not
+# Randomness
 
 
-def test_the_point_code_is_deterministic(compose_job, images, variant):
-    model = build_model(compose_job(f"variant={variant}").config, (1, 8, 8), seed=0).eval()
+def test_the_deterministic_code_is_deterministic(job, images):
+    model = build_model(job.config, (1, 8, 8), seed=0).eval()
     x = images((1, 8, 8))
     torch.manual_seed(1)
     first = model.encode(x)
@@ -157,8 +197,8 @@ def test_the_point_code_is_deterministic(compose_job, images, variant):
     assert torch.allclose(model.encode(x[:1]), first[:1], atol=1e-5), "a code depends on the rest of its batch"
 
 
-def test_a_pass_draws_from_its_generator_alone(compose_job, images, variant):
-    model = build_model(compose_job(f"variant={variant}").config, (1, 8, 8), seed=0)
+def test_a_forward_pass_draws_from_its_generator_only(job, images):
+    model = build_model(job.config, (1, 8, 8), seed=0)
     x, state = images((1, 8, 8)), torch.get_rng_state()
     one, two = (model(x, torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(one.raw, two.raw)
@@ -166,22 +206,26 @@ def test_a_pass_draws_from_its_generator_alone(compose_job, images, variant):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_seed_gives_the_same_weights_and_scores_bit_for_bit_and_another_others(compose_job, fit_job, variant):
-    job = compose_job(f"variant={variant}", "seed=7", "budget.epochs=2")
-    first = fit_job(job)
+def test_a_seed_determines_weights_and_scores_bit_for_bit_and_another_seed_gives_others(job, fit_job):
+    axes = deepcopy(job.axes)
+    axes["data"]["source"]["test_fraction"] = 0.85  # 243 training images: four steps per epoch
+    if "epochs" in axes["fit"]:
+        axes["fit"]["epochs"] = 2
+    short = replace(job, axes=axes, seed=7)
+    first = fit_job(short)
     torch.manual_seed(99)
     random.seed(99)
     np.random.seed(99)  # noqa: NPY002 (a state that a library might read)
     state = torch.get_rng_state()
-    second = fit_job(job)
+    second = fit_job(short)
     assert torch.equal(torch.get_rng_state(), state), "the fit used the global random state"
     assert weights_equal(first.model, second.model)
     assert first.metrics == second.metrics
     assert first.report.history == second.report.history
 
-    other = fit_job(replace(job, seed=8))
+    other = fit_job(replace(short, seed=8))
     x = first.data.test[:]
-    if isinstance(make(job.axes["fit"]), Gradient):
+    if isinstance(job.make("fit"), Gradient):
         assert other.metrics["mse"]["value"] != first.metrics["mse"]["value"]
     else:
         assert torch.allclose(other.model.reconstruct(x), first.model.reconstruct(x), atol=1e-4)
@@ -189,7 +233,7 @@ def test_a_seed_gives_the_same_weights_and_scores_bit_for_bit_and_another_others
     assert torch.equal(other.data.validation[:], first.data.validation[:])
 
 
-# What comes of it
+# Results of a fit
 
 
 def test_a_short_fit_beats_the_mean_image(fitted):
@@ -210,13 +254,17 @@ def test_a_saved_model_gives_identical_outputs(fitted, tmp_path):
     assert torch.equal(loaded.reconstruct(x), model.reconstruct(x))
     one, other = (m(x, torch.Generator().manual_seed(5)) for m in (model, loaded))
     assert torch.equal(one.raw, other.raw)
-    assert evaluate(loaded, fitted.data, ["reconstruction"], asdict(fitted.report)) == fitted.metrics
+    assert scores(loaded, fitted) == fitted.metrics
 
 
-@pytest.mark.parametrize("left_in", [True, False], ids=["train", "eval"])
-def test_scores_do_not_depend_on_the_mode_a_model_was_left_in(fitted, left_in):
-    fitted.model.train(left_in)
-    torch.manual_seed(int(left_in))
-    again = evaluate(fitted.model, fitted.data, ["reconstruction"], asdict(fitted.report))
-    assert again == fitted.metrics
-    assert all(module.training is left_in for module in fitted.model.modules())
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+def test_scores_do_not_depend_on_the_mode_of_the_model(fitted, training):
+    fitted.model.train(training)
+    torch.manual_seed(int(training))
+    assert scores(fitted.model, fitted) == fitted.metrics
+    assert all(module.training is training for module in fitted.model.modules())
+
+
+def scores(model, fitted):
+    """The metrics that `fitted` holds, of a model."""
+    return evaluate(model, fitted.data, in_groups(("reconstruction",)), asdict(fitted.report))

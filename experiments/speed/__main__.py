@@ -11,15 +11,16 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from zoo.errors import ZooError
-from zoo.records import write_atomically
+from zoo.files import write_atomically
 
 MODULES = {
     "fits": ("loop", "recipe", "quality", "growth"),
@@ -30,25 +31,42 @@ MODULES = {
 PARTS = {part: f"experiments.speed.{module}" for module, parts in MODULES.items() for part in parts}
 
 
-@hydra.main(version_base="1.3", config_path="../../conf", config_name="speed")
-def main(cfg: DictConfig) -> None:
+def main(overrides: Sequence[str] | None = None) -> None:
     """Measure the parts that are asked for and not there yet, then write table and figure."""
     try:
+        cfg = settings(sys.argv[1:] if overrides is None else overrides)
         if unknown := [part for part in cfg.parts if part not in PARTS]:
-            raise ZooError(f"parts {unknown} do not exist; choose of {', '.join(PARTS)}")
+            raise ZooError(f"parts={unknown}: no such part of the benchmark; choose of {', '.join(PARTS)}")
         folder = Path(cfg.paths.results) / "speed" / ("quick" if cfg.quick else "")
         measure_parts(cfg, folder)
     except ZooError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def settings(overrides: Sequence[str]) -> DictConfig:
+    """sizes.yaml under overrides such as quick=true or parts=[loop,pca].
+
+    Raises:
+        ZooError: an override names no setting.
+    """
+    cfg = OmegaConf.load(Path(__file__).with_name("sizes.yaml"))
+    assert isinstance(cfg, DictConfig)
+    OmegaConf.set_struct(cfg, True)
+    try:
+        cfg.merge_with_dotlist(list(overrides))
+    except OmegaConfBaseException as error:
+        raise ZooError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
+    return cfg
 
 
 def measure_parts(cfg: DictConfig, folder: Path) -> None:
     """One file per part, each written as soon as it is measured."""
     import torch
 
-    from experiments.single import environment  # torch and Lightning take seconds to import
     from experiments.speed.bench import Bench
     from experiments.speed.report import tell
+    from zoo.runs.single import environment  # torch and Lightning take seconds to import
 
     torch.set_num_threads(1)
     console = Console(highlight=False)

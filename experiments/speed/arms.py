@@ -21,18 +21,18 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from experiments.job import Job
-from experiments.models import build_model, make
 from experiments.speed.measure import Sample, Stopwatch
-from zoo.autoencoder import Autoencoder
-from zoo.bottlenecks.diagonal import Diagonal
-from zoo.data.datamodule import ImageData
 from zoo.data.images import Images, Source
+from zoo.data.splits import Splits
 from zoo.evaluation.evaluator import deterministic
 from zoo.evaluation.metrics.reconstruction import sse
 from zoo.fit.arithmetic import arithmetic
 from zoo.fit.gradient import Gradient
 from zoo.fit.memory import keep_freed_memory
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
+from zoo.model.io import build_model
+from zoo.runs.job import Job
 
 PYTHAE = "pythae 0.1.2 is not installed: pip install 'bottleneck-zoo[pythae]'"
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
@@ -46,19 +46,19 @@ def pythae_is_here() -> bool:
     return find_spec("pythae") is not None
 
 
-def load(job: Job, images: int) -> ImageData:
+def load(job: Job, images: int) -> Splits:
     """The job's data with that many training images: the first ones, or all of them again and again.
 
     And with all test images, or as many of them as training images.
     """
-    data: ImageData = ImageData(**make(job.axes["data"]))
+    data: Splits = job.make("data")
     whole = data.source
     train = whole.train.subset(torch.arange(images) % len(whole.train))
     source = Source(whole.name, train, whole.test.subset(torch.arange(len(whole.test))[:images]), whole.classes)
-    return ImageData(source, validation_fraction=data.validation_fraction, split_seed=data.split_seed)
+    return Splits(source, validation_fraction=data.validation_fraction, split_seed=data.split_seed)
 
 
-def fresh(job: Job, data: ImageData, seed: int) -> Autoencoder:
+def fresh(job: Job, data: Splits, seed: int) -> Autoencoder:
     """The job's model before its fit."""
     return build_model(job.config, data.shape, seed)
 
@@ -74,7 +74,7 @@ def fit_zoo(job: Job, images: int, seed: int) -> Sample:
     """The zoo's own fit."""
     data = load(job, images)
     model = fresh(job, data, seed)
-    fit, objective = make(job.axes["fit"]), make(job.axes["objective"])
+    fit, objective = job.make("fit"), job.make("objective")
     _ = data.train  # cut before the clock starts
     with Stopwatch() as watch:
         fit(model, data, objective, seed)
@@ -86,8 +86,8 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
     data = load(job, images)
     model = fresh(job, data, seed)
     encoder, decoder, std = model.encoder, model.decoder, float(job.axes["likelihood"]["std"])
-    variational = isinstance(model.bottleneck, Diagonal)
-    settings: Gradient = make(job.axes["fit"])
+    variational = isinstance(model.bottleneck, DiagonalPosterior)
+    settings: Gradient = job.make("fit")
     device = torch.device("cuda" if settings.accelerator == "gpu" else "cpu")
     train, validation, size = data.train.to(device), data.validation.to(device), settings.batch_size
 
@@ -145,7 +145,7 @@ def multiply(job: Job, images: int, seed: int) -> Sample:
     """
     data = load(job, images)
     model = fresh(job, data, seed)
-    settings: Gradient = make(job.axes["fit"])
+    settings: Gradient = job.make("fit")
     rows, size = len(data.train), settings.batch_size
     calls = layer_calls(model, data.train[:size])
     for layer, _ in calls:
@@ -209,7 +209,7 @@ def fit_pythae(
     data = load(job, images)
     ours = fresh(job, data, seed)
     width, shape = ours.bottleneck.out_features, data.shape
-    variational = isinstance(ours.bottleneck, Diagonal)
+    variational = isinstance(ours.bottleneck, DiagonalPosterior)
     torch.manual_seed(seed)
     if network == "own":
         from pythae.models.nn.benchmarks.mnist import Decoder_Conv_AE_MNIST, Encoder_Conv_AE_MNIST
@@ -298,7 +298,7 @@ class UntilTarget(Callback):
     The zoo's own fits never look at test images; this is for the clock alone.
     """
 
-    def __init__(self, data: ImageData, target: float) -> None:
+    def __init__(self, data: Splits, target: float) -> None:
         self.data, self.target = data, target
         self.spent, self.elapsed, self.reached = 0.0, 0.0, False
 
@@ -323,8 +323,8 @@ def time_to(job: Job, images: int, seed: int, target: float) -> Sample:
     data = load(job, images)
     model = fresh(job, data, seed)
     until = UntilTarget(data, target)
-    fit: Gradient = replace(make(job.axes["fit"]), callbacks=(until,))
+    fit: Gradient = replace(job.make("fit"), callbacks=(until,))
     with Stopwatch() as watch:
-        report = fit(model, data, make(job.axes["objective"]), seed)
+        report = fit(model, data, job.make("objective"), seed)
     facts = {"sse": until.error, "reached": float(until.reached), "epochs": float(report.epochs)}
     return Sample(until.elapsed, watch.cpu, facts)

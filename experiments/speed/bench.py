@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hydra import compose
 from joblib import Memory
 from omegaconf import DictConfig
 
-from experiments.job import Job
 from experiments.speed.measure import Worker
+from zoo.runs.compose import composed, composing
+from zoo.runs.job import Job
 
 FP32, BF16 = ["trainer.precision=32-true"], ["trainer.precision=bf16-mixed"]
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Sizes and networks of conf/speed.yaml.
+    """Sizes and networks of sizes.yaml.
 
     Attributes:
         sizes: the full ones or the quick ones.
@@ -40,7 +40,7 @@ class Bench:
     @classmethod
     @contextmanager
     def of(cls, cfg: DictConfig) -> Iterator[Bench]:
-        """As conf/speed.yaml and the command line say."""
+        """As sizes.yaml and the command line say."""
         ours, theirs, memory = Worker(), Worker(), Memory(cfg.paths.cache, verbose=0)
         if cfg.force and "precision" in cfg.parts:
             memory.clear(warn=False)
@@ -55,5 +55,5 @@ class Bench:
         said = [f"data={data}", *overrides, f"seed={seed}", f"paths.data={self.data}", "trainer.progress=false"]
         if epochs is not None:
             said.append(f"budget.epochs={epochs}")
-        cfg = compose("config", said, return_hydra_config=True)
-        return Job.of(cfg, cfg.hydra)
+        with composing(said) as given:
+            return Job.of(composed("config", given))

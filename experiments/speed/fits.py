@@ -8,8 +8,6 @@ from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 
-from experiments.job import Job
-from experiments.models import make
 from experiments.speed.arms import (
     PYTHAE,
     SMALL_BATCH,
@@ -39,6 +37,7 @@ from experiments.speed.measure import (
 )
 from zoo.evaluation.evaluator import evaluate
 from zoo.fit.memory import peak_memory
+from zoo.runs.job import Job
 
 AGAINST_PYTHAE = {"dense": {"zoo": 2.0, "zoo, bf16": 2.7}, "conv": {"zoo": 1.7}}  # times as fast, at least
 DEFAULT_RATE = {"learning_rate": 1e-4}
@@ -171,10 +170,10 @@ def growth(bench: Bench) -> Findings:
 def fit_once(job: Job, images: int) -> Sample:
     """The zoo's fit, with its peak memory in MiB."""
     data = load(job, images)
-    model, objective = fresh(job, data, 0), make(job.axes["objective"])
+    model, objective = fresh(job, data, 0), job.make("objective")
     _ = data.train
     with peak_memory() as memory, Stopwatch() as watch:
-        make(job.axes["fit"])(model, data, objective, 0)
+        job.make("fit")(model, data, objective, 0)
     return watch.sample(mib=memory() or float("nan"))
 
 
@@ -184,5 +183,5 @@ def evaluate_once(job: Job, images: int) -> Sample:
     model = fresh(job, data, 0)
     _ = data.train
     with peak_memory() as memory, Stopwatch() as watch:
-        evaluate(model, data, job.groups, {"seconds": 0.0, "epochs": 1})
+        evaluate(model, data, job.due(None), {"seconds": 0.0, "epochs": 1})
     return watch.sample(mib=memory() or float("nan"))

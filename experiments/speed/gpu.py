@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from statistics import mean
 
-from experiments.job import Job
-from experiments.models import make
 from experiments.speed.arms import PYTHAE, fit_bare, fit_pythae, fit_zoo, fresh, load, pythae_is_here, squared_error
 from experiments.speed.bench import BF16, FP32, Bench
 from experiments.speed.measure import Findings, Goal, Sample, Stopwatch, interleaved, ratio, ratio_goal
 from zoo.fit.stacked import fit_stacked
+from zoo.runs.job import Job
 
 
 def gpu(bench: Bench) -> Findings:
@@ -55,6 +54,6 @@ def fit_seeds(job: Job, images: int, seed: int, count: int) -> Sample:
     models = [fresh(job, data, each) for each in seeds]
     _ = data.train
     with Stopwatch() as watch:
-        fit_stacked(make(job.axes["fit"]), models, data, make(job.axes["objective"]), seeds)
+        fit_stacked(job.make("fit"), models, data, job.make("objective"), seeds)
     errors = [squared_error(model.eval().reconstruct, data.test) for model in models]
     return Sample(watch.seconds / count, watch.cpu / count, {"sse": mean(errors)})

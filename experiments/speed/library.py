@@ -10,13 +10,12 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from experiments.models import make
 from experiments.speed.arms import fresh, load, squared_error
 from experiments.speed.bench import Bench
 from experiments.speed.measure import Findings, Goal, Row, Sample, Stopwatch, clocked, interleaved, ratio_goal
-from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.evaluator import evaluate, in_groups
+from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.metrics.reconstruction import ssim
-from zoo.evaluation.neighbours import nearest
 from zoo.fit.svd import Svd
 
 WIDTH = 32
@@ -41,8 +40,8 @@ def pca(bench: Bench) -> Findings:
 
     def solved_by_zoo(_: int) -> Sample:
         model = fresh(job, data, 0)
-        objective = make(job.axes["objective"])
-        fit: Svd = make(job.axes["fit"])
+        objective = job.make("objective")
+        fit: Svd = job.make("fit")
         with Stopwatch() as watch:
             fit(model, data, objective, 0)
         return watch.sample(sse=squared_error(model.reconstruct, data.test))
@@ -69,12 +68,12 @@ def evaluation(bench: Bench) -> Findings:
     job = bench.job(bench.networks.dense, epochs=1)
     data, repeats = load(job, bench.sizes.images), bench.sizes.repeats
     model = fresh(job, data, 0)
-    make(job.axes["fit"])(model, data, make(job.axes["objective"]), 0)
+    job.make("fit")(model, data, job.make("objective"), 0)
     model.eval()
     found = Findings(notes=["one thread; a group's time holds encoding and decoding, which a whole evaluation shares"])
     about = {"seconds": 0.0, "epochs": 1}
     for group in bench.sizes.evaluation:
-        sample = clocked(partial(evaluate, model, data, [group], about))
+        sample = clocked(partial(evaluate, model, data, in_groups([group]), about))
         found.rows.append(Row("evaluation by group", group, [sample]))
     x = data.test[:]
     with torch.no_grad():

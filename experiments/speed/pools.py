@@ -12,15 +12,13 @@ from typing import Any
 
 import joblib
 import torch
-from hydra.core.global_hydra import GlobalHydra
 from joblib.externals.loky import get_reusable_executor
 
-from experiments.job import Job
-from experiments.models import make
 from experiments.speed.arms import PYTHAE, SMALL_BATCH, fit_pythae, fit_zoo, multiply, nothing, pythae_is_here
 from experiments.speed.bench import BF16, FP32, Bench
 from experiments.speed.measure import PRODUCTS, Arm, Findings, Goal, Row, Sample, Stopwatch, faster_goal, interleaved
-from zoo.data.datamodule import ImageData
+from zoo.options import names
+from zoo.runs.job import Job
 
 PROCESSES = os.cpu_count() or 1  # as in a study
 
@@ -79,7 +77,7 @@ def precision(bench: Bench) -> Findings:
     found = Findings(notes=[f"trainer={trainer}, {size.seeds} seeds; runs share the machine, so that times say little"])
     jobs: dict[tuple[str, str], Job] = {}
     off = []
-    for variant in size.variants or GlobalHydra.instance().config_loader().get_group_options("variant"):
+    for variant in size.variants or names("variant"):
         said = [f"variant={variant}", f"trainer={trainer}", *size.overrides]
         default, plain, half = (bench.job([*said, *more], data="digits") for more in ([], FP32, BF16))
         if half.key != plain.key:  # a closed form is the same in both
@@ -112,7 +110,7 @@ def compared(plain: Row, half: Row) -> Row:
 
 def fit_whole(job: Job, key: str, seed: int) -> Sample:
     """The zoo's fit on all of its data; `key` and `seed` tell the cache which fit it is."""
-    return fit_zoo(job, len(ImageData(**make(job.axes["data"])).source.train), seed)
+    return fit_zoo(job, len(job.make("data").source.train), seed)
 
 
 def startup(bench: Bench) -> Findings:
@@ -131,7 +129,7 @@ def startup(bench: Bench) -> Findings:
 
 def run_in_pool(job: Job) -> Sample:
     """One run of the zoo; imports are not counted."""
-    from experiments.single import run_one
+    from zoo.runs.single import run_one
 
     with Stopwatch() as watch:
         run_one(job)

@@ -12,8 +12,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from zoo.figures.style import HEAD, INK, MARGIN, MUTED, NORMAL, SMALL, look, place, save, sheet, styled, text_width
-from zoo.records import write_atomically
+from zoo.files import write_atomically
+from zoo.report.figures.style import (
+    HEAD,
+    INK,
+    MARGIN,
+    MUTED,
+    NORMAL,
+    SMALL,
+    look,
+    place,
+    save,
+    sheet,
+    styled,
+    text_width,
+)
 
 LINE = 0.19  # inches between rows
 WIDE = 3.2  # inches of the panel

@@ -40,7 +40,7 @@ def test_subset_keeps_images_labels_and_scale_together():
     assert part.scale == 5.0
 
 
-def test_batches_are_gathered_where_the_pixels_lie():
+def test_batches_are_gathered_on_the_device_of_the_pixels():
     there = numbered(10).to("meta")  # a device without memory that every torch has
     assert {batch.device.type for batch in Batches(there, 4, seed=0)} == {"meta"}
     assert numbered(10).to("cpu").pixels.equal(numbered(10).pixels)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.data.sources import array, folder
+from zoo.data.sources import array, folder, own
 from zoo.errors import ZooError
 
 DRAW = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def test_an_array_is_read_and_split_without_loss(tmp_path, shape, expected, dtyp
     assert sorted(ours.tolist()) == sorted(images.reshape(10, -1).astype(float).sum(1))
 
 
-def test_named_test_images_and_labels_are_taken_as_they_are(saved):
+def test_named_test_images_and_labels_are_unchanged(saved):
     train, test = DRAW.integers(0, 256, (2, 5, 4, 4), dtype=np.uint8)
     source = array(saved(train=train, test=test, test_labels=np.array([0, 2, 1, 0, 1])))
     assert np.array_equal(source.train.pixels[:, 0].numpy(), train)
@@ -54,9 +54,9 @@ def test_named_test_images_and_labels_are_taken_as_they_are(saved):
         ({"train": np.full((4, 3, 3), 2.0)}, "float64 from 2.0 to 2.0"),
         ({"train": np.full((4, 3, 3), np.nan)}, "float64 from nan"),
         ({"train": np.zeros((4, 3, 3), np.int64)}, "int64 from 0 to 0"),
-        ({"train": np.zeros((4, 3, 3)), "test": np.zeros((4, 2, 2))}, "make them alike"),
+        ({"train": np.zeros((4, 3, 3)), "test": np.zeros((4, 2, 2))}, "make them equal"),
         ({"train": np.zeros((4, 3, 3)), "train_labels": np.zeros(3, int)}, "train_labels must be 4"),
-        ({"train": np.zeros((1, 3, 3))}, "test_fraction is 0.2"),
+        ({"train": np.zeros((1, 3, 3))}, r"data\.source\.test_fraction=0\.2: takes 0 of 1 images"),
     ],
 )
 def test_an_array_that_is_not_images_is_refused(saved, named, message):
@@ -65,12 +65,12 @@ def test_an_array_that_is_not_images_is_refused(saved, named, message):
 
 
 @pytest.mark.parametrize("source", [array, folder])
-def test_the_path_is_asked_for(source):
+def test_a_missing_path_is_refused(source):
     with pytest.raises(ZooError, match=r"add data\.source\.path="):
         source()
 
 
-def test_no_file_no_array(tmp_path):
+def test_missing_and_other_files_are_refused(tmp_path):
     (tmp_path / "text.npy").write_text("no array")
     for name in ("missing.npy", "text.npy"):
         with pytest.raises(ZooError, match=rf"{name}: no .npy or .npz file"):
@@ -88,7 +88,7 @@ def pictures(tmp_path):
     return tmp_path
 
 
-def test_pictures_of_any_size_are_cut_to_one_and_folders_are_classes(pictures):
+def test_pictures_are_cropped_to_one_size_and_folders_are_classes(pictures):
     source = folder(str(pictures), size=8)
     assert source.classes == ("blue", "red")
     assert (len(source.train), len(source.test)) == (4, 1)
@@ -100,16 +100,18 @@ def test_pictures_of_any_size_are_cut_to_one_and_folders_are_classes(pictures):
     assert folder(str(pictures), size=8, colour=False).train.shape == (1, 8, 8)
 
 
-def test_pictures_beside_folders_make_no_classes(pictures):
+def test_pictures_outside_subfolders_mean_no_classes(pictures):
     Image.new("L", (9, 9)).save(pictures / "loose.png")
     source = folder(str(pictures), size=4)
     assert source.classes == ()
     assert len(source.train) + len(source.test) == 6
 
 
-def test_what_is_no_picture_is_named(pictures):
+def test_unreadable_pictures_are_named(pictures):
     with pytest.raises(ZooError, match="0 pictures"):
         folder(str(pictures / "missing"))
+    with pytest.raises(ZooError, match=r"data\.source\.size=0: must be 1 or more"):
+        folder(str(pictures), size=0)
     (pictures / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ZooError, match=r"broken\.png: no picture that Pillow can read"):
         folder(str(pictures))
@@ -122,22 +124,22 @@ def test_pictures_are_decoded_once_until_one_changes(tmp_path, monkeypatch):
         Image.fromarray(DRAW.integers(0, 256, (9, 9), dtype=np.uint8)).save(pictures / f"{i}.png")
 
     def read(**changes):
-        folder.cache_clear()
+        own._folder.cache_clear()
         source = folder(str(pictures), size=8, colour=False, **changes)
         return torch.cat([source.train.pixels, source.test.pixels])
 
     plain, first = read(), read(decoded=str(decoded))
     assert torch.equal(first, plain)
     with monkeypatch.context() as patch:
-        patch.setattr(Image, "open", lambda file: pytest.fail(f"{file} is decoded again"))
+        patch.setattr(Image, "open", lambda file: pytest.fail(f"{file} was decoded again"))
         assert torch.equal(read(decoded=str(decoded)), plain)
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(pictures / "4.png")
     assert torch.equal(read(decoded=str(decoded)), read())
     assert not torch.equal(read(decoded=str(decoded)), plain)
 
 
-def test_two_folders_of_alike_files_are_not_taken_for_one(tmp_path):
-    """As archives unpack them: the same names, sizes and times."""
+def test_folders_with_files_of_equal_names_sizes_and_times_are_distinguished(tmp_path):
+    """As archives unpack them."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for i in range(3):
@@ -146,3 +148,20 @@ def test_two_folders_of_alike_files_are_not_taken_for_one(tmp_path):
             os.utime(file, (1, 1))
     one, other = (folder(str(tmp_path / n), size=8, decoded=str(tmp_path / "decoded")).train.pixels for n in ("a", "b"))
     assert not torch.equal(one, other)
+
+
+def test_sources_are_read_once_until_a_file_changes(tmp_path):
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((10, 4, 4), np.uint8))
+    first = array(str(path))
+    assert array(str(path)) is first
+    np.save(path, np.full((20, 4, 4), 255, np.uint8))
+    assert array(str(path)).train[:].min() == 1
+
+    for i in range(5):
+        Image.new("L", (4, 4), 0).save(tmp_path / f"{i}.png")
+    first = folder(str(tmp_path), size=4)
+    assert folder(str(tmp_path), size=4) is first
+    Image.new("L", (4, 4), 255).save(tmp_path / "5.png")
+    assert len(folder(str(tmp_path), size=4).train) == 5
+    assert len(first.train) == 4

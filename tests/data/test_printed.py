@@ -15,7 +15,7 @@ def family(font):
 
 
 def occurs(patch, pages):
-    """Whether patch: (S, S) stands somewhere on pages: (P, H, W)."""
+    """Whether patch: (S, S) occurs on pages: (P, H, W)."""
     size = len(patch)
     places = torch.ones_like(pages[:, size - 1 :, size - 1 :], dtype=torch.bool)
     for row in range(size):
@@ -25,7 +25,7 @@ def occurs(patch, pages):
     return bool(places.any())
 
 
-def test_no_font_family_and_no_word_is_in_both_parts():
+def test_the_parts_share_no_font_family_and_no_word():
     assert not {family(font) for font in FONTS["train"]} & {family(font) for font in FONTS["test"]}
     assert not bare(WORDS["train"]) & bare(WORDS["test"])
     assert min(len(bare(words)) for words in WORDS.values()) > 60
@@ -52,7 +52,7 @@ def test_pages_are_drawn_from_their_seed_and_part():
     assert not torch.equal(one, part)
 
 
-def test_patches_are_cut_from_the_pages_of_their_part_and_drawn_from_the_seed():
+def test_patches_are_from_the_pages_of_their_part_and_determined_by_the_seed():
     source = documents(size=16, n_train=20, n_test=10, pages=2, seed=3)
     for part, images in (("train", source.train), ("test", source.test)):
         pages = printed_pages(part, 2, 3)[:, 0]
@@ -66,7 +66,7 @@ def test_patches_are_cut_from_the_pages_of_their_part_and_drawn_from_the_seed():
 
 
 @pytest.mark.parametrize("wrong", [{"size": 0}, {"size": 481}, {"n_train": 0}, {"n_test": 0}, {"pages": 0}])
-def test_documents_refuse_what_cannot_be(wrong):
+def test_invalid_settings_are_refused(wrong):
     (name,) = wrong
-    with pytest.raises(ZooError, match=rf"{name}( is |=){wrong[name]}"):
+    with pytest.raises(ZooError, match=rf"{name}={wrong[name]}"):
         documents(**wrong)

@@ -1,32 +1,32 @@
-"""Every yaml in conf/data/ names a source of the zoo with settings that it has, and a width and budget for all."""
+"""Option files of data sets: each describes a source of the zoo, with a width and a budget."""
 
 from inspect import signature
-from pathlib import Path
 
 import pytest
 
-from experiments.models import make
 from zoo.data import sources
+from zoo.options import names, template
 
-SETS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
+SETS = names("data")
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_set_is_a_source_with_its_own_width_and_budget(compose_job, name):
+def test_a_set_has_a_source_a_width_and_a_budget(compose_job, name):
     job = compose_job(f"data={name}", "variant=deep_ae")
-    source = make(job.axes["data"])["source"]
-    assert source.func is getattr(sources, source.func.__name__)
-    signature(source.func).bind(**source.keywords)
+    given = job.axes["data"]["source"]
+    source = getattr(sources, template("data", name)["source"]["_target_"].rpartition(".")[2])
+    signature(source).bind(**given)
+    assert set(signature(source).parameters) == set(given), "every setting is in the option file"
     assert job.width >= 1
     assert job.axes["fit"]["batch_size"] >= 1
 
 
-def test_no_source_without_a_set():
+def test_every_source_has_a_set():
     assert {name.removesuffix("_whitened") for name in SETS} == set(sources.__all__)
 
 
-def test_whitened_patches_differ_from_patches_by_whitening_alone(compose_job):
+def test_whitened_patches_differ_from_patches_by_whitening_only(compose_job):
     plain, white = (compose_job(f"data={name}").axes["data"] for name in ("patches", "patches_whitened"))
     assert white["source"].pop("whiten") is True
     assert plain["source"].pop("whiten") is False
-    assert white == plain
+    assert white | {"option": "patches"} == plain

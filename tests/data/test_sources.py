@@ -41,10 +41,10 @@ def md5(content: bytes) -> str:
 
 
 def holding(published: str) -> Path:
-    """The checkout's data folder, if it holds that; a skip otherwise: it is in no clone, and tests download nothing."""
+    """The checkout's data folder, if it holds the files; skips the test otherwise, because tests download nothing."""
     root = REPOSITORY / "data"
     if not (root / published).exists():
-        pytest.skip(f"{published} is not in {root}: a published set, which tests don't download")
+        pytest.skip(f"{published} is not in {root}; tests do not download published sets")
     return root
 
 
@@ -70,7 +70,7 @@ def test_digits_are_split_by_the_fraction_with_every_digit_in_proportion():
     assert (shares[0] - shares[1]).abs().max() < 1 / 360
 
 
-def test_the_split_of_digits_is_fixed_by_its_seed():
+def test_the_split_of_digits_is_determined_by_its_seed():
     first, other = digits(split_seed=0), digits(split_seed=1)
     digits.cache_clear()
     assert torch.equal(digits(split_seed=0).test.pixels, first.test.pixels)
@@ -78,12 +78,12 @@ def test_the_split_of_digits_is_fixed_by_its_seed():
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, 0.001, 0.999])
-def test_digits_refuse_a_fraction_that_cannot_be(fraction):
-    with pytest.raises(ZooError, match=f"test_fraction is {fraction}"):
+def test_an_invalid_fraction_of_digits_is_refused(fraction):
+    with pytest.raises(ZooError, match=rf"data\.source\.test_fraction={fraction}: "):
         digits(test_fraction=fraction)
 
 
-# Published files: the real readers and the real downloaders, on small sets that this machine publishes to itself
+# Published files: the real readers and downloaders, on small sets from a local server
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -112,7 +112,7 @@ def publisher(tmp_path, monkeypatch):
 
 @pytest.fixture
 def idx(publisher, monkeypatch):
-    """Files of 5 + 3 random images, which torchvision's MNIST and our checks now stand for."""
+    """Files of 5 + 3 random images in place of MNIST's, for torchvision and for the checks."""
     draw = np.random.default_rng(0)
     files = {}
     for part, n in (("train", 5), ("t10k", 3)):
@@ -131,7 +131,7 @@ def idx(publisher, monkeypatch):
     return files
 
 
-def test_a_missing_set_is_downloaded_read_as_torchvision_reads_it_and_left_without_scraps(tmp_path, idx, capsys):
+def test_a_missing_set_is_downloaded_without_temporary_files_and_equals_torchvisions(tmp_path, idx, capsys):
     root = tmp_path / "data"
     source = mnist(str(root))
     for train, part in ((True, source.train), (False, source.test)):
@@ -142,7 +142,7 @@ def test_a_missing_set_is_downloaded_read_as_torchvision_reads_it_and_left_witho
     assert capsys.readouterr().out == ""
 
 
-def test_a_set_is_read_once_per_process_and_without_a_network_once_it_is_there(tmp_path, idx, offline):
+def test_an_existing_set_is_read_once_per_process_and_without_a_network(tmp_path, idx, offline):
     root = tmp_path / "data"
     (root / "MNIST" / "raw").mkdir(parents=True)
     for file, content in idx.items():
@@ -151,7 +151,7 @@ def test_a_set_is_read_once_per_process_and_without_a_network_once_it_is_there(t
     assert mnist(str(root)) is source
 
 
-def test_binary_mnist_is_white_as_often_as_the_grey_is_bright(tmp_path, idx):
+def test_grey_levels_are_the_probabilities_of_binary_mnist(tmp_path, idx):
     root = str(tmp_path / "data")
     grey, binary = mnist(root).train[:], binary_mnist(root).train[:]
     assert torch.equal(binary.unique(), torch.tensor([0.0, 1.0]))
@@ -174,7 +174,7 @@ def test_only_missing_files_are_replaced(tmp_path, idx):
     assert kept.stat().st_ino == before
 
 
-def test_a_download_that_breaks_off_leaves_nothing_behind(tmp_path, idx, publisher):
+def test_an_interrupted_download_leaves_no_files(tmp_path, idx, publisher):
     archive = publisher.folder / "t10k-images-idx3-ubyte.gz"
     archive.write_bytes(archive.read_bytes()[:-20])
     with pytest.raises(ZooError, match="the download failed"):
@@ -191,7 +191,7 @@ def test_a_download_that_breaks_off_leaves_nothing_behind(tmp_path, idx, publish
         (faces, "", "olivettifaces.mat", "https://scikit-learn.org"),
     ],
 )
-def test_a_missing_set_without_a_network_is_told_in_one_line(
+def test_a_missing_set_without_a_network_gives_a_message_of_one_line(
     tmp_path: Path, offline: None, source: Callable[[str], Source], folder: str, file: str, page: str
 ):
     with pytest.raises(ZooError) as caught:
@@ -199,12 +199,12 @@ def test_a_missing_set_without_a_network_is_told_in_one_line(
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / folder} lacks ")
     assert "\n" not in message
-    for part in (file, page, "Name or service not known", "run again with a network"):
+    for part in (file, page, "Name or service not known", "run again with a network connection"):
         assert part in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_truncated_file_is_named_with_the_way_out(tmp_path, idx):
+def test_a_truncated_file_is_named_with_advice(tmp_path, idx):
     mnist(str(tmp_path / "data"))
     mnist.cache_clear()
     raw = tmp_path / "data" / "MNIST" / "raw"
@@ -217,7 +217,7 @@ def test_a_truncated_file_is_named_with_the_way_out(tmp_path, idx):
     assert message.endswith(f"delete the folder {raw} and run again to download it")
 
 
-def test_mnist_in_fashion_mnists_place_is_found_out(tmp_path, idx):
+def test_mnist_in_place_of_fashion_mnist_is_detected(tmp_path, idx):
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for file, content in idx.items():
@@ -227,7 +227,7 @@ def test_mnist_in_fashion_mnists_place_is_found_out(tmp_path, idx):
 
 
 @pytest.mark.parametrize(("source", "name"), [(mnist, "MNIST"), (fashion_mnist, "FashionMNIST")])
-def test_the_published_sets_are_read_as_torchvision_reads_them(source, name):
+def test_the_published_sets_equal_torchvisions(source, name):
     root = holding(f"{name}/raw")
     read = source(str(root))
     for train, part, n in ((True, read.train, 60_000), (False, read.test, 10_000)):
@@ -239,7 +239,7 @@ def test_the_published_sets_are_read_as_torchvision_reads_them(source, name):
 
 
 class Python2Pickler(pickle._Pickler):
-    """Writes text and bytes alike as strings, as the Python did that pickled the published files."""
+    """Writes text and bytes as strings, as Python 2 did when the published files were pickled."""
 
     def save_string(self, text: str | bytes) -> None:
         content = text.encode() if isinstance(text, str) else text
@@ -254,7 +254,7 @@ def python2_pickle(batch: object) -> bytes:
     return out.getvalue()
 
 
-def test_cifar10_comes_in_colour_as_torchvision_reads_it(tmp_path, publisher, monkeypatch):
+def test_cifar10_is_in_colour_and_equals_torchvisions(tmp_path, publisher, monkeypatch):
     draw = np.random.default_rng(0)
     folder = publisher.folder / "cifar-10-batches-py"
     folder.mkdir()
@@ -295,7 +295,7 @@ def drawn_faces() -> np.ndarray:
     return columns
 
 
-def test_faces_are_read_as_scikit_learn_reads_them_and_split_by_person(tmp_path, monkeypatch):
+def test_faces_equal_scikit_learns_and_are_split_by_person(tmp_path, monkeypatch):
     published, root = tmp_path / "published.mat", tmp_path / "data"
     savemat(published, {"faces": drawn_faces()})
     metadata = _olivetti_faces.FACES._replace(
@@ -312,15 +312,15 @@ def test_faces_are_read_as_scikit_learn_reads_them_and_split_by_person(tmp_path,
     assert [path.name for path in root.iterdir()] == ["olivettifaces.mat"]
 
 
-def test_the_published_faces_stand_upright():
+def test_the_published_faces_are_upright():
     root = holding("olivettifaces.mat")
     mean = faces(str(root)).train[:].mean(0)[0]
-    # Left and right of a face are alike, top and bottom are not.
+    # left and right of a face are similar, top and bottom are not
     assert (mean - mean.flip(1)).abs().mean() < (mean - mean.flip(0)).abs().mean() / 2
 
 
 @pytest.mark.parametrize("content", [b"", b"no matrix", {"other": drawn_faces()}, {"faces": drawn_faces()[1:]}])
-def test_a_wrong_file_of_faces_is_named_with_the_way_out(tmp_path, content):
+def test_a_wrong_file_of_faces_is_named_with_advice(tmp_path, content):
     path = tmp_path / "olivettifaces.mat"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -334,13 +334,13 @@ def test_a_wrong_file_of_faces_is_named_with_the_way_out(tmp_path, content):
 
 
 def occurs(patch: torch.Tensor, photograph: np.ndarray) -> bool:
-    """Whether patch: (C, S, S) stands somewhere in photograph: (H, W, C)."""
+    """Whether patch: (C, S, S) occurs in photograph: (H, W, C)."""
     size = patch.shape[-1]
     windows = np.lib.stride_tricks.sliding_window_view(photograph, (size, size), axis=(0, 1))
     return bool((windows == patch.numpy()).all(axis=(2, 3, 4)).any())
 
 
-def test_patches_are_cut_from_their_own_side_of_the_photograph_they_are_labelled_with():
+def test_patches_are_from_their_side_of_the_photograph_of_their_label():
     source = patches(size=6, n_train=50, n_test=50, colour=True)
     photographs = load_sample_images().images
     assert source.train.shape == (3, 6, 6)
@@ -358,7 +358,7 @@ def test_grey_patches_are_the_luma_of_the_coloured_ones():
     assert (grey.name, colour.name) == ("patches", "patches_colour")
 
 
-def test_patches_are_drawn_by_their_seed():
+def test_patches_are_determined_by_their_seed():
     first, other = (patches(n_train=20, n_test=5, seed=seed) for seed in (0, 1))
     patches.cache_clear()
     assert torch.equal(patches(n_train=20, n_test=5, seed=0).train.pixels, first.train.pixels)
@@ -366,19 +366,19 @@ def test_patches_are_drawn_by_their_seed():
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_whitened_patches_have_the_covariance_that_zca_promises(colour):
+def test_whitened_patches_have_the_covariance_of_zca(colour):
     plain, white = (patches(size=5, n_train=4000, n_test=50, colour=colour, whiten=w) for w in (False, True))
     covariance = np.cov(plain.train[:].flatten(1).double().numpy().T, bias=True)
     eigenvalues, vectors = np.linalg.eigh(covariance)
-    promised = vectors * (eigenvalues / (eigenvalues + 0.01 * eigenvalues.mean())) @ vectors.T
+    expected = vectors * (eigenvalues / (eigenvalues + 0.01 * eigenvalues.mean())) @ vectors.T
     w = 10 * (white.train[:].flatten(1).double().numpy() - 0.5)
     kept = (np.abs(w) < 5 - 1e-5).all(axis=1)
-    unclipped = 10 * (np.cov(w.T, bias=True) - promised) / 10
+    unclipped = 10 * (np.cov(w.T, bias=True) - expected) / 10
     assert kept.mean() > 0.9
     assert np.abs(unclipped).max() < 0.05
-    # Symmetric, so that each pixel stays where it is: it goes with itself more than with any other.
-    together = np.corrcoef(plain.train[:].flatten(1).numpy().T, w.T)[: len(promised), len(promised) :]
-    assert (together.argmax(axis=1) == np.arange(len(promised))).mean() > 0.9
+    # the transform is symmetric, so that each pixel correlates most with itself
+    together = np.corrcoef(plain.train[:].flatten(1).numpy().T, w.T)[: len(expected), len(expected) :]
+    assert (together.argmax(axis=1) == np.arange(len(expected))).mean() > 0.9
     for part in (white.train, white.test):
         assert part[:].min() >= 0
         assert part[:].max() <= 1
@@ -393,7 +393,7 @@ def test_whitening_of_test_patches_is_fitted_on_training_patches():
 @pytest.mark.parametrize(
     "wrong", [{"size": 1}, {"size": 161}, {"n_train": 1}, {"n_test": 0}, {"epsilon": 0.0}, {"epsilon": -1.0}]
 )
-def test_patches_refuse_what_cannot_be(wrong):
+def test_invalid_settings_of_patches_are_refused(wrong):
     name, value = next(iter(wrong.items()))
-    with pytest.raises(ZooError, match=f"{name} is {value}"):
+    with pytest.raises(ZooError, match=f"{name}={value}"):
         patches(**wrong)

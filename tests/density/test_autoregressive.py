@@ -1,22 +1,24 @@
-"""The prior over indices, on symbols whose law is known."""
+"""The density of codebook entries, on entries from a known distribution."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
 
-from zoo.bottlenecks.lfq import LFQ
-from zoo.density.autoregressive import Autoregressive
+from zoo.density.autoregressive import AutoregressiveDensity
 from zoo.errors import ZooError
-from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.chosen_densities import ChosenDensities
+from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject import Subject
+from zoo.model.bottlenecks.lfq import LFQ
+from zoo.options import build
 
 CODE = LFQ(3, 2)  # three symbols out of four
 
 
 def density(**settings):
-    return Autoregressive(4, CODE.indices, CODE.points, **({"units": 16, "steps": 300, "rate": 0.02} | settings))
+    whole = {"units": 16, "steps": 300, "rate": 0.02} | settings
+    return build("density", {"option": "autoregressive", **whole}).bind_codebook(CODE)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def fitted(codes):
     return density().fit(codes)
 
 
-def test_entropy_is_that_of_the_law(fitted, codes):
+def test_entropy_is_that_of_the_distribution(fitted, codes):
     same = 0.9 + 0.1 / 4
     entropy = math.log(4) - same * math.log(same) - (1 - same) * math.log(0.1 / 4)
     assert -fitted.log_prob(codes).mean().item() == pytest.approx(entropy, abs=0.05)
@@ -46,7 +48,7 @@ def test_probabilities_of_all_codes_add_up_to_one(fitted):
     assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_samples_follow_the_law(fitted):
+def test_samples_follow_the_distribution(fitted):
     symbols = CODE.indices(fitted.sample(5000, 0))
     assert (torch.bincount(symbols[:, 0], minlength=4) / 5000 - 0.25).abs().max() < 0.05
     assert (symbols[:, 0] == symbols[:, 1]).float().mean().item() == pytest.approx(0.925, abs=0.02)
@@ -72,6 +74,11 @@ def test_too_few_codes(codes):
         density().fit(codes[:9])
 
 
+def test_without_a_codebook(codes):
+    with pytest.raises(ZooError, match=r"describes entries of a codebook; call bind_codebook\(...\) before fit"):
+        AutoregressiveDensity().fit(codes)
+
+
 def test_a_continuous_code_has_none(compose_job, fit_job):
     run = fit_job(compose_job("variant=pca"))
     subject = Subject(run.model, run.data, {})
@@ -80,11 +87,11 @@ def test_a_continuous_code_has_none(compose_job, fit_job):
             getattr(subject, name)
 
 
-def test_a_discrete_code_has_one(compose_job, fit_job, monkeypatch):
-    monkeypatch.setattr("zoo.evaluation.subject.code.Autoregressive", partial(Autoregressive, units=16, steps=30))
+def test_a_discrete_code_has_one(compose_job, fit_job):
     run = fit_job(compose_job("variant=fsq", "budget.epochs=2"))
     with torch.no_grad():
-        subject = Subject(run.model, run.data, {})
+        short = ChosenDensities({"autoregressive": {"option": "autoregressive", "units": 16, "steps": 30}})
+        subject = Subject(run.model, run.data, {}, chosen=short)
         assert 0 < subject.index_bits.mean().item() < 8 * math.log2(240)
         z = subject.index_density.sample(20, 0)
         assert torch.equal(run.model.bottleneck.points(run.model.bottleneck.indices(z)), z)

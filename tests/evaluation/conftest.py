@@ -1,8 +1,8 @@
 """A real data set and real small models for the evaluator's tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -10,17 +10,25 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from zoo.autoencoder import Autoencoder
-from zoo.bottlenecks.dense import Dense
-from zoo.corruption import Clean
 from zoo.data.images import Images
-from zoo.density import LEARNED
-from zoo.evaluation.subject import samples
-from zoo.likelihood import Gaussian
+from zoo.evaluation.evaluator import evaluate, in_groups
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.bottlenecks.pointwise import Pointwise
+from zoo.model.corruptions import NoCorruption
+from zoo.model.likelihoods import GaussianLikelihood
+
+# Short fits of small networks where a test is about what becomes of the samples
+SHORT = {
+    **{name: {"option": name} for name in ("standard_normal", "gaussian", "mixture", "kernel")},
+    **{name: {"option": name, "steps": 20, "hidden": 16} for name in ("flow", "flow_matching", "two_stage_vae")},
+    "autoregressive": {"option": "autoregressive", "steps": 20, "units": 16},
+}
 
 
 @dataclass(frozen=True)
-class Splits:
+class FixedSplits:
+    """What the evaluator reads of `zoo.data.splits.Splits`, with parts of the test's own choice."""
+
     name: str
     train: Images
     validation: Images
@@ -29,11 +37,18 @@ class Splits:
 
 
 def autoencoder(encoder: nn.Module, decoder: nn.Module, width: int) -> Autoencoder:
-    return Autoencoder(encoder, Dense(width), decoder, Gaussian(), Clean())
+    return Autoencoder(encoder, Pointwise(width), decoder, GaussianLikelihood(), NoCorruption())
+
+
+def measured(
+    model: Autoencoder, data: FixedSplits, groups: Sequence[str], fit: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The entries of all metrics of some groups."""
+    return evaluate(model, data, in_groups(groups), fit or {}, densities=SHORT)
 
 
 @pytest.fixture(scope="session")
-def digits() -> Splits:
+def digits() -> FixedSplits:
     bunch = load_digits()
     order = torch.randperm(1797, generator=torch.Generator().manual_seed(0))  # they come sorted by writer
     pixels = torch.from_numpy(bunch.images).to(torch.uint8)[order, None]
@@ -41,13 +56,7 @@ def digits() -> Splits:
     train, validation, test = (
         Images(pixels[part], labels[part], 16.0) for part in (slice(0, 1200), slice(1200, 1400), slice(1400, None))
     )
-    return Splits("digits", train, validation, test, tuple(map(str, range(10))))
-
-
-@pytest.fixture(autouse=True)
-def short_fits_of_densities(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty steps are enough where the question is what becomes of the samples."""
-    monkeypatch.setattr(samples, "LEARNED", {name: partial(build, steps=20) for name, build in LEARNED.items()})
+    return FixedSplits("digits", train, validation, test, tuple(map(str, range(10))))
 
 
 @pytest.fixture
@@ -68,7 +77,7 @@ def small_model() -> Autoencoder:
 
 
 @pytest.fixture(scope="session")
-def pca(digits: Splits) -> Autoencoder:
+def pca(digits: FixedSplits) -> Autoencoder:
     """PCA of the digits to 16 components, as a linear autoencoder."""
     fitted = PCA(16).fit(digits.train[:].flatten(1).numpy())
     return linear_model(torch.from_numpy(fitted.components_), torch.from_numpy(fitted.mean_))

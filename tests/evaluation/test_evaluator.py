@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.evaluation.conftest import measured
 from zoo.errors import ZooError
-from zoo.evaluation import evaluator
-from zoo.evaluation.evaluator import evaluate, interval, measure, summary
-from zoo.evaluation.metrics import registry
-from zoo.evaluation.metrics.registry import METRICS, Curve, Metric, NotApplicable, metric
+from zoo.evaluation import registry
+from zoo.evaluation.evaluator import evaluate, in_groups, interval, measure, summary
+from zoo.evaluation.registry import METRICS, Curve, Metric, NotApplicable, metric
 from zoo.evaluation.subject import Subject
+from zoo.options import content, names
 
 FIT = {"seconds": 1.5, "epochs": 3}
 GROUPS = ["reconstruction", "code", "cost"]
@@ -25,17 +26,19 @@ def stable(records):
 
 
 def as_metric(function, direction="lower"):
-    return Metric(function.__name__, function, "test", "1", direction, "made for a test", False)
+    return Metric(function.__name__, function, "test", "1", direction, "made for a test")
 
 
-def test_what_a_record_says(small_model, digits):
-    records = evaluate(small_model, digits, GROUPS, FIT)
+def test_the_entries_of_a_record(small_model, digits):
+    records = measured(small_model, digits, GROUPS, FIT)
     assert json.loads(json.dumps(records, allow_nan=False)) == records
     sse = records["sse"]
     errors = (small_model.eval().reconstruct(digits.test[:]) - digits.test[:]).square().flatten(1).sum(1)
     assert sse["value"] == pytest.approx(errors.mean().item(), rel=1e-6)
     assert sse["n"] == len(digits.test) == 397
     assert (sse["group"], sse["direction"], sse["measured"]) == ("reconstruction", "lower", False)
+    assert sse["version"] == METRICS["sse"].version == 1
+    assert not {"settings", "failed", "reason"} & sse.keys()
     assert sse["unit"] == "squared error per image"
     assert sse["definition"] == "Sum over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped."
     sevens = errors[digits.test.labels == 7].mean().item()
@@ -49,7 +52,7 @@ def test_what_a_record_says(small_model, digits):
 def test_names_of_the_table(small_model, digits):
     table = {"sse", "mse", "mae", "psnr", "ssim", "parameters", "macs", "code_width", "fit_seconds"}
     table |= {"encode_images_per_second", "decode_images_per_second", "active_units"}
-    records = evaluate(small_model, digits, GROUPS, FIT)
+    records = measured(small_model, digits, GROUPS, FIT)
     assert table <= {name for name, entry in records.items() if entry["value"] is not None}
 
 
@@ -58,7 +61,7 @@ def test_two_evaluations_are_identical_and_leave_the_model_alone(small_model, di
     small_model.encoder[1].eval()
     modes = {name: module.training for name, module in small_model.named_modules()}
     state = torch.get_rng_state()
-    first, second = (evaluate(small_model, digits, GROUPS, FIT) for _ in range(2))
+    first, second = (measured(small_model, digits, GROUPS, FIT) for _ in range(2))
     assert stable(first) == stable(second)
     assert {name: module.training for name, module in small_model.named_modules()} == modes
     assert set(modes.values()) == {True, False}
@@ -68,33 +71,108 @@ def test_two_evaluations_are_identical_and_leave_the_model_alone(small_model, di
 def test_all_groups_twice(pca, digits):
     """Every metric has a value or a reason, the same ones again, ready for JSON."""
     groups = list(dict.fromkeys(m.group for m in METRICS.values()))
-    first, second = (evaluate(pca, digits, groups, FIT) for _ in range(2))
-    assert list(first) == list(METRICS)
+    first, second = (measured(pca, digits, groups, FIT) for _ in range(2))
+    assert set(first) == set(METRICS)
     assert stable(first) == stable(second)
     assert json.loads(json.dumps(first, allow_nan=False)) == first
     for name, entry in first.items():
         assert (entry["value"] is None) == ("reason" in entry), name
+        assert "failed" not in entry, name
         if entry["value"] is not None and entry["group"] != "cost":
             assert entry["n"] == len(digits.test), name
         for column in entry.get("curve", {}).values():
             assert len(column) == len(next(iter(entry["curve"].values()))), name
 
 
-def test_the_mode_comes_back_after_an_error(small_model, digits):
+def test_the_mode_comes_back_after_an_interruption(small_model, digits):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
     small_model.train()
-    with pytest.raises(KeyError, match="seconds"):
-        evaluate(small_model, digits, ["cost"], {})
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(small_model, digits, in_groups(["cost"]), FIT, interrupted)
     assert small_model.training
 
 
-def test_unknown_group(small_model, digits):
-    with pytest.raises(ZooError, match=r"\['recall'\] do not exist; the groups are \['reconstruction'"):
-        evaluate(small_model, digits, ["cost", "recall"], FIT)
+@pytest.fixture
+def failing(monkeypatch):
+    """A metric that raises an error, registered before all others."""
+    others = dict(METRICS)
+    METRICS.clear()
+
+    @metric("reconstruction", "1", "lower")
+    def failing(x: Tensor) -> float:
+        """Raises an error."""
+        raise ValueError("shapes differ:\n3 and 4")
+
+    METRICS.update(others)
+    yield "failing"
+    del METRICS["failing"]
 
 
-def test_progress_is_told_before_each_metric(small_model, digits):
+def test_a_metric_that_fails_is_recorded_and_the_others_go_on(failing, small_model, digits):
+    without = measured(small_model, digits, ["reconstruction"], FIT)
+    assert next(iter(without)) == failing
+    entry = without.pop(failing)
+    assert {key: entry[key] for key in ("value", "n", "failed", "reason")} == {
+        "value": None,
+        "n": None,
+        "failed": True,
+        "reason": "ValueError: shapes differ: 3 and 4",
+    }
+    assert entry["version"] == 1
+    assert without["sse"]["value"] > 0
+    assert not [name for name, entry in without.items() if entry.get("failed")]
+
+
+def test_what_a_metric_needs_may_fail_too(small_model, digits):
+    """A fit that reports nothing, and a model whose decoder fails: metrics of the code are measured all the same."""
+    entries = measured(small_model, digits, ["cost"], {})
+    assert entries["fit_seconds"]["reason"] == "KeyError: 'seconds'"
+    assert entries["parameters"]["value"] > 0
+    small_model.decoder = nn.Linear(5, 5)
+    entries = measured(small_model, digits, ["reconstruction", "code"])
+    assert entries["sse"]["failed"]
+    assert entries["sse"]["reason"].startswith("RuntimeError: mat1 and mat2 shapes")
+    assert entries["effective_rank"]["value"] > 0
+
+
+def test_an_interruption_within_a_metric_is_no_failure(small_model, digits):
+    def interrupted(x: Tensor) -> float:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(as_metric(interrupted), Subject(small_model, digits, FIT))
+
+
+def test_groups_name_their_metrics_in_the_order_of_the_groups():
+    names = in_groups(["code", "reconstruction", "code"])
+    assert len(names) == len(set(names))
+    groups = [METRICS[name].group for name in names]
+    assert groups == ["code"] * groups.count("code") + ["reconstruction"] * groups.count("reconstruction")
+    assert set(names) == {name for name, each in METRICS.items() if each.group in ("code", "reconstruction")}
+
+
+def test_unknown_group():
+    with pytest.raises(ZooError, match=r"evaluation.groups=\[probe\]: no such group; did you mean probing\?"):
+        in_groups(["cost", "probe"])
+    with pytest.raises(ZooError, match=r"\[nope\]: no such group; choose one of bound, clustering, code, cost, gaps, "):
+        in_groups(["nope"])
+
+
+def test_unknown_metric(small_model, digits):
+    with pytest.raises(ZooError, match=r"metric ssi: no such metric; did you mean .*ssim"):
+        evaluate(small_model, digits, ["sse", "ssi"], FIT)
+
+
+def test_metrics_are_chosen_one_by_one(small_model, digits):
+    assert list(evaluate(small_model, digits, ["ssim", "sse"], FIT)) == ["ssim", "sse"]
+
+
+def test_progress_is_reported_before_each_metric(small_model, digits):
     calls = []
-    records = evaluate(small_model, digits, ["code"], FIT, lambda m, done, total: calls.append((m.name, done, total)))
+    names = in_groups(["code"])
+    records = evaluate(small_model, digits, names, FIT, lambda m, done, total: calls.append((m.name, done, total)))
     assert calls == [(name, i, len(records)) for i, name in enumerate(records)]
 
 
@@ -102,7 +180,7 @@ def test_heavy_results_are_computed_once(small_model, digits, monkeypatch):
     seen = []
     encode = small_model.encode
     monkeypatch.setattr(small_model, "encode", lambda x, *mask: seen.append(len(x)) or encode(x, *mask))
-    evaluate(small_model, digits, ["reconstruction"], FIT)
+    measured(small_model, digits, ["reconstruction"], FIT)
     assert sum(seen) == len(digits.test)
 
 
@@ -112,7 +190,7 @@ def test_not_applicable_has_a_reason_and_no_value(small_model, digits):
 
     entry = measure(as_metric(impossible), Subject(small_model, digits, FIT))
     assert entry == {"value": None, "n": None, "reason": "these images are too small"}
-    records = evaluate(small_model, digits, ["reconstruction"], FIT)
+    records = measured(small_model, digits, ["reconstruction"], FIT)
     assert records["ms_ssim"]["value"] is None
     assert records["ms_ssim"]["reason"].endswith("at least 176 pixels a side, not 8")
 
@@ -120,7 +198,7 @@ def test_not_applicable_has_a_reason_and_no_value(small_model, digits):
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_diverged_model_gives_no_numbers(digits, small_model, bad):
     nn.init.constant_(small_model.decoder[0].weight, bad)
-    records = evaluate(small_model, digits, ["reconstruction"], FIT)
+    records = measured(small_model, digits, ["reconstruction"], FIT)
     assert {entry["value"] for entry in records.values()} == {None}
     assert all("not finite" in entry["reason"] for name, entry in records.items() if name != "ms_ssim")
 
@@ -158,7 +236,7 @@ def test_the_bootstrap_draws_values_with_replacement():
 
 def test_a_data_set_without_labels(small_model, digits):
     unlabelled = replace(digits, classes=())
-    assert "per_class" not in evaluate(small_model, unlabelled, ["reconstruction"], FIT)["sse"]
+    assert "per_class" not in measured(small_model, unlabelled, ["reconstruction"], FIT)["sse"]
 
 
 def test_registration(monkeypatch):
@@ -172,8 +250,10 @@ def test_registration(monkeypatch):
         """
         return 0.0
 
-    metric("test", "1", "higher")(fresh)
+    metric("test", "1", "higher", version=3)(fresh)
     assert registry.METRICS["fresh"].definition == "First line, second line."
+    assert registry.METRICS["fresh"].version == 3
+    assert not registry.METRICS["fresh"].measured
     assert registry.METRICS["fresh"].needs == ("x",)
     with pytest.raises(ValueError, match="two metrics are named 'fresh'"):
         metric("test", "1", "higher")(fresh)
@@ -186,7 +266,7 @@ def test_registration(monkeypatch):
 
 
 @pytest.mark.parametrize("registered", METRICS.values(), ids=METRICS)
-def test_every_metric_asks_for_what_a_subject_has(registered, small_model, digits):
+def test_every_metric_needs_what_a_subject_has(registered, small_model, digits):
     offered = {name for name in dir(Subject) if not name.startswith("_")}
     offered |= vars(Subject(small_model, digits, FIT)).keys()
     assert set(registered.needs) <= offered
@@ -194,11 +274,6 @@ def test_every_metric_asks_for_what_a_subject_has(registered, small_model, digit
     assert registered.definition.endswith(".")
 
 
-def test_every_group_is_switched_on_by_some_configuration():
-    from pathlib import Path
-
-    import yaml
-
-    folder = Path(evaluator.__file__).parents[2] / "conf" / "evaluation"
-    switched = {g for path in folder.glob("*.yaml") for g in yaml.safe_load(path.read_text())["groups"]}
-    assert switched == {m.group for m in METRICS.values()}
+def test_every_group_is_in_some_option_file():
+    listed = {group for name in names("evaluation") for group in content("evaluation", name)["groups"]}
+    assert listed == {m.group for m in METRICS.values()}

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zoo.evaluation.metrics.registry import NotApplicable
 from zoo.evaluation.references import references
+from zoo.evaluation.registry import NotApplicable
 
 
 def test_one_per_data_set(digits):
@@ -35,5 +35,5 @@ def test_no_labels(digits):
 
 def test_images_that_codecs_cannot_hold(digits):
     images = replace(digits.test, pixels=torch.rand(20, 2, 8, 8), scale=1.0)
-    with pytest.raises(NotApplicable, match="JPEG takes grey and RGB images"):
+    with pytest.raises(NotApplicable, match="JPEG stores grey and RGB images"):
         _ = references(replace(digits, test=images), None).jpeg_curve

@@ -8,9 +8,9 @@ from PIL import Image
 
 from experiments import documents
 from experiments.documents import clean, error, flattened, main, median
-from experiments.models import build_model
-from zoo.data.paper import Paper
 from zoo.errors import ZooError
+from zoo.model.corruptions import Paper
+from zoo.model.io import build_model
 
 SMALL = ("network.filters=[4,4]", "network.dilations=[1]")
 TINY = (
@@ -63,16 +63,17 @@ def test_the_classical_ways_leave_a_clean_page_and_take_what_they_are_for():
 
 def test_the_command_fits_once_judges_and_cleans_a_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path))
     monkeypatch.setattr(documents, "PAGES", 3)
     main(TINY)
-    said = json.loads((tmp_path / "results/documents/documents.json").read_text())
+    said = json.loads((tmp_path / "outputs/documents/documents.json").read_text())
     assert set(said["mse_by_kind_of_damage"]) == {"none", "folds", "creases", "coffee", "light", "ink"}
     assert said["mse_by_kind_of_damage"]["none"]["damaged"] < 1e-10
     for row in said["mse"].values():
         assert row["median filter"] > row["divided by its background"] > 0
-    text = (tmp_path / "results/documents/README.md").read_text()
+    text = (tmp_path / "outputs/documents/README.md").read_text()
     assert f"{said['mse']['new fonts and words']['damaged page']:.5f}" in text
-    assert size(tmp_path / "results/documents/pages.png")[0] > 3 * 480
+    assert size(tmp_path / "outputs/documents/pages.png")[0] > 3 * 480
     (model,) = (tmp_path / "outputs").rglob("*.safetensors")
     before = model.stat().st_mtime_ns
     Image.new("RGB", (70, 50), "white").save(tmp_path / "photo.jpg")

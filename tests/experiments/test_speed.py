@@ -7,7 +7,6 @@ from importlib import import_module
 
 import pytest
 import torch
-from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -106,7 +105,7 @@ def test_without_a_gpu_what_one_measured_stays(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def bench(repository, tmp_path, monkeypatch):
+def bench(tmp_path, monkeypatch):
     """Sizes of the part precision -> what it is given; its pool works in this process."""
     monkeypatch.setattr(pools, "pooled", lambda function, calls: [function(*call) for call in calls])
 
@@ -114,8 +113,7 @@ def bench(repository, tmp_path, monkeypatch):
         said = {"paths": {"data": "", "cache": str(tmp_path)}, "quick": False, "force": False, "networks": {}}
         return Bench.of(OmegaConf.create(said | {"full": {"precision": sizes}}))
 
-    with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
-        yield made
+    return made
 
 
 def test_precision_compares_fits_of_a_seed_and_keeps_them(bench, monkeypatch):
@@ -150,7 +148,7 @@ def test_the_change_of_a_mean_and_its_standard_error():
 
 def test_every_part_exists(repository):
     assert all(callable(getattr(import_module(module), part)) for part, module in PARTS.items())
-    said = OmegaConf.load(repository / "conf" / "speed.yaml")
+    said = OmegaConf.load(repository / "experiments" / "speed" / "sizes.yaml")
     assert {*said.parts, "recipe", "quality", "growth", "precision"} == set(PARTS)
     assert said.full.keys() == said.quick_sizes.keys()
 

@@ -1,4 +1,4 @@
-"""The adversarial fit, on the real digits with small models: two players, each with its own weights."""
+"""The adversarial fit of small models to the digits: model and discriminator, each with its own optimiser."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from zoo.autoencoder import build
-from zoo.bottlenecks.dense import Dense
-from zoo.bottlenecks.diagonal import Diagonal
-from zoo.corruption import Clean
-from zoo.data.datamodule import ImageData
 from zoo.data.sources import digits
+from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fit.adversarial import Adversarial
 from zoo.fit.discriminators import ImageDiscriminator, PermutationDiscriminator, PriorDiscriminator, permuted
 from zoo.fit.gradient import Gradient
-from zoo.likelihood import Gaussian
-from zoo.networks.linear import linear
-from zoo.objective import Objective
+from zoo.model.autoencoder import build
+from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
+from zoo.model.bottlenecks.pointwise import Pointwise
+from zoo.model.corruptions import NoCorruption
+from zoo.model.likelihoods import GaussianLikelihood
+from zoo.model.networks.linear import linear
+from zoo.objective.objective import Objective
 
 DISCRIMINATORS = {
     "prior": partial(PriorDiscriminator, weight=1.0),
@@ -31,7 +31,7 @@ DISCRIMINATORS = {
 
 @pytest.fixture(scope="module")
 def data():
-    return ImageData(digits)
+    return Splits(digits)
 
 
 @pytest.fixture(params=DISCRIMINATORS)
@@ -39,8 +39,8 @@ def builder(request):
     return DISCRIMINATORS[request.param]
 
 
-def model(bottleneck=Diagonal):
-    return build((1, 8, 8), linear, lambda: bottleneck(4), Gaussian(), Clean(), seed=0)
+def model(bottleneck=DiagonalPosterior):
+    return build((1, 8, 8), linear, lambda: bottleneck(4), GaussianLikelihood(), NoCorruption(), seed=0)
 
 
 def sgd(lr):
@@ -48,7 +48,7 @@ def sgd(lr):
 
 
 class Kept:
-    """Builds discriminators and keeps them with their first weights."""
+    """Builds discriminators and keeps the last one with its initial weights."""
 
     def __init__(self, builder):
         self.builder = builder
@@ -63,21 +63,22 @@ def flat(module):
     return torch.cat([parameter.detach().flatten().clone() for parameter in module.parameters()])
 
 
-def fit(discriminator, ours=sgd(1e-4), theirs=sgd(1e-2), **settings):  # noqa: B008 (partials are not changed)
+def fit(discriminator, optimizer=sgd(1e-4), discriminator_optimizer=sgd(1e-2), **settings):  # noqa: B008 (partials are not changed)
     settings = {"epochs": 1, "batch_size": 400, "progress": False, "matmul": "highest"} | settings
-    return Adversarial(optimizer=ours, discriminator=discriminator, discriminator_optimizer=theirs, **settings)
+    optimizers = {"optimizer": optimizer, "discriminator_optimizer": discriminator_optimizer}
+    return Adversarial(discriminator=discriminator, **optimizers, **settings)
 
 
-def test_no_player_moves_the_others_weights(data, builder):
-    for ours, theirs in ((1e-4, 0.0), (0.0, 1e-2)):
+def test_each_optimiser_changes_the_weights_of_its_own_module(data, builder):
+    for rate, discriminator_rate in ((1e-4, 0.0), (0.0, 1e-2)):
         fitted, kept = model(), Kept(builder)
         before = flat(fitted)
-        fit(kept, sgd(ours), sgd(theirs))(fitted, data, Objective(), seed=0)
-        assert torch.equal(flat(fitted), before) == (ours == 0)
-        assert torch.equal(flat(kept.made), kept.before) == (theirs == 0)
+        fit(kept, sgd(rate), sgd(discriminator_rate))(fitted, data, Objective(), seed=0)
+        assert torch.equal(flat(fitted), before) == (rate == 0)
+        assert torch.equal(flat(kept.made), kept.before) == (discriminator_rate == 0)
 
 
-def test_losses_have_gradients_for_one_player_each(data, builder):
+def test_the_discriminators_loss_has_gradients_for_its_own_weights_only(data, builder):
     fitted = model()
     discriminator = builder(fitted, data.shape)
     x, g = data.train[:32], torch.Generator().manual_seed(0)
@@ -87,35 +88,35 @@ def test_losses_have_gradients_for_one_player_each(data, builder):
     assert all(parameter.grad is not None for parameter in discriminator.parameters())
 
 
-def test_a_step_is_made_of_both_players_gradients_at_the_same_place(data):
+def test_a_step_uses_both_gradients_at_the_same_weights(data):
     """One step over all images, against the two gradients by hand."""
-    fitted, by_hand = model(Dense), model(Dense)
+    fitted, by_hand = model(Pointwise), model(Pointwise)
     kept = Kept(DISCRIMINATORS["prior"])
     fit(kept, batch_size=10_000)(fitted, data, Objective(), seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        judge = DISCRIMINATORS["prior"](by_hand, data.shape)
-    assert torch.equal(flat(judge), kept.before)
+        discriminator = DISCRIMINATORS["prior"](by_hand, data.shape)
+    assert torch.equal(flat(discriminator), kept.before)
     x = data.train[:]
     z = by_hand.encode(x)
-    total = by_hand.likelihood.nll(by_hand.decoder(z), x).mean() + F.softplus(-judge.network(z)).mean()
+    total = by_hand.likelihood.nll(by_hand.decoder(z), x).mean() + F.softplus(-discriminator.network(z)).mean()
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(total, list(by_hand.parameters()))])
     torch.testing.assert_close(flat(fitted), flat(by_hand) - 1e-4 * gradient, rtol=1e-4, atol=1e-6)
     prior = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
-    loss = F.softplus(-judge.network(prior)).mean() + F.softplus(judge.network(z.detach())).mean()
-    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(judge.parameters()))])
-    torch.testing.assert_close(flat(kept.made), flat(judge) - 1e-2 * gradient, rtol=1e-4, atol=1e-6)
+    loss = F.softplus(-discriminator.network(prior)).mean() + F.softplus(discriminator.network(z.detach())).mean()
+    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(discriminator.parameters()))])
+    torch.testing.assert_close(flat(kept.made), flat(discriminator) - 1e-2 * gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_a_discriminator_that_counts_for_nothing_leaves_the_gradient_fit(data):
-    plain, fitted = model(Dense), model(Dense)
+def test_with_weight_zero_the_fit_equals_the_gradient_fit(data):
+    plain, fitted = model(Pointwise), model(Pointwise)
     settings = {"epochs": 3, "batch_size": 400, "progress": False, "matmul": "highest", "clip": 2.0}
     Gradient(sgd(1e-3), **settings)(plain, data, Objective(), seed=0)
     fit(partial(PriorDiscriminator, weight=0.0), sgd(1e-3), **settings)(fitted, data, Objective(), seed=0)
     torch.testing.assert_close(flat(fitted), flat(plain), rtol=1e-5, atol=1e-6)
 
 
-def test_progress_goes_from_nothing_to_all(data):
+def test_progress_goes_from_zero_to_one(data):
     class Watched(Objective):
         def __call__(self, model, x, step, progress=1.0):
             (seen if torch.is_grad_enabled() else validated).append(progress)
@@ -128,17 +129,17 @@ def test_progress_goes_from_nothing_to_all(data):
     assert validated == [1.0] * 4
 
 
-def test_history_holds_both_players(data, builder):
+def test_history_holds_the_terms_of_model_and_discriminator(data, builder):
     history = fit(builder, epochs=2)(model(), data, Objective(), seed=0).history
     assert {"train_discriminator", "validation_discriminator", "train_total", "validation_nll"} <= history.keys()
     assert {len(values) for values in history.values()} == {2}
 
 
-def test_codes_come_nearer_to_the_prior(data):
-    """Codes that start far from N(0, I) are drawn there, which no other term asks for."""
+def test_codes_approach_the_prior(data):
+    """Codes that start far from N(0, I) approach it, for which there is no other term."""
 
     def distance(weight):
-        fitted = model(Dense)
+        fitted = model(Pointwise)
         with torch.no_grad():
             fitted.encoder[1].bias.fill_(3.0)
         adam = partial(torch.optim.Adam, lr=5e-3)
@@ -151,39 +152,59 @@ def test_codes_come_nearer_to_the_prior(data):
     assert distance(20.0) < 0.75 * distance(0.0)
 
 
-def test_permuted_keeps_each_units_values_and_unties_them():
+def test_permuted_keeps_the_values_of_each_unit_and_removes_correlations():
     z = torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).expand(-1, 3)
     shuffled = permuted(z, torch.Generator().manual_seed(1))
     assert torch.equal(shuffled.sort(0).values, z.sort(0).values)
     assert (shuffled.T.corrcoef() - torch.eye(3)).abs().max() < 0.2
 
 
-def test_permutations_are_told_from_codes_that_hang_together(data):
-    """The estimate of the total correlation is positive for tied units, and zero for independent ones."""
+def test_the_estimated_total_correlation_is_that_of_the_formula(data):
+    """-1/2 log(1 - r^2) nats for two correlated units among four, and zero for independent ones."""
 
-    def estimate(tied):
+    def estimate(correlated):
         g = torch.Generator().manual_seed(0)
-        judge = PermutationDiscriminator(model(), data.shape, weight=1.0)
-        optimizer = torch.optim.Adam(judge.parameters(), lr=3e-3)
+        discriminator = PermutationDiscriminator(model(), data.shape, weight=1.0)
+        optimizer = torch.optim.Adam(discriminator.parameters(), lr=3e-3)
 
         def drawn():
             z = torch.randn(256, 4, generator=g)
-            return torch.cat([z[:, :3], 0.8 * z[:, :1] + 0.6 * z[:, 3:]], 1) if tied else z
+            return torch.cat([z[:, :3], 0.8 * z[:, :1] + 0.6 * z[:, 3:]], 1) if correlated else z
 
         for _ in range(300):
             z = drawn()
-            loss = F.softplus(-judge.network(z)).mean() + F.softplus(judge.network(permuted(z, g))).mean()
+            loss = (
+                F.softplus(-discriminator.network(z)).mean() + F.softplus(discriminator.network(permuted(z, g))).mean()
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return judge.network(torch.cat([drawn() for _ in range(40)])).mean().item()
+        return discriminator.network(torch.cat([drawn() for _ in range(40)])).mean().item()
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        assert estimate(tied=True) == pytest.approx(0.51, abs=0.2)  # -log(1 - 0.8^2) / 2
-        assert estimate(tied=False) == pytest.approx(0.0, abs=0.1)
+        assert estimate(correlated=True) == pytest.approx(0.51, abs=0.2)  # -log(1 - 0.8^2) / 2
+        assert estimate(correlated=False) == pytest.approx(0.0, abs=0.1)
 
 
-def test_images_are_judged_where_there_is_a_prior(data):
-    with pytest.raises(ZooError, match="choose bottleneck=diagonal"):
-        fit(DISCRIMINATORS["image"])(model(Dense), data, Objective(), seed=0)
+def test_discriminators_of_images_need_a_prior(data):
+    with pytest.raises(ZooError, match=r"fit=adversarial_image needs samples .* choose bottleneck=gaussian_posterior"):
+        fit(DISCRIMINATORS["image"])(model(Pointwise), data, Objective(), seed=0)
+
+
+def test_augmentation_applies_to_both(data):
+    """The discriminator and the model receive the augmented images, as in the gradient fit."""
+    seen = []
+
+    def darker(x, generator):
+        seen.append(len(x))
+        return x / 2
+
+    def history(**settings):
+        return fit(DISCRIMINATORS["image"], sgd(0.0), sgd(0.0), **settings)(model(), data, Objective(), seed=0).history
+
+    plain, augmented = history(), history(augment=darker)
+    assert sum(seen) == len(data.train)
+    assert plain["train_total"] != augmented["train_total"]
+    assert plain["train_discriminator"] != augmented["train_discriminator"]
+    assert plain["validation_total"] == augmented["validation_total"]

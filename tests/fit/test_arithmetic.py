@@ -1,4 +1,4 @@
-"""How a fit computes: what is set, that it is exact, and that all is put back."""
+"""Arithmetic of a fit: settings take effect, are exact, and are restored."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 import pytest
 import torch
 
-from zoo.fit.arithmetic import SLOW_CHECK, arithmetic, exact_matmul, flushes
+from zoo.fit.arithmetic import SLOW_CHECK, arithmetic, exact_matmul, flushes_denormals
 
 
 def now():
-    return torch.get_float32_matmul_precision(), torch.get_num_threads(), flushes(), os.environ.get(SLOW_CHECK)
+    return (
+        torch.get_float32_matmul_precision(),
+        torch.get_num_threads(),
+        flushes_denormals(),
+        os.environ.get(SLOW_CHECK),
+    )
 
 
 @pytest.mark.parametrize("check", [None, "1"])
-def test_all_is_put_back(monkeypatch, check):
+def test_all_settings_are_restored(monkeypatch, check):
     if check is None:
         monkeypatch.delenv(SLOW_CHECK, raising=False)
     else:
@@ -32,11 +37,11 @@ def test_all_is_put_back(monkeypatch, check):
     assert now() == before
 
 
-def test_faded_means_of_adam_are_zero_and_weights_are_not():
+def test_denormal_means_of_adam_become_zero_and_weights_do_not_change():
     weight = torch.ones(64, requires_grad=True)
     adam = torch.optim.Adam([weight], lr=1e-3, fused=True)
 
-    def faded(steps):
+    def decayed(steps):
         weight.grad = torch.ones(64)
         adam.step()
         weight.grad = torch.zeros(64)
@@ -44,7 +49,7 @@ def test_faded_means_of_adam_are_zero_and_weights_are_not():
             adam.step()
         return adam.state[weight]["exp_avg"]
 
-    mean = faded(870)  # 0.9^870 is a denormal number
+    mean = decayed(870)  # 0.9^870 is a denormal number
     assert mean.abs().max() < torch.finfo(torch.float32).tiny
     assert mean.count_nonzero() == 64
     kept = weight.detach().clone()
@@ -64,8 +69,8 @@ def test_automatic_products_are_as_exact_as_float32():
 @pytest.mark.parametrize(
     ("name", "precision"), [("AMD EPYC 9R45", "medium"), ("Intel Xeon", "highest"), ("Neoverse V1", "highest")]
 )
-def test_the_automatic_precision_goes_by_the_processor(monkeypatch, name, precision):
+def test_the_automatic_precision_depends_on_the_processor(monkeypatch, name, precision):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": name}, raising=False)
     assert exact_matmul() == precision
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert exact_matmul() == "highest", "what every processor does exactly"
+    assert exact_matmul() == "highest", "exact on every processor"

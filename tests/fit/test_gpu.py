@@ -1,4 +1,4 @@
-"""Fits on a GPU: what they give, and what is recorded and replayed there. All skipped where there is none."""
+"""Fits on a GPU: results, and recorded steps. Skipped without a GPU."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from experiments.models import build_model, make
-from zoo.data.datamodule import ImageData
 from zoo.fit.gradient import Gradient
 from zoo.fit.replay import Replay, replayable
 from zoo.fit.stacked import fit_stacked, stackable
+from zoo.model.io import build_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -63,8 +62,8 @@ def parts(compose_job):
 
     def made(*overrides, seed=0):
         job = compose_job(*SHORT, *overrides)
-        data = ImageData(**make(job.axes["data"]))
-        return make(job.axes["fit"]), build_model(job.config, data.shape, seed), make(job.axes["objective"]), data
+        data = job.make("data")
+        return job.make("fit"), build_model(job.config, data.shape, seed), job.make("objective"), data
 
     return made
 
@@ -78,22 +77,22 @@ def difference(one, other):
 
 
 def by_gradients(fit):
-    """That fit; a skip if it is a closed form, which takes no steps and computes on the CPU whatever the trainer."""
+    """The fit; skips the test for closed forms, which take no steps and always use the CPU."""
     if not isinstance(fit, Gradient):
-        pytest.skip("a closed form: it takes no steps, and computes on the CPU whatever the trainer")
+        pytest.skip("a closed form, which takes no steps and always uses the CPU")
     return fit
 
 
-def test_every_variant_learns_there(parts, variant):
+def test_every_variant_learns(parts, variant):
     fit, model, objective, data = parts(f"variant={variant}")
     history = by_gradients(fit)(model, data, objective, 0).history
     assert all(map(math.isfinite, history["train_nll"]))
     assert history["train_nll"][-1] < history["train_nll"][0]
-    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}, "left there after the fit"
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}, "on the CPU after the fit"
 
 
 @pytest.mark.parametrize("variant", ["linear_ae", "deep_ae", "conv_ae", "rae_l2", "topk", "batch_topk", "gated"])
-def test_gives_the_weights_of_a_fit_on_the_cpu(parts, variant):
+def test_the_weights_equal_those_of_a_fit_on_the_cpu(parts, variant):
     fit, model, objective, data = parts(f"variant={variant}", *EXACT)
     _, twin, twins_objective, _ = parts(f"variant={variant}")
     fit(model, data, objective, 0)
@@ -104,8 +103,8 @@ def test_gives_the_weights_of_a_fit_on_the_cpu(parts, variant):
 # Recorded steps
 
 
-def test_a_replayed_fit_is_the_fit(parts, variant):
-    """Also where a step draws: from the same state of the generators."""
+def test_a_replayed_fit_equals_the_fit(parts, variant):
+    """Also where a step draws noise, from the same state of the generators."""
     fitted, reports = [], []
     for replayed in ("true", "false"):
         fit, model, objective, data = parts(f"variant={variant}", *EXACT, f"trainer.replay={replayed}")
@@ -115,11 +114,11 @@ def test_a_replayed_fit_is_the_fit(parts, variant):
     assert reports[0].history["train_total"] == pytest.approx(reports[1].history["train_total"], rel=1e-3, abs=1e-2)
 
 
-def test_what_is_replayed(parts, variant):
+def test_which_variants_are_replayed(parts, variant):
     fit, model, objective, data = parts(f"variant={variant}")
     state = {name: tensor.clone() for name, tensor in model.cuda().state_dict().items()}
     random = torch.cuda.get_rng_state()
-    one_optimiser = type(fit) is Gradient  # of others no step is recorded
+    one_optimiser = type(fit) is Gradient  # steps of others are not recorded
     found = one_optimiser and replayable(model, objective, data.train[:8].cuda())
     assert torch.equal(torch.cuda.get_rng_state(), random)
     for name, tensor in model.state_dict().items():
@@ -127,7 +126,7 @@ def test_what_is_replayed(parts, variant):
     assert found == (variant in REPLAYED)
 
 
-def test_a_recorded_step_reads_its_inputs_and_the_weights_anew():
+def test_a_recorded_step_reads_new_inputs_and_weights():
     weight = torch.ones(3, device="cuda", requires_grad=True)
     calls = []
 
@@ -143,31 +142,31 @@ def test_a_recorded_step_reads_its_inputs_and_the_weights_anew():
         torch.testing.assert_close(weight.grad, torch.full((3,), float(i * i), device="cuda"))
         with torch.no_grad():
             weight += 1
-    assert len(calls) == 4, "three times as it came, once to be recorded"
+    assert len(calls) == 4, "three normal steps and one recording"
     replay(torch.ones(1, 3, device="cuda"), 1.0)
-    assert calls[-1] == 1, "another shape is another recording"
+    assert calls[-1] == 1, "another shape needs another recording"
 
 
-def test_what_asks_for_numbers_or_remembers_is_not_replayed(parts):
+def test_steps_that_read_values_or_have_state_are_not_replayed(parts):
     _, model, objective, data = parts("variant=deep_ae")
     x = data.train[:8].cuda()
     model.cuda()
 
-    class Asking:
+    class Reading:
         def __call__(self, *arguments):
             terms = objective(*arguments)
             return terms if terms["nll"].item() > 0 else {}
 
-    class Remembering:
-        asked = 0
+    class Stateful:
+        calls = 0
 
         def __call__(self, *arguments):
-            self.asked += 1
-            return {name: value * self.asked for name, value in objective(*arguments).items()}
+            self.calls += 1
+            return {name: value * self.calls for name, value in objective(*arguments).items()}
 
     assert replayable(model, objective, x)
-    assert not replayable(model, Asking(), x)
-    assert not replayable(model, Remembering(), x)
+    assert not replayable(model, Reading(), x)
+    assert not replayable(model, Stateful(), x)
 
 
 # Several seeds at once
@@ -175,7 +174,7 @@ def test_what_asks_for_numbers_or_remembers_is_not_replayed(parts):
 
 @pytest.mark.parametrize("variant", ["linear_ae_tied", "deep_ae", "conv_ae", "rae_l2", "overcomplete_ae"])
 @pytest.mark.parametrize("replayed", [True, False])
-def test_seeds_at_once_are_the_seeds_apart(parts, variant, replayed):
+def test_stacked_fits_equal_single_fits(parts, variant, replayed):
     seeds = (0, 1, 5)
     made = [parts(f"variant={variant}", *EXACT, seed=seed) for seed in seeds]
     fit, _, objective, data = made[0]

@@ -32,13 +32,13 @@ def c_library_has(name):
     return sys.platform == "linux" and hasattr(ctypes.CDLL(None), name)
 
 
-def test_glibc_agrees_and_others_are_left_alone():
+def test_glibc_accepts_the_settings_and_other_libraries_are_not_changed():
     assert keep_freed_memory() is c_library_has("gnu_get_libc_version")
 
 
-@pytest.mark.skipif(not c_library_has("mallinfo2"), reason="told by glibc 2.33 and later")
-def test_a_tensor_of_16_mb_is_no_longer_a_mapping_of_its_own(repository):
-    """What is mapped goes back to the operating system as soon as it is freed."""
+@pytest.mark.skipif(not c_library_has("mallinfo2"), reason="needs glibc 2.33")
+def test_a_tensor_of_16_mb_is_not_mapped_separately(repository):
+    """Mapped memory returns to the operating system as soon as it is freed."""
     done = subprocess.run([sys.executable, "-c", MAPPINGS], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "True", "0"]
 
@@ -62,8 +62,8 @@ print(small() - idle(), large() - small())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measured on Linux only")
-def test_the_peak_holds_what_was_freed_again_and_forgets_what_was_before(repository):
-    """In a process of its own, whose allocator keeps nothing of earlier tests."""
+def test_the_peak_includes_freed_memory_and_excludes_earlier_peaks(repository):
+    """In a separate process, whose allocator holds no memory of other tests."""
     done = subprocess.run([sys.executable, "-c", PEAKS], cwd=repository, capture_output=True, text=True, check=True)
     small, large = map(float, done.stdout.split())
     assert 40 < small < 100

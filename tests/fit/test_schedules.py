@@ -27,7 +27,7 @@ def test_cosine_by_hand():
     assert found == pytest.approx([0.25 * (1 + math.cos(math.pi * step / 40)) for step in range(40)])
 
 
-def test_one_cycle_rises_to_the_rate_and_falls_to_nothing():
+def test_one_cycle_rises_to_the_rate_and_falls_to_zero():
     found, optimiser = rates(one_cycle, 100, momentum=0.9)
     peak = found.index(max(found))
     assert peak == pytest.approx(30, abs=1)
@@ -40,7 +40,7 @@ def test_one_cycle_rises_to_the_rate_and_falls_to_nothing():
 
 
 @pytest.mark.parametrize("warmup", [0.1, 0.6])
-def test_one_cycle_turns_where_it_is_told(warmup):
+def test_one_cycle_has_its_maximum_at_the_end_of_the_warm_up(warmup):
     found, _ = rates(lambda optimizer, steps: one_cycle(optimizer, steps, warmup), 200)
     assert found.index(max(found)) == pytest.approx(200 * warmup, abs=1)
 

@@ -1,4 +1,4 @@
-"""Models fitted at once, against the same models fitted one after another."""
+"""Models fitted at once, compared with the same models fitted one after another."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from experiments.models import build_model, make
-from zoo.data.datamodule import ImageData
 from zoo.data.sources import digits
+from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fit.augment import Shift
 from zoo.fit.gradient import KeepBest
 from zoo.fit.stacked import fit_stacked, stackable
-from zoo.objective import Objective
+from zoo.model.io import build_model
+from zoo.objective.objective import Objective
 
 SEEDS = (0, 1, 5)
-SHORT = ("hidden=[32]", "budget.epochs=3", "budget.batch_size=200")  # 1293 images: the last batch holds 93
+SMALL = ("hidden=[32]", "budget.epochs=3", "budget.batch_size=200")  # 1293 images: the last batch holds 93
 STACKABLE = {
     "conv_ae",
     "deep_ae",
@@ -36,17 +36,17 @@ STACKABLE = {
 
 @pytest.fixture
 def data():
-    return ImageData(digits)
+    return Splits(digits)
 
 
 @pytest.fixture
 def parts(compose_job, data):
     """Overrides -> the fit, one fresh model for each seed, and the objective."""
 
-    def made(*overrides):
-        job = compose_job(*SHORT, *overrides)
+    def made(*overrides, small=SMALL):
+        job = compose_job(*small, *overrides)
         models = [build_model(job.config, data.shape, seed) for seed in SEEDS]
-        return make(job.axes["fit"]), models, make(job.axes["objective"])
+        return job.make("fit"), models, job.make("objective")
 
     return made
 
@@ -56,7 +56,7 @@ def weights(model):
 
 
 def compare(fit, models, data, objective, tolerance):
-    """Fit copies of the models apart, and the models at once; return the reports."""
+    """Fit copies of the models one by one, and the models at once; return the reports."""
     twins = deepcopy(models)
     assert stackable(fit, models, data, objective)
     apart = [fit(twin, data, objective, seed) for twin, seed in zip(twins, SEEDS, strict=True)]
@@ -72,7 +72,7 @@ def compare(fit, models, data, objective, tolerance):
     return reports
 
 
-# The same as fitting them apart
+# Equal results
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def compare(fit, models, data, objective, tolerance):
     ],
     ids=" ".join,
 )
-def test_gives_the_weights_and_the_history_of_fitting_apart(parts, data, overrides):
+def test_weights_and_history_equal_those_of_single_fits(parts, data, overrides):
     fit, models, objective = parts(*overrides)
     reports = compare(fit, models, data, objective, tolerance=1e-4)
     finals = [report.history["train_total"][-1] for report in reports]
@@ -95,18 +95,18 @@ def test_gives_the_weights_and_the_history_of_fitting_apart(parts, data, overrid
     assert len({report.seconds for report in reports}) == 1
 
 
-def test_keeps_of_each_its_own_best_epoch(parts, data):
+def test_each_model_keeps_its_own_best_epoch(parts, data):
     fit, models, objective = parts("variant=linear_ae", "budget.epochs=8", "optimizer.lr=0.3")
     reports = compare(fit, models, data, objective, tolerance=1e-3)
-    assert len({report.best_epoch for report in reports}) > 1, "this rate was meant to make validation jump"
+    assert len({report.best_epoch for report in reports}) > 1, "at this rate the best epochs should differ"
     for report in reports:
         totals = report.history["validation_total"]
         assert totals.index(min(totals)) + 1 == report.best_epoch
 
 
-def test_images_drawn_anew_are_those_of_each_seed(parts):
+def test_dynamically_binarised_images_are_those_of_each_seed(parts):
     source = digits()
-    compare(*parts("variant=deep_ae")[:2], ImageData(replace(source, redrawn=True)), Objective(), tolerance=1e-4)
+    compare(*parts("variant=deep_ae")[:2], Splits(replace(source, redrawn=True)), Objective(), tolerance=1e-4)
 
 
 def test_mixed_precision_keeps_float32_weights(parts, data):
@@ -119,7 +119,7 @@ def test_mixed_precision_keeps_float32_weights(parts, data):
         assert not torch.equal(weights(model), weights(other))
 
 
-def test_a_loss_of_one_that_is_no_number_is_told(parts, data):
+def test_a_loss_of_one_model_that_is_not_finite_stops_the_fit(parts, data):
     fit, models, objective = parts("variant=deep_ae")
     with torch.no_grad():
         next(models[1].parameters()).fill_(1e30)
@@ -130,8 +130,8 @@ def test_a_loss_of_one_that_is_no_number_is_told(parts, data):
 # What can be stacked
 
 
-def test_what_draws_or_keeps_state_or_plays_another_game_is_fitted_alone(parts, data, variant):
-    fit, models, objective = parts(f"variant={variant}")
+def test_which_variants_are_stackable(parts, data, variant):
+    fit, models, objective = parts(f"variant={variant}", small=())
     state = [deepcopy(model.state_dict()) for model in models]
     random = torch.get_rng_state()
     assert stackable(fit, models, data, objective) == (variant in STACKABLE)
@@ -153,21 +153,21 @@ def test_what_draws_or_keeps_state_or_plays_another_game_is_fitted_alone(parts, 
     ],
     ids=lambda setting: next(iter(setting)),
 )
-def test_settings_that_ask_for_a_single_model(parts, data, setting):
+def test_settings_that_need_single_fits(parts, data, setting):
     fit, models, objective = parts("variant=linear_ae")
     assert stackable(fit, models, data, objective)
     assert not stackable(replace(fit, **setting), models, data, objective)
 
 
-def test_a_gradient_that_is_not_that_of_one_model_is_found_out(parts, data):
-    class Forgetful(Objective):
-        """Goes by what it was asked before."""
+def test_a_gradient_that_differs_from_that_of_one_model_is_detected(parts, data):
+    class Stateful(Objective):
+        """Depends on the number of calls."""
 
-        asked = 0
+        calls = 0
 
         def __call__(self, *arguments):
-            self.asked += 1
-            return {name: value * self.asked for name, value in super().__call__(*arguments).items()}
+            self.calls += 1
+            return {name: value * self.calls for name, value in super().__call__(*arguments).items()}
 
     fit, models, _ = parts("variant=linear_ae")
-    assert not stackable(fit, models, data, Forgetful())
+    assert not stackable(fit, models, data, Stateful())

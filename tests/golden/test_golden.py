@@ -1,6 +1,6 @@
 """Expected numbers of a short fit of every variant: `pytest tests/golden --update-golden` rewrites them.
 
-A changed number is either a fault or a changed method, and the diff of tests/golden/*.json tells which.
+A different number is either an error or a changed method; the diff of tests/golden/*.json shows which.
 """
 
 import json
@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-# Other processors round differently, and hundreds of steps carry that on; another seed changes most by far more.
+# Processors round differently, and hundreds of steps amplify it; another seed changes most numbers by much more.
 SQUARED_ERROR = 0.01  # relative
 NATS = 0.3  # of an objective that may pass through zero
-# Entries of a codebook that are all but dead are restarted or not by a hair: after some epochs another rounding (of
-# another processor or version of torch) is as good as another seed, and up to 10 % apart. Their first epochs stay.
+# Whether a codebook entry near the threshold of use is restarted depends on rounding, so that after some epochs another
+# processor or version of torch differs as much as another seed, by up to 10 %. The first epochs are compared.
 RESTARTING = ("vq_vae", "residual_vq")
 FIRST = 3  # epochs
 
 
 def numbers(run):
-    """What must stay: the size of the model, its squared error on the test images, its objective on validation."""
+    """The numbers to compare: parameters, squared error on the test images, objective on validation."""
     found = {"parameters": sum(parameter.numel() for parameter in run.model.parameters())}
     totals = [float(f"{total:.4g}") for total in run.report.history.get("validation_total", [])]
     if run.job.variant in RESTARTING:
@@ -41,6 +41,6 @@ def test_numbers_are_the_expected_ones(fitted, variant, request):
         assert found[name] == pytest.approx(value, **tolerance), name
 
 
-def test_no_numbers_of_a_variant_that_is_gone(repository):
+def test_all_numbers_belong_to_a_variant(repository):
     variants = {path.stem for path in (repository / "conf" / "variant").glob("*.yaml")}
     assert {path.stem for path in FOLDER.glob("*.json")} <= variants

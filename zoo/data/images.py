@@ -1,4 +1,4 @@
-"""Images held in memory, and their split into train, validation and test."""
+"""Images held in memory, their batches, and data sets as their publishers split them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Images:
     """A set of images as stored: `pixels / scale` lies in [0, 1].
 
     Attributes:
-        pixels: (N, C, H, W), uint8 (or float32 for sources that are not).
-        labels: (N,), int64; all zero where a source has none.
-        scale: the pixel value that stands for 1.0.
+        pixels: (N, C, H, W), uint8, or float32 for sources of floats.
+        labels: (N,), int64; all zero for sources without labels.
+        scale: the pixel value that means 1.0.
     """
 
     pixels: Tensor
@@ -37,20 +37,20 @@ class Images:
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
         """The images at `index`: (B,) int64 or a slice, as float32: (B, C, H, W) in [0, 1]."""
-        # index_select copies whole images; indexing by a tensor copies pixel by pixel, eight times slower.
+        # index_select copies whole images; indexing by a tensor copies single pixels and is eight times slower
         chosen = self.pixels[index] if isinstance(index, slice) else self.pixels.index_select(0, index)
         return torch.div(chosen, self.scale)
 
     def to(self, device: torch.device | str) -> Images:
-        """The set in the memory of `device`, where its batches are gathered from then on."""
+        """The set in the memory of `device`, which then gathers its batches."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def subset(self, index: Tensor) -> Images:
         """The images at `index`: (B,) int64, as a set of their own."""
         return Images(self.pixels.index_select(0, index), self.labels.index_select(0, index), self.scale)
 
-    def drawn(self, generator: torch.Generator) -> Images:
-        """The set in black and white, each pixel white with its grey level as the probability."""
+    def binarised(self, generator: torch.Generator) -> Images:
+        """The set with binary pixels: each is 1 with its grey level as the probability."""
         return Images(torch.bernoulli(self[:], generator=generator).to(torch.uint8), self.labels, scale=1.0)
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
@@ -64,20 +64,19 @@ class Images:
 
 
 class Batches:
-    """All of `images`, once per iteration, as whole float32 batches: (B, C, H, W) in [0, 1].
+    """All of `images`, once per iteration, as float32 batches: (B, C, H, W) in [0, 1].
 
-    What Lightning asks of a data loader and no more. Nothing is done per image.
+    It has the interface that Lightning requires of a data loader, and does no work per image.
 
     Args:
-        images: the set; its pixels stay as stored until a batch is asked for.
-        size: images per batch; the last batch holds what is left.
-        seed: shuffles, with an order that depends on `seed` and the number of the epoch alone; None keeps the
-            stored order.
-        redrawn: give each image in black and white, drawn anew in each epoch with grey levels as probabilities; by
-            `seed`, without which images stay as they are.
+        images: the set; pixels are converted batch by batch.
+        size: images per batch; the last batch holds the remainder.
+        seed: shuffles, by `seed` and the number of the epoch only; None keeps the stored order.
+        redrawn: binarise the images dynamically: anew in each epoch, with grey levels as probabilities. Needs `seed`;
+            without one, images stay as they are.
 
     Attributes:
-        epoch: number of the next iteration; each adds one.
+        epoch: number of the next iteration; each iteration adds one.
     """
 
     batch_sampler = None
@@ -102,11 +101,11 @@ class Batches:
 
     @property
     def sampler(self) -> Batches:
-        """Where Lightning looks for `set_epoch`, as in a DataLoader: a resumed run goes on with its epoch."""
+        """The object on which Lightning calls `set_epoch`, as with a DataLoader, to resume a run."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Go on with the iteration of that number."""
+        """Set the number of the next iteration."""
         self.epoch = epoch
 
 
@@ -116,11 +115,11 @@ class Source:
 
     Attributes:
         name: key of the results folder: "digits", "mnist", ...
-        train: the publisher's training images; the datamodule cuts validation from them.
-        test: the publisher's test images; only the evaluator reads them.
+        train: the publisher's training images, from which `Splits` takes validation images.
+        test: the publisher's test images; only the evaluator uses them.
         classes: names of the labels; empty where there are none.
-        redrawn: training images are grey, and fits by gradient see draws of them in black and white, new ones in each
-            epoch; closed forms and evaluation see the grey ones.
+        redrawn: training images are grey, and gradient fits use them dynamically binarised, anew in each epoch; closed
+            forms and evaluation use the grey images.
     """
 
     name: str

@@ -1,62 +1,79 @@
-"""A prior over the indices of a discrete code: each symbol given those before it."""
+"""A density over the entries of a discrete code: each entry given those before it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import Self
 
-from zoo.density.held_out import check_enough, fit_held_out
+from zoo.density.held_out import check_enough, check_positive, fit_held_out
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from zoo.types import Discrete
 
 CHUNK = 1024
 
 
-class Autoregressive:
-    """p(i) = prod_m p(i_m | i_1, ..., i_(m-1)), by a recurrent network over an image's M symbols.
+class AutoregressiveDensity:
+    """p(i) = prod_m p(i_m | i_1, ..., i_(m-1)), by a recurrent network over the M entries of a code.
 
-    The counterpart, for codes without a picture's layout, of the PixelCNN that A. van den Oord et al. 2017,
+    It is the counterpart, for codes without the layout of an image, of the PixelCNN that A. van den Oord et al. 2017,
     arXiv:1711.00937, section 3.4, fit to the indices of a VQ-VAE. A tenth of the codes is held out, and the weights
-    that did best on it are kept.
+    with the lowest loss on it are kept.
 
     Args:
-        size: entries of the codebook.
-        indices: codes (N, D) -> their entries (N, M) int64.
-        points: entries (N, M) -> the codes (N, D) that they stand for.
         units: of the network's state.
         steps: of the optimiser.
         batch_size: codes per step.
-        rate: largest learning rate, of AdamW in one cycle.
+        rate: largest learning rate of AdamW, in one cycle.
         seed: determines initial weights and the order of the codes.
+
+    Raises:
+        ZooError: a setting is not positive.
     """
 
+    learned: ClassVar[bool] = True
+
     def __init__(
-        self,
-        size: int,
-        indices: Callable[[Tensor], Tensor],
-        points: Callable[[Tensor], Tensor],
-        units: int = 128,
-        steps: int = 1500,
-        batch_size: int = 128,
-        rate: float = 4e-3,
-        seed: int = 0,
+        self, units: int = 128, steps: int = 1500, batch_size: int = 128, rate: float = 4e-3, seed: int = 0
     ) -> None:
-        self.size, self.indices, self.points = size, indices, points
+        check_positive("autoregressive", units=units, steps=steps, batch_size=batch_size, rate=rate)
         self.units, self.steps, self.batch_size, self.rate, self.seed = units, steps, batch_size, rate, seed
+        self._codebook: Discrete | None = None
+
+    def bind_codebook(self, codebook: Discrete) -> Self:
+        """Take the bottleneck whose entries are described, and return itself."""
+        self._codebook = codebook
+        return self
+
+    @property
+    def codebook(self) -> Discrete:
+        """The bottleneck whose entries are described.
+
+        Raises:
+            ZooError: there is none yet.
+        """
+        if self._codebook is None:
+            raise ZooError("density=autoregressive describes entries of a codebook; call bind_codebook(...) before fit")
+        return self._codebook
 
     def fit(self, z: Tensor) -> Self:
         """Fit to the entries of codes z: (N, D); the global random state stays as it is.
 
         Raises:
-            ZooError: there are too few codes to hold one out, or the fit diverged.
+            ZooError: no codebook is bound, there are too few codes to hold one out, or the fit diverged.
         """
+        codebook = self.codebook
         check_enough(z, "an autoregressive density")
-        symbols = self.indices(z)
+        symbols = codebook.indices(z)
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(self.seed)
-            self.network = Recurrent(self.size, symbols.shape[1], self.units)
+            self.network = Recurrent(codebook.codebook_size, symbols.shape[1], self.units)
             fit_held_out(
                 self.network,
                 lambda part, _: self.network.loss(part),
@@ -79,16 +96,17 @@ class Autoregressive:
             logits, state = self.network(symbols[:, -1:], position, state)
             drawn = torch.multinomial(logits[:, -1].softmax(1), 1, generator=generator)
             symbols = torch.cat([symbols, drawn], 1)
-        return self.points(symbols)
+        return self.codebook.points(symbols)
 
     @torch.no_grad()
     def log_prob(self, z: Tensor) -> Tensor:
         """Log probabilities (not densities) of the entries of codes z: (N, D) -> (N,) float64, in nats."""
-        return torch.cat([-self.network.loss(part) for part in torch.split(self.indices(z), CHUNK)]).double()
+        symbols = self.codebook.indices(z)
+        return torch.cat([-self.network.loss(part) for part in torch.split(symbols, CHUNK)]).double()
 
 
 class Recurrent(nn.Module):
-    """Logits of each symbol from those before it: a gated recurrent unit that is told the position.
+    """Logits of each entry from those before it and from its position, by a gated recurrent unit.
 
     Args:
         size: entries of the codebook.
@@ -105,17 +123,17 @@ class Recurrent(nn.Module):
         self.head = nn.Linear(units, size)
 
     def forward(self, before: Tensor, first: int = 0, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Symbols before positions first, first + 1, ...: (N, T) -> their logits (N, T, size), and the state.
+        """Entries before positions first, first + 1, ...: (N, T) -> their logits (N, T, size), and the state.
 
-        The first position of all has none before it: with `first` 0, T is one less than the number of logits.
+        Nothing precedes position 0: with `first` 0, T is one less than the number of logits.
         """
-        told = self.symbol(before)
+        inputs = self.symbol(before)
         if first == 0:
-            told = F.pad(told, (0, 0, 1, 0))
-        output, state = self.recurrent(told + self.position[first : first + told.shape[1]], state)
+            inputs = F.pad(inputs, (0, 0, 1, 0))
+        output, state = self.recurrent(inputs + self.position[first : first + inputs.shape[1]], state)
         return self.head(output), state
 
     def loss(self, symbols: Tensor) -> Tensor:
-        """-log p of symbols: (N, M) -> (N,), in nats."""
+        """-log p of entries: (N, M) -> (N,), in nats."""
         logits, _ = self(symbols[:, :-1])
         return F.cross_entropy(logits.transpose(1, 2), symbols, reduction="none").sum(1)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from zuko.flows import CNF
 
+from zoo.density.held_out import check_positive
+from zoo.density.learned import LearnedDensity, Learner
 from zoo.density.standard_normal import standard_normal_log_prob
 
 
-class FlowMatching(nn.Module):
+class FlowMatchingLearner(Learner):
     """dx/dt = v(x, t) from codes at t = 0 to noise at t = 1; v minimises E |v(x_t, t) - (e - u)|^2.
 
     x_t = (1 - t) u + t e, e ~ N(0, I), t uniform: Y. Lipman et al., "Flow matching for generative modeling", 2023,
@@ -21,10 +23,12 @@ class FlowMatching(nn.Module):
     Args:
         width: D, units of the codes.
         hidden: units of the two hidden layers.
-        tolerance: relative error of the solver; absolute, a tenth of it.
+        tolerance: relative error of the solver; its absolute error is a tenth of it.
     """
 
-    def __init__(self, width: int, hidden: int = 256, tolerance: float = 1e-3) -> None:
+    def __init__(self, width: int, hidden: int, tolerance: float) -> None:
+        from zuko.flows import CNF
+
         super().__init__()
         self.width = width
         self.flow = CNF(
@@ -44,6 +48,22 @@ class FlowMatching(nn.Module):
         return cast("Tensor", self.flow.transform().inv(noise))
 
     def log_prob(self, u: Tensor) -> Tensor:
-        """log N(x_1; 0, I) + integral of div v over t: (N, D) -> (N,), in nats."""
+        """Log N(x_1; 0, I) + integral of div v over t: (N, D) -> (N,), in nats."""
         noise, stretch = self.flow.transform().call_and_ladj(u)
         return standard_normal_log_prob(noise) + cast("Tensor", stretch)
+
+
+def flow_matching(
+    hidden: int = 256,
+    tolerance: float = 1e-3,
+    leading: int = 32,
+    steps: int = 2500,
+    epochs: int = 300,
+    batch_size: int = 256,
+    rate: float = 3e-3,
+    seed: int = 0,
+) -> LearnedDensity:
+    """The density of a `FlowMatchingLearner`; the settings are those of it and of `LearnedDensity`."""
+    check_positive("flow_matching", hidden=hidden, tolerance=tolerance)
+    learner = partial(FlowMatchingLearner, hidden=hidden, tolerance=tolerance)
+    return LearnedDensity("flow_matching", learner, leading, steps, epochs, batch_size, rate, seed)

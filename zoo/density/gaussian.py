@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 import torch
 from torch import Tensor
-from typing_extensions import Self
 
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class Gaussian:
-    """N(mean, covariance), both as the codes have them."""
+
+class GaussianDensity:
+    """N(mean, covariance), with the mean and covariance of the codes."""
+
+    learned: ClassVar[bool] = False
 
     def fit(self, z: Tensor) -> Self:
-        """Take mean and covariance of codes z: (N, D)."""
+        """Fit to codes z: (N, D).
+
+        Raises:
+            ZooError: there are fewer than two codes, or they are all equal or not finite.
+        """
         self.whitening = Whitening.of(z)
         return self
 
@@ -24,5 +34,5 @@ class Gaussian:
         return self.whitening.inverse(torch.randn(n, len(self.whitening.std), generator=generator))
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; mean, covariance): (N, D) -> (N,), in nats."""
+        """Log N(z; mean, covariance): (N, D) -> (N,), in nats."""
         return self.whitening.log_density(standard_normal_log_prob(self.whitening.forward(z)))

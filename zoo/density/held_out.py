@@ -1,4 +1,4 @@
-"""The stochastic fit of a density: a tenth of the codes is held out, and the weights that did best on it are kept."""
+"""The fit of a density by stochastic gradients, with a tenth of the codes held out to select the weights."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from torch import Tensor, nn
 from zoo.errors import ZooError
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
-SHARE = 10  # one in so many is held out
+SHARE = 10  # one code in ten is held out
 
 
 def check_enough(z: Tensor, density: str) -> None:
-    """ZooError if there are too few codes (N, D) to hold one out; `density` says of what, with its article."""
+    """ZooError if there are too few codes (N, D) to hold one out; `density` names what is fitted."""
     if len(z) < SHARE:
         raise ZooError(f"{density} needs at least {SHARE} codes, not {len(z)}, to hold some out")
+
+
+def check_positive(density: str, **settings: float) -> None:
+    """ZooError if a setting of a density is not greater than 0."""
+    for name, value in settings.items():
+        if not isinstance(value, int | float) or not value > 0:
+            raise ZooError(f"density.{density}.{name}={value}: it must be a number greater than 0")
 
 
 def fit_held_out(
@@ -37,16 +44,16 @@ def fit_held_out(
     Args:
         module: what is fitted.
         loss: of rows, (B, ...) -> (B,), with its randomness from a generator.
-        rows: every tenth of them, from the first on, is held out.
+        rows: every tenth, beginning with the first, is held out.
         steps: of the optimiser.
         batch_size: rows per step, drawn with replacement.
         rate: largest learning rate.
         seed: determines the order of the rows.
-        validations: looks at what is held out, evenly over the steps.
+        validations: number of times that the held-out loss is computed, evenly over the steps.
         clip: largest norm of the gradient; None for no clipping.
 
     Raises:
-        ZooError: no look found a finite loss.
+        ZooError: the held-out loss was never finite.
     """
     out = torch.arange(len(rows)) % SHARE == 0
     train, held_out = rows[~out], rows[out]
@@ -64,11 +71,11 @@ def fit_held_out(
         optimizer.step()
         schedule.step()
         if step % every == 0 or step == steps:
-            with torch.no_grad():  # on the same noise each time
+            with torch.no_grad():  # with the same noise each time, so that losses can be compared
                 found = loss(held_out, torch.Generator().manual_seed(seed)).mean().item()
             if found < best:
                 best, weights = found, {name: tensor.clone() for name, tensor in module.state_dict().items()}
     if not weights:
-        raise ZooError(f"a density of {len(train)} codes diverged: its loss is not a finite number")
+        raise ZooError(f"the fit of a density to {len(train)} codes diverged: its loss is not finite")
     module.load_state_dict(weights)
     module.eval()

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-import torch
-from sklearn.neighbors import KernelDensity
-from torch import Tensor
-from typing_extensions import Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
+import torch
+from torch import Tensor
+
+from zoo.density.held_out import check_enough, check_positive
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 from zoo.errors import ZooError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class Kernel:
+
+class KernelEstimate:
     """p(u) = 1/n sum_j N(u_lead; u_j, h^2 I) N(u_rest; 0, I) on whitened codes u.
 
-    u_lead are the leading principal components of the codes and u_rest the others. Of the bandwidths the one
-    that makes held-out codes, a tenth of them, most probable is kept; then all codes get their kernel.
+    u_lead are the leading principal components of the codes and u_rest the others. The bandwidth is the candidate with
+    the largest likelihood of held-out codes, a tenth of them; the density then has a kernel on every code.
 
     Args:
         bandwidths: candidates for h, in standard deviations of the codes.
         leading: number of principal components that kernels describe.
-        codes: how many codes get a kernel, the first ones; mean and covariance are those of all.
+        codes: kernels lie on the first so many codes; mean and covariance are those of all.
+
+    Raises:
+        ZooError: there is no bandwidth, or a setting is not positive.
     """
+
+    learned: ClassVar[bool] = False
 
     def __init__(
         self,
-        bandwidths: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8),
+        bandwidths: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8),
         leading: int = 32,
         codes: int = 10_000,
     ) -> None:
+        if not bandwidths:
+            raise ZooError("density.kernel.bandwidths=[]: give at least one candidate")
+        check_positive("kernel", bandwidths=min(bandwidths), leading=leading, codes=codes)
         self.bandwidths, self.leading, self.codes = bandwidths, leading, codes
 
     def fit(self, z: Tensor) -> Self:
         """Fit to codes z: (N, D).
 
         Raises:
-            ZooError: there are too few codes to hold one out.
+            ZooError: there are too few codes to hold one out, or they are all equal or not finite.
         """
-        if len(z) < 10:
-            raise ZooError(f"a kernel density needs at least 10 codes, not {len(z)}, to choose its bandwidth")
+        from sklearn.neighbors import KernelDensity
+
+        check_enough(z, "a kernel density")
         self.whitening = Whitening.of(z)
         lead = self.whitening.forward(z[: self.codes])[:, : self.leading].numpy()
         held_out, rest = lead[::10][:500], lead[[i for i in range(len(lead)) if i % 10]]
@@ -56,7 +70,7 @@ class Kernel:
         return self.whitening.inverse(u)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z): (N, D) -> (N,), in nats."""
+        """Log p(z): (N, D) -> (N,), in nats."""
         u = self.whitening.forward(z)
         lead = torch.from_numpy(self.kernel.score_samples(u[:, : self.leading].numpy()))
         return self.whitening.log_density(lead + standard_normal_log_prob(u[:, self.leading :]))

@@ -3,77 +3,88 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import Self
 
-from zoo.density.held_out import SHARE, check_enough, fit_held_out
+from zoo.density.held_out import SHARE, check_enough, check_positive, fit_held_out
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class Learner(Protocol):
-    """A torch module that is a density of whitened codes u: (N, D)."""
 
+class Learner(nn.Module, ABC):
+    """A module that is a density of whitened codes u: (N, D)."""
+
+    @abstractmethod
     def loss(self, u: Tensor, generator: torch.Generator) -> Tensor:
-        """What a fit makes small, for each code: (N, D) -> (N,)."""
-        ...
+        """The loss of each code, whose mean a fit minimises: (N, D) -> (N,)."""
 
+    @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n draws: (n, D)."""
-        ...
 
+    @abstractmethod
     def log_prob(self, u: Tensor) -> Tensor:
         """Log densities: (N, D) -> (N,), in nats."""
-        ...
 
 
-class Learned:
+class LearnedDensity:
     """p(u) = p_learned(u_lead) N(u_rest; 0, I) on whitened codes u.
 
     u_lead are the leading principal components of the codes, as many as vary, and u_rest the others. A tenth of the
-    codes is held out, and the weights that did best on it are kept, so few codes are not learned by heart.
+    codes is held out, and the weights with the lowest loss on it are kept, which limits overfitting to few codes.
 
     Args:
-        build: makes the torch module that is fitted, for codes of so many units.
-        leading: number of principal components that it describes at most.
+        name: of the option, for messages.
+        learner: builds the module for codes of a given number of units.
+        leading: number of principal components that the module describes at most.
         steps: of the optimiser, at most.
         epochs: passes over the codes, at most.
         batch_size: codes per step.
-        rate: largest learning rate, of AdamW in one cycle.
+        rate: largest learning rate of AdamW, in one cycle.
         seed: determines initial weights and the order of the codes.
+
+    Raises:
+        ZooError: a setting is not positive.
     """
+
+    learned: ClassVar[bool] = True
 
     def __init__(
         self,
-        build: Callable[[int], Learner],
-        leading: int = 32,
-        steps: int = 1500,
-        epochs: int = 100,
-        batch_size: int = 256,
-        rate: float = 3e-3,
-        seed: int = 0,
+        name: str,
+        learner: Callable[[int], Learner],
+        leading: int,
+        steps: int,
+        epochs: int,
+        batch_size: int,
+        rate: float,
+        seed: int,
     ) -> None:
-        self.build, self.leading, self.steps, self.epochs = build, leading, steps, epochs
+        check_positive(name, leading=leading, steps=steps, epochs=epochs, batch_size=batch_size, rate=rate)
+        self.name, self._build = name, learner
+        self.leading, self.steps, self.epochs = leading, steps, epochs
         self.batch_size, self.rate, self.seed = batch_size, rate, seed
 
     def fit(self, z: Tensor) -> Self:
         """Fit to codes z: (N, D); the global random state stays as it is.
 
         Raises:
-            ZooError: there are too few codes to hold one out, or the fit diverged.
+            ZooError: there are too few codes to hold one out, they are all equal or not finite, or the fit diverged.
         """
-        check_enough(z, "a learned density")
+        check_enough(z, f"density={self.name}")
         self.whitening = Whitening.of(z)
         self.lead = min(self.leading, self.whitening.rank)
         u = self.whitening.forward(z)[:, : self.lead].float()
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(self.seed)
-            self.learner = self.build(self.lead)
-            assert isinstance(self.learner, nn.Module)
+            self.learner = self._build(self.lead)
             trained = len(u) - math.ceil(len(u) / SHARE)
             steps = min(self.steps, self.epochs * math.ceil(trained / self.batch_size))
             fit_held_out(
@@ -98,7 +109,7 @@ class Learned:
         return self.whitening.inverse(u)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z): (N, D) -> (N,), in nats."""
+        """Log p(z): (N, D) -> (N,), in nats."""
         u = self.whitening.forward(z)
         with torch.no_grad():
             lead = self.learner.log_prob(u[:, : self.lead].float()).double()

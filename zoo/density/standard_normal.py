@@ -1,19 +1,24 @@
-"""The density that a VAE's codes are trained towards."""
+"""The standard normal density: the usual prior of a VAE."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
-from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class StandardNormal:
-    """N(0, I), whatever the codes: only their number of units is fitted."""
+class StandardNormalDensity:
+    """N(0, I) for any codes; only the number of units is read from them."""
+
+    learned: ClassVar[bool] = False
 
     def fit(self, z: Tensor) -> Self:
-        """Take the width of codes z: (N, D)."""
+        """Read the width of codes z: (N, D)."""
         self.width = z.shape[1]
         return self
 
@@ -22,7 +27,7 @@ class StandardNormal:
         return torch.randn(n, self.width, generator=torch.Generator().manual_seed(seed))
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; 0, I): (N, D) -> (N,), in nats."""
+        """Log N(z; 0, I): (N, D) -> (N,), in nats."""
         return standard_normal_log_prob(z.double())
 
 

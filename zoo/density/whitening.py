@@ -16,8 +16,8 @@ FLOOR = 1e-8
 class Whitening:
     """u = (z - mean) A / std, with the principal axes A of the codes, those of largest variance first.
 
-    Variances below 1e-8 of the mean variance count as that much, so that units that never vary (or vary only
-    together) leave the map invertible.
+    Variances below 1e-8 of the mean variance are raised to that value, so that the map is invertible where units are
+    constant or linearly dependent.
 
     Attributes:
         mean: (D,) float64.
@@ -36,8 +36,10 @@ class Whitening:
         Raises:
             ZooError: there are fewer than two codes, or one is not finite, or all are equal.
         """
-        if len(z) < 2 or not z.isfinite().all():
-            raise ZooError(f"a density needs at least two codes, all finite; these are {len(z)}, or not finite")
+        if len(z) < 2:
+            raise ZooError(f"a density needs at least two codes, not {len(z)}")
+        if not z.isfinite().all():
+            raise ZooError(f"a density needs finite codes; some of these {len(z)} are not")
         if (z == z[0]).all():
             raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
         mean = z.double().mean(0)
@@ -61,5 +63,5 @@ class Whitening:
         return ((u.double() * self.std) @ self.axes.T + self.mean).float()
 
     def log_density(self, log_density_of_u: Tensor) -> Tensor:
-        """The log density of z from that of its u: (N,) -> (N,)."""
+        """Log densities of codes from those of their u: (N,) -> (N,)."""
         return log_density_of_u - self.std.log().sum()

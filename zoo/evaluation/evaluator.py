@@ -1,86 +1,161 @@
-"""The one evaluator: every variant answers the same questions, asked by the same code."""
+"""The one evaluator: which metrics are due, and their values for a fitted model."""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
-from zoo.autoencoder import Autoencoder
-from zoo.errors import ZooError
-from zoo.evaluation.metrics.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
-from zoo.evaluation.references import ImageSplits
+from zoo.errors import ZooError, nearest
+from zoo.evaluation.chosen_densities import ChosenDensities
+from zoo.evaluation.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
 from zoo.evaluation.subject import Subject
+from zoo.model.autoencoder import Autoencoder
+
+if TYPE_CHECKING:
+    from zoo.data.splits import Splits
 
 Progress = Callable[[Metric, int, int], None]
+Densities = Mapping[str, Mapping[str, Any]]
+LOG = logging.getLogger(__name__)
 RESAMPLES = 1000
-PARTS = 20  # of the resamples, which are bytes, that become numbers one after another
+CHUNKS = 20  # of the resamples, which are stored as bytes and converted chunk by chunk
 WORST = 0.01
+
+
+def in_groups(groups: Iterable[str]) -> list[str]:
+    """Names of the metrics of some groups, group by group.
+
+    Raises:
+        ZooError: a group does not exist.
+    """
+    known = dict.fromkeys(metric.group for metric in METRICS.values())
+    found: dict[str, None] = {}
+    for group in groups:
+        if group not in known:
+            raise ZooError(f"evaluation.groups=[{group}]: no such group{nearest(str(group), known)}")
+        found |= dict.fromkeys(name for name, metric in METRICS.items() if metric.group == group)
+    return list(found)
+
+
+def due(
+    entries: Mapping[str, Mapping[str, Any]],
+    groups: Iterable[str],
+    densities: Densities | None = None,
+    trust: tuple[str, ...] = (),
+) -> list[str]:
+    """Names of the metrics of some groups that have yet to be measured.
+
+    Args:
+        entries: what a record holds, as `evaluate` returned it.
+        groups: names of groups of metrics.
+        densities: as for `evaluate`.
+        trust: likewise.
+
+    Returns:
+        Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings.
+
+    Raises:
+        ZooError: a group, a density or a setting of it does not exist.
+    """
+    chosen = ChosenDensities(densities, trust)
+    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen)]
+
+
+def is_due(metric: Metric, entry: Mapping[str, Any] | None, densities: ChosenDensities) -> bool:
+    """Whether a metric has to be measured, given the entry of a record."""
+    if entry is None or entry.get("failed") or entry.get("version", 0) < metric.version:
+        return True
+    return bool(entry.get("settings", {}) != density_settings(metric, densities))
+
+
+def density_settings(metric: Metric, densities: ChosenDensities) -> dict[str, Any]:
+    """How the densities that a metric rests on differ from the option files; empty if they do not."""
+    return densities.settings({kind for name in metric.needs for kind in Subject.RESTS_ON.get(name, ())})
 
 
 def evaluate(
     model: Autoencoder,
-    data: ImageSplits,
-    groups: Sequence[str],
+    data: Splits,
+    metrics: Sequence[str],
     fit: Mapping[str, Any],
     progress: Progress | None = None,
     cache: Path | None = None,
+    densities: Densities | None = None,
+    trust: tuple[str, ...] = (),
 ) -> dict[str, dict[str, Any]]:
-    """Put the questions of `groups` to a fitted model, on the test images.
+    """Measure metrics of a fitted model on the test images.
 
-    Deterministic: evaluation mode, point codes, no corruption, fixed seeds. The model keeps its own mode.
+    Deterministic: evaluation mode, deterministic codes, no corruption, fixed seeds. The model keeps its own mode.
 
     Args:
         model: the fitted model.
-        data: the splits it was fitted on.
-        groups: names of groups of metrics.
+        data: the splits that it was fitted on.
+        metrics: names of metrics; those of groups are `in_groups(groups)`.
         fit: what the fit reported: at least "seconds" and "epochs".
         progress: called before each metric with the metric, how many are done, and how many there are.
         cache: folder for what depends on the data set alone and takes long (the feature network's weights); None
             computes it once per process.
+        densities: {name: {"option": ..., and settings}}, the densities of codes; None for all options as their files
+            have them.
+        trust: packages from elsewhere whose densities may be used.
 
     Returns:
-        {name: {"value", "unit", "direction", "group", "definition", "measured", "n", "per_class"?,
-        "interval"?, "worst"?, "curve"?, "reason"?}}, ready for JSON. "n" is the number of images (or
-        other items) that the value rests on, null where it rests on none. "per_class" is {class: mean},
-        "interval" a bootstrap 95 % interval over test images, "worst" the mean of the worst 1 % of
-        them, "curve" a table of named columns. A metric that does not apply has value null and a
-        "reason". "measured" tells of wall-clock figures, which differ from run to run.
+        {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
+        "interval"?, "worst"?, "curve"?, "settings"?, "reason"?, "failed"?}}, ready for JSON. "n" is the number of
+        images (or other items) that the value rests on, null where it rests on none. "per_class" is {class: mean},
+        "interval" a bootstrap 95 % interval over test images, "worst" the mean of the worst 1 % of them, "curve" a
+        table of named columns. "settings" holds what differs from the option files in the densities that the metric
+        rests on. A metric that does not apply has value null and a "reason"; one that raised an error also has "failed"
+        true. "measured" marks wall-clock times and the like, which differ from run to run.
 
     Raises:
-        ZooError: a group is unknown.
+        ZooError: a metric, a density or a setting of it does not exist.
     """
-    known = list(dict.fromkeys(m.group for m in METRICS.values()))
-    if unknown := [group for group in groups if group not in known]:
-        raise ZooError(f"evaluation groups {unknown} do not exist; the groups are {known}")
-    metrics = [m for m in METRICS.values() if m.group in groups]
-    records: dict[str, dict[str, Any]] = {}
+    chosen = ChosenDensities(densities, trust)
+    todo = {metric.name: (metric, density_settings(metric, chosen)) for metric in named(metrics)}
+    entries: dict[str, dict[str, Any]] = {}
     with deterministic(model), torch.no_grad():
-        subject = Subject(model, data, fit, cache)
-        for done, metric in enumerate(metrics):
+        subject = Subject(model, data, fit, cache, chosen)
+        for done, (name, (metric, settings)) in enumerate(todo.items()):
             if progress is not None:
-                progress(metric, done, len(metrics))
-            records[metric.name] = {
+                progress(metric, done, len(todo))
+            entries[name] = {
                 "group": metric.group,
                 "unit": metric.unit,
                 "direction": metric.direction,
                 "definition": metric.definition,
+                "version": metric.version,
                 "measured": metric.measured,
                 **measure(metric, subject),
+                **({"settings": settings} if settings else {}),
             }
-    return records
+    return entries
+
+
+def named(metrics: Sequence[str]) -> list[Metric]:
+    """Registered metrics by their names.
+
+    Raises:
+        ZooError: a metric does not exist.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise ZooError(f"metric {name}: no such metric{nearest(str(name), METRICS)}")
+    return [METRICS[name] for name in metrics]
 
 
 @contextmanager
 def deterministic(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; on leaving, every module's mode and the CPU's random state are as before."""
+    """Evaluation mode within; on leaving, every module's mode and the CPU's random state are restored."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -92,42 +167,42 @@ def deterministic(model: nn.Module) -> Iterator[None]:
 
 
 def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
-    """Apply one metric to `subject`: "value", "n", and what the kind of its outcome allows besides."""
+    """Apply one metric: "value", "n", and what else its kind of outcome has (see `evaluate`)."""
     try:
         arguments = [getattr(subject, name) for name in metric.needs]
-        result = summary(metric.function(*arguments), metric.direction, subject)
+        found = summary(metric.function(*arguments), metric.direction, subject)
     except NotApplicable as reason:
         return {"value": None, "n": None, "reason": str(reason)}
-    shown = [len(a) for a in arguments if isinstance(a, Tensor)]
-    result = {"n": shown[-1] if shown else None} | result
-    if not finite(result):
-        return {
-            "value": None,
-            "n": result["n"],
-            "reason": "the model's outputs gave a value that is not finite",
-        }
-    return result
+    except Exception as error:
+        LOG.debug("metric %s failed", metric.name, exc_info=True)
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return {"value": None, "n": None, "failed": True, "reason": message}
+    counted = [len(argument) for argument in arguments if isinstance(argument, Tensor)]
+    found = {"n": counted[-1] if counted else None} | found
+    if not finite(found):
+        return {"value": None, "n": found["n"], "reason": "the model's outputs gave a value that is not finite"}
+    return found
 
 
 def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[str, Any]:
-    """What a record says of an outcome: its value, and what else its kind allows (see `evaluate`)."""
+    """The value of an outcome, and what else its kind has (see `evaluate`)."""
     if isinstance(outcome, Curve):
-        told = {"n": outcome.n, "reason": outcome.reason, "curve": outcome.table}
-        return {"value": outcome.value} | {key: value for key, value in told.items() if value}
+        optional = {"n": outcome.n, "reason": outcome.reason, "curve": outcome.table}
+        return {"value": outcome.value} | {key: value for key, value in optional.items() if value}
     if not isinstance(outcome, Tensor):
         return {"value": outcome}
     values, labels = outcome.double().cpu(), subject.data.test.labels[: len(outcome)]
-    result: dict[str, Any] = {"value": values.mean().item(), "n": len(values), "interval": interval(values)}
+    found: dict[str, Any] = {"value": values.mean().item(), "n": len(values), "interval": interval(values)}
     if outcome.dtype != torch.bool and direction != "none":
         worst = values.topk(math.ceil(WORST * len(values)), largest=direction == "lower").values
-        result["worst"] = worst.mean().item()
+        found["worst"] = worst.mean().item()
     if subject.data.classes:
-        result["per_class"] = {
+        found["per_class"] = {
             name: values[labels == label].mean().item()
             for label, name in enumerate(subject.data.classes)
             if (labels == label).any()
         }
-    return result
+    return found
 
 
 def interval(values: Tensor, seed: int = 0) -> list[float]:
@@ -135,13 +210,13 @@ def interval(values: Tensor, seed: int = 0) -> list[float]:
 
     B. Efron, "Bootstrap methods: another look at the jackknife", 1979.
     """
-    sums = [drawn.to(values) @ values for drawn in resamples(len(values), seed).chunk(PARTS)]
+    sums = [drawn.to(values) @ values for drawn in resamples(len(values), seed).chunk(CHUNKS)]
     return (torch.cat(sums) / len(values)).quantile(values.new_tensor([0.025, 0.975])).tolist()
 
 
-@lru_cache(maxsize=1)  # every metric of every run on a data set asks for the same ones
+@lru_cache(maxsize=1)  # the same for every metric of every model on a data set
 def resamples(n: int, seed: int) -> Tensor:
-    """How often each of n values is drawn, in each of 1,000 resamples: (1000, n), in bytes."""
+    """How often each of n values is drawn, in each of 1,000 resamples: (1000, n) uint8."""
     generator = torch.Generator().manual_seed(seed)
     draws = (torch.randint(n, (n,), generator=generator) for _ in range(RESAMPLES))
     return torch.stack([draw.bincount(minlength=n).to(torch.uint8) for draw in draws])

@@ -1,59 +1,36 @@
-"""What depends on the data set alone and not on the model, computed once per process."""
+"""Results that depend on the data set alone and not on the model, computed once per process."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from zoo.data.images import Images
-from zoo.evaluation.codecs import codec_curve
-from zoo.evaluation.features import FeatureNetwork, feature_network
-from zoo.evaluation.metrics.registry import NotApplicable
-from zoo.evaluation.probe import linear_probe
-from zoo.evaluation.rate import RateDistortion, principal_rate_distortion
+from zoo.evaluation.measures.feature_network import FeatureNetwork, feature_network
+from zoo.evaluation.measures.linear_probe import linear_probe
+from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_rate_distortion
+from zoo.evaluation.registry import NotApplicable
+
+if TYPE_CHECKING:
+    from zoo.data.splits import Splits
 
 BATCH = 512
-CODED = 500
-
-
-class ImageSplits(Protocol):
-    """A data set as the evaluator sees it; the zoo's datamodule is one."""
-
-    @property
-    def name(self) -> str:
-        """Key of the data set."""
-
-    @property
-    def train(self) -> Images:
-        """The images that were fitted on."""
-
-    @property
-    def validation(self) -> Images:
-        """Held out from the publisher's training images."""
-
-    @property
-    def test(self) -> Images:
-        """The publisher's test images."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the labels; empty where there are none."""
+CODEC_IMAGES = 500
 
 
 class References:
-    """Reference results on a data set, each computed when first asked for.
+    """Reference results on a data set, each computed on first use.
 
     Args:
         data: the splits.
         cache: folder that keeps the feature network's weights for other processes; None keeps them in this one.
     """
 
-    def __init__(self, data: ImageSplits, cache: Path | None) -> None:
+    def __init__(self, data: Splits, cache: Path | None) -> None:
         self.data, self.cache = data, cache
 
     @property
@@ -72,6 +49,10 @@ class References:
         """The classifier in whose features images are compared; NotApplicable where there are no labels."""
         return feature_network(self.data.train, self.n_classes, self.cache)
 
+    def features(self, images: Tensor) -> Tensor:
+        """Features of images (N, C, H, W): (N, 64)."""
+        return torch.cat([self.network.features(x) for x in torch.split(images, BATCH)])
+
     @cached_property
     def train_features(self) -> Tensor:
         """Features of the training images: (N, 64)."""
@@ -84,7 +65,7 @@ class References:
 
     @cached_property
     def test_logits(self) -> Tensor:
-        """The classifier's logits for the test images: (N, classes)."""
+        """The classifier's logits of the test images: (N, classes)."""
         return torch.cat([self.network(x) for x in self.data.test.batches(BATCH)])
 
     @cached_property
@@ -96,16 +77,16 @@ class References:
 
     @cached_property
     def pixel_probe(self) -> Tensor:
-        """Whether the linear probe on raw pixels tells each test image's label: (N,); NotApplicable without labels."""
+        """Whether a linear probe on raw pixels predicts each test image's label: (N,); NotApplicable without labels."""
         _ = self.n_classes
         train, validation, test = self.data.train, self.data.validation, self.data.test
         rows = [part[:].flatten(1) for part in (train, validation, test)]
-        told = linear_probe(rows[0], train.labels, rows[1], validation.labels, rows[2])
-        return told.eq(test.labels)
+        predicted = linear_probe(rows[0], train.labels, rows[1], validation.labels, rows[2])
+        return predicted.eq(test.labels)
 
     @cached_property
     def pca_curve(self) -> RateDistortion:
-        """Rate and distortion of PCA, with as many components as serve best at each rate."""
+        """Rate and distortion of PCA, with the best number of components at each rate."""
         from sklearn.decomposition import PCA
 
         train, test = (part[:].flatten(1).numpy() for part in (self.data.train, self.data.test))
@@ -116,26 +97,28 @@ class References:
 
     @cached_property
     def jpeg_curve(self) -> RateDistortion:
-        """Rate and distortion of JPEG on the first 500 test images; NotApplicable where it cannot hold them."""
+        """Rate and distortion of JPEG on the first 500 test images; NotApplicable where it cannot store them."""
         return self._codec("JPEG")
 
     @cached_property
     def webp_curve(self) -> RateDistortion:
-        """Rate and distortion of lossy WebP on the first 500 test images; NotApplicable where it cannot hold them."""
+        """Rate and distortion of lossy WebP on the first 500 test images; NotApplicable where it cannot store them."""
         return self._codec("WEBP")
 
     def _codec(self, name: str) -> RateDistortion:
-        x = self.data.test[:CODED]
+        x = self.data.test[:CODEC_IMAGES]
         if x.shape[1] not in (1, 3) or x.min() < 0 or x.max() > 1:
-            raise NotApplicable(f"{name} takes grey and RGB images in [0, 1] only")
+            raise NotApplicable(f"{name} stores grey and RGB images with values in [0, 1] only")
+        from zoo.evaluation.measures.codecs import codec_curve
+
         return codec_curve(x, name)
 
 
 _latest: dict[str, References] = {}
 
 
-def references(data: ImageSplits, cache: Path | None) -> References:
-    """The references of a data set: those of the last call, if it was for the same images, labels and cache."""
+def references(data: Splits, cache: Path | None) -> References:
+    """The references of a data set: those of the last call, if it had the same images, labels and cache."""
     digest = hashlib.sha256(f"{data.name} {data.classes} {cache}".encode())
     for part in (data.train, data.validation, data.test):
         digest.update(f"{part.scale} {part.pixels.shape}".encode())

@@ -1,4 +1,4 @@
-"""The adversarial fit: a model and a discriminator, each with an optimiser of its own, take turns at every step."""
+"""The adversarial fit: a model and a discriminator, each with its own optimiser, updated in turn at every step."""
 
 from __future__ import annotations
 
@@ -9,38 +9,37 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.autoencoder import Autoencoder
-from zoo.data.datamodule import ImageData
-from zoo.fit import FitReport
+from zoo.data.splits import Splits
 from zoo.fit.discriminators import Discriminator
 from zoo.fit.gradient import Gradient, GradientModule
 from zoo.fit.replay import drop_gradients
-from zoo.objective import Objective
-from zoo.types import Shape
+from zoo.model.autoencoder import Autoencoder
+from zoo.objective.objective import Objective
+from zoo.types import FitReport, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adversarial(Gradient):
-    """Minimise the objective and what a discriminator adds to it; the discriminator minimises a loss of its own.
+    """Minimise the objective plus penalties of a discriminator; the discriminator minimises its own loss.
 
-    At every step the model moves against the discriminator as it stands, then the discriminator on what the model made
-    before its move. Neither optimiser holds a weight of the other's. The discriminator belongs to the fit: it is gone
-    when the fit is done. What it says changes its meaning with every step, so the best epoch is chosen by the
-    objective alone.
+    At every step, both gradients are computed from the same forward pass; first the model is updated, then the
+    discriminator. Each optimiser holds the weights of one of them. The discriminator is discarded after the fit. As the
+    discriminator changes with every step, its penalties are not comparable between epochs, and the best epoch is chosen
+    by the objective alone. Steps are not recorded: `replay` has no effect.
 
     Args:
-        discriminator: builds the discriminator for a model and images of a shape.
-        discriminator_optimizer: makes its optimiser from its parameters; the rate stays as it is.
+        discriminator: builds the discriminator from the model and the shape of its images.
+        discriminator_optimizer: builds the discriminator's optimiser from its parameters; its rate is constant.
     """
 
     discriminator: Callable[[Autoencoder, Shape], Discriminator]
     discriminator_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
-    def __call__(self, model: Autoencoder, data: ImageData, objective: Objective, seed: int) -> FitReport:
+    def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Fit `model` in place.
 
         Raises:
-            ZooError: the loss is no longer a finite number.
+            ZooError: the loss is not finite.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -50,10 +49,9 @@ class Adversarial(Gradient):
 
 
 class AdversarialModule(GradientModule):
-    """The two players, as Lightning wants them.
+    """A model and its discriminator as a Lightning module.
 
-    The history holds what each minimised beside the objective: the discriminator's terms, unweighted, and its own loss
-    as "discriminator".
+    The history also holds the discriminator's penalties, with their weights, and its own loss as "discriminator".
     """
 
     def __init__(
@@ -64,32 +62,33 @@ class AdversarialModule(GradientModule):
         discriminator: Discriminator,
         seed: int,
     ) -> None:
-        super().__init__(model, objective, fit.optimizer, fit.schedule, seed, fit.clip)
+        super().__init__(model, objective, fit.optimizer, fit.schedule, seed, fit.clip, augment=fit.augment)
         self.discriminator = discriminator
         self._discriminator_optimizer = fit.discriminator_optimizer
 
     def step(self, x: Tensor) -> None:
-        """x: (B, C, H, W); both players move."""
-        ours, theirs = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
-        total, loss = self._play(x, self._generator, "train", self.progress)
+        """Update model and discriminator on x: (B, C, H, W)."""
+        x = self.augmented(x)
+        optimizer, discriminator_optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
+        total, loss = self._losses(x, self._generator, "train", self.progress)
         drop_gradients(self._weights)
         total.backward()  # type: ignore[no-untyped-call]
-        self.move(ours)
-        drop_gradients(self.discriminator.parameters())  # of what the model's loss left in its weights, too
+        self.update_weights(optimizer)
+        drop_gradients(self.discriminator.parameters())  # also those of the model's loss
         loss.backward()  # type: ignore[no-untyped-call]
-        theirs.step()
+        discriminator_optimizer.step()
 
     def validate(self, x: Tensor) -> None:
-        """x: (B, C, H, W); nobody moves."""
-        self._play(x, self._validation_generator, "validation", 1.0)
+        """Add the terms of x: (B, C, H, W)."""
+        self._losses(x, self._validation_generator, "validation", 1.0)
 
     def configure_optimizers(self) -> Any:
-        """One optimiser for each player; the schedule is the model's."""
+        """The optimisers of model and discriminator, and the model's schedule."""
         optimizers, schedules = super().configure_optimizers()
         return [*optimizers, self._discriminator_optimizer(self.discriminator.parameters())], schedules
 
-    def _play(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> tuple[Tensor, Tensor]:
-        """What the model minimises, and what the discriminator minimises."""
+    def _losses(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> tuple[Tensor, Tensor]:
+        """The losses of model and discriminator; their terms are added to the means of `stage`."""
         step = self.model(x, generator)
         terms = self.objective(self.model, x, step, progress)
         penalties = self.discriminator.penalties(self.model, x, step, generator)

@@ -1,4 +1,4 @@
-"""How a fit computes: its threads, the precision of its products, and what would slow it down for nothing."""
+"""Arithmetic of a fit: CPU threads, precision of matrix products, denormal numbers."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ SLOW_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 @contextmanager
 def arithmetic(matmul: str, threads: int) -> Iterator[None]:
-    """Compute with so many threads and that precision of float32 products, and put all back.
+    """Set the number of threads and the precision of float32 products, and restore both afterwards.
 
-    Within, numbers below 1e-38 are zero. Adam's means of a gradient that is gone (the weights of a pixel that is black
-    in nearly every image) fade into such denormal numbers. They move no weight, but an Intel processor takes a hundred
-    cycles for each: a step of the optimiser takes up to ten times as long.
+    Inside, numbers below 1e-38 are flushed to zero. Adam's running means of a gradient that has become zero (weights of
+    a pixel that is black in nearly every image) decay to such denormal numbers. They change no weight, but Intel
+    processors need a hundred cycles for each, so that an optimiser step takes up to ten times as long.
 
-    Nor is the graphics driver looked for anew at every step. Torch's optimisers ask whether there is a GPU, and
-    Lightning has torch answer by loading the driver's library: 0.1 ms, where there is none.
+    Inside, torch also does not look for a GPU driver at every step. Its optimisers check whether there is a GPU, and
+    with Lightning's setting the check loads the driver's library: 0.1 ms on machines without one.
 
     Args:
         matmul: torch's name of the precision, or "auto", see `exact_matmul`.
         threads: CPU threads.
     """
-    before = torch.get_float32_matmul_precision(), torch.get_num_threads(), flushes()
+    before = torch.get_float32_matmul_precision(), torch.get_num_threads(), flushes_denormals()
     check = os.environ.pop(SLOW_CHECK, None)
-    compute(exact_matmul() if matmul == "auto" else matmul, threads, flush=True)
+    set_arithmetic(exact_matmul() if matmul == "auto" else matmul, threads, flush=True)
     try:
         yield
     finally:
-        compute(*before)
+        set_arithmetic(*before)
         if check is not None:
             os.environ[SLOW_CHECK] = check
 
 
-def compute(matmul: str, threads: int, flush: bool) -> None:
-    """From here on with torch's precision `matmul`, so many threads, and denormal numbers as zero or as they are."""
+def set_arithmetic(matmul: str, threads: int, flush: bool) -> None:
+    """Set torch's precision of float32 products, the number of threads, and whether denormal numbers become zero."""
     torch.set_float32_matmul_precision(matmul)
     torch.set_num_threads(threads)
     torch.set_flush_denormal(flush)
 
 
 def exact_matmul() -> str:
-    """The quickest precision of float32 products that rounds them no more than float32 does.
+    """The fastest precision of float32 products that is exact on this processor.
 
-    "medium" goes through oneDNN. On AMD's processors, which MKL neglects, that takes half the time. On Intel's it takes
-    up to three times as long for small networks; and with AMX, as on some of ARM's, oneDNN may round to bfloat16.
+    "medium" uses oneDNN. On AMD processors it takes half the time of MKL. On Intel processors it takes up to three
+    times as long for small networks, and with AMX, as on some ARM processors, oneDNN may round to bfloat16.
     """
-    about: dict[str, str] = getattr(torch.cpu, "get_capabilities", dict)()  # newer than the oldest torch that will do
+    about: dict[str, str] = getattr(torch.cpu, "get_capabilities", dict)()  # not in the oldest torch supported
     return "medium" if "AMD" in about.get("cpu_name", "") else "highest"
 
 
-def flushes() -> bool:
-    """Whether this thread takes denormal numbers for zero."""
+def flushes_denormals() -> bool:
+    """Whether denormal numbers become zero in this thread."""
     return not torch.full((), 1e-40).mul(1).item()

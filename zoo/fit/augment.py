@@ -1,4 +1,4 @@
-"""Variations of training images that a fit is shown in their place; encoder's input and target vary together."""
+"""Data augmentation: random changes of training images, the same for the encoder's input and the target."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from zoo.errors import ZooError
 
 @dataclass(frozen=True)
 class Shift:
-    """Move each image by whole pixels, -pixels to pixels along either axis, all equally probable; edges are repeated.
+    """Move each image by whole pixels along both axes, uniformly from -pixels to pixels; edge pixels are repeated.
 
     Args:
         pixels: the largest shift.
+
+    Raises:
+        ZooError: not a whole number, or less than 1.
     """
 
     pixels: int = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, int) or self.pixels < 1:
-            raise ZooError(f"fit.augment.pixels={self.pixels}: a shift is a whole number of pixels, at least 1")
+            raise ZooError(f"fit.augment.pixels={self.pixels}: must be a whole number, at least 1")
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
@@ -33,5 +36,5 @@ class Shift:
         rows = offsets[0] + torch.arange(height, device=x.device)
         columns = offsets[1] + torch.arange(width, device=x.device)
         images = torch.arange(batch, device=x.device)[:, None, None]
-        # the axis of channels comes last of the indexed ones: (B, H, W, C)
+        # indexing moves the axis of channels to the end: (B, H, W, C)
         return padded[images, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1)

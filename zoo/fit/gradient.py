@@ -1,4 +1,4 @@
-"""The gradient fit: any objective, by Lightning."""
+"""The gradient fit of any objective, by Lightning."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
-from zoo.autoencoder import Autoencoder
-from zoo.data.datamodule import ImageData
+from zoo.data.datamodule import DataModule
+from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit import FitReport
 from zoo.fit.arithmetic import MATMUL, arithmetic
 from zoo.fit.memory import keep_freed_memory
-from zoo.fit.progress import Progress
+from zoo.fit.progress import ProgressBar
 from zoo.fit.replay import Replay, drop_gradients, replayable
 from zoo.fit.schedules import constant
-from zoo.objective import Objective
+from zoo.model.autoencoder import Autoencoder
+from zoo.objective.objective import Objective
+from zoo.types import FitReport, StartsFromData
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
-Precision = Literal["32-true", "bf16-mixed"]  # others would scale the loss, or convert the weights
-Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W), each with its number and its loader's
+Precision = Literal["32-true", "bf16-mixed"]  # others scale the loss, or convert the weights
+Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W) with the indices of batch and loader
 
 MONITOR = "validation_total"
-SHOWN = 10_000  # images that a module may start from
+STARTING_IMAGES = 10_000  # largest number of images for `StartsFromData.start_from_data`
 
 
 @dataclass(frozen=True)
@@ -43,22 +44,24 @@ class Gradient:
     """Minimise the objective by stochastic gradients; keep the weights of the best epoch on validation.
 
     Args:
-        optimizer: makes the optimiser from the parameters.
-        schedule: makes the learning-rate schedule from the optimiser and the number of steps.
-        epochs: passes over the training images, at most.
+        optimizer: builds the optimiser from the parameters.
+        schedule: builds the learning-rate schedule from the optimiser and the number of steps.
+        epochs: largest number of passes over the training images.
         batch_size: images per step.
-        clip: largest norm of the gradient; a larger one is scaled down. None for no clipping.
-        patience: stop after so many validations without a better one; None runs all epochs.
+        clip: largest norm of the gradient; larger gradients are scaled down. None for no clipping.
+        patience: stop after this number of validations without improvement; None runs all epochs.
         validate_every: epochs between validations.
         accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
-        matmul: torch's float32 matmul precision, or "auto", the quickest on this CPU that is exact.
-        replay: on a GPU, record a step once and replay it, where that gives the same, see `Replay`.
-        threads: CPU threads. Part of what determines the numbers: sums are split differently over other counts.
-        progress: show a bar.
-        augment: what is shown instead of a batch of training images (B, C, H, W), drawn from a generator; None shows
-            them as they are.
-        callbacks: Lightning callbacks beside the fit's own; to them, an epoch is one batch and no step.
+        matmul: torch's precision of float32 products, or "auto", see `zoo.fit.arithmetic.exact_matmul`.
+        replay: on a GPU, record a step and replay it where results are equal, see `zoo.fit.replay.Replay`.
+        threads: CPU threads; they affect results, because sums are split over them.
+        progress: show a progress bar.
+        augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.
+        callbacks: further Lightning callbacks; for them, an epoch is a single batch.
+
+    Raises:
+        ZooError: a number below 1, or an unknown precision.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -81,38 +84,37 @@ class Gradient:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ZooError(f"{name}={value}: a gradient fit needs a whole number, at least 1")
+                raise ZooError(f"{name}={value}: must be a whole number, at least 1")
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
-                raise ZooError(f"trainer.{name}={value}: a gradient fit knows {', '.join(known)}")
+                raise ZooError(f"trainer.{name}={value}: choose one of {', '.join(known)}")
 
-    def __call__(self, model: Autoencoder, data: ImageData, objective: Objective, seed: int) -> FitReport:
+    def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Fit `model` in place.
 
         Raises:
-            ZooError: the loss is no longer a finite number; this machine has no such hardware.
+            ZooError: the loss is not finite; this machine lacks the hardware of `accelerator`.
         """
         module = GradientModule(
             model, objective, self.optimizer, self.schedule, seed, self.clip, augment=self.augment, replay=self.replay
         )
         return self.train(module, data, seed)
 
-    def train(self, module: GradientModule, data: ImageData, seed: int) -> FitReport:
-        """Let Lightning fit the model of `module`, and leave it with the best weights."""
-        data.batch_size, data.seed = self.batch_size, seed
-        start_from(module.model, data)
+    def train(self, module: GradientModule, data: Splits, seed: int) -> FitReport:
+        """Fit the model of `module` by Lightning, and set it to its best weights."""
+        initialise_from_data(module.model, data)
         callbacks: list[Callback] = [KeepBest(), *self.callbacks]
         if self.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
         if self.progress:
-            callbacks.append(Progress())
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its banner says nothing of this fit
+            callbacks.append(ProgressBar(module.history))
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no banner
         keep_freed_memory()
         with arithmetic(self.matmul, self.threads), torch.random.fork_rng(), warnings.catch_warnings():
-            # Lightning's own use of a deprecated torch name, and its advice to use a GPU; which of them is settled here
+            # Lightning's use of a deprecated torch name, and its advice to use a GPU, which `accelerator` decides
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             warnings.filterwarnings("ignore", message="GPU available but not used")
-            # that it may yet change how it hands over a whole epoch; it has not since 2021
+            # the notice that passing a whole epoch is experimental; it has not changed since 2021
             warnings.filterwarnings("ignore", message=".*`dataloader_iter`")
             torch.manual_seed(seed)
             try:
@@ -130,33 +132,29 @@ class Gradient:
                     num_sanity_val_steps=0,
                 )
             except (MisconfigurationException, ValueError) as error:
-                asked = f"trainer.accelerator={self.accelerator}"
-                raise ZooError(f"{asked}: {str(error).rstrip('.!')}; fit with trainer=cpu") from error
+                reason = str(error).rstrip(".!")
+                raise ZooError(f"trainer.accelerator={self.accelerator}: {reason}; choose trainer=cpu") from error
             start = time.perf_counter()
-            trainer.fit(module, datamodule=data)
+            trainer.fit(module, datamodule=DataModule(data, self.batch_size, seed))
             seconds = time.perf_counter() - start
         best = callbacks[0]
         assert isinstance(best, KeepBest)
         return FitReport(seconds, trainer.current_epoch, best.restore(module), module.history)
 
 
-def start_from(model: Autoencoder, data: ImageData) -> None:
-    """Show training images to the modules that start from data: those with a method `start(images: Tensor)`.
-
-    A dictionary's origin is the mean image, a codebook's entries are codes of images, and so on.
-    """
-    images = data.train[:SHOWN]
-    for module in model.modules():
-        if callable(start := getattr(module, "start", None)):
-            start(images)
+def initialise_from_data(model: Autoencoder, data: Splits) -> None:
+    """Initialise the modules that are `StartsFromData` from training images."""
+    if starting := [module for module in model.modules() if isinstance(module, StartsFromData)]:
+        images = data.train[:STARTING_IMAGES]
+        for module in starting:
+            module.start_from_data(images)
 
 
 class GradientModule(L.LightningModule):
-    """One autoencoder, its objective and its optimiser, as Lightning wants them.
+    """An autoencoder, its objective and its optimiser as a Lightning module.
 
-    Nothing is logged per step: the terms are added up and read once an epoch. And the module takes the steps of an
-    epoch itself, with torch's own optimiser: what Lightning does around each, and around the optimiser, may take as
-    long as a step of a network for 8x8 images.
+    Terms are summed on their device and read once per epoch, not logged per step. The module runs all steps of an epoch
+    itself, with torch's optimiser: Lightning's overhead per step can exceed the step of a network for 8x8 images.
 
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
@@ -183,20 +181,19 @@ class GradientModule(L.LightningModule):
         self._means: defaultdict[str, Means] = defaultdict(Means)
 
     def on_fit_start(self) -> None:
-        """Randomness of the fit comes from one generator, that of validation from another, rewound each time."""
+        """Create the generator of all randomness in training."""
         self._generator = torch.Generator(self.device).manual_seed(self.seed)
         self._steps = int(self.trainer.estimated_stepping_batches)
         self._weights = list(self.model.parameters())
 
     def training_step(self, dataloader_iter: Epoch) -> None:
-        """An epoch of batches x: (B, C, H, W); the weights move with each."""
+        """Take a step on each batch x: (B, C, H, W) of an epoch."""
         for x, _, _ in dataloader_iter:
             self.step(x)
 
     def step(self, x: Tensor) -> None:
-        """x: (B, C, H, W); the weights move."""
-        if self._augment is not None:
-            x = self._augment(x, self._generator)
+        """Update the weights on x: (B, C, H, W)."""
+        x = self.augmented(x)
         if self._taken == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
             self._replay = Replay(partial(self._terms, generator=self._generator), self._weights, [self._generator])
         if self._replay is None:
@@ -206,15 +203,19 @@ class GradientModule(L.LightningModule):
         else:
             terms = self._replay(x, self.progress)
         self._means["train"].add(terms, len(x))
-        self.move(self.optimizers(use_pl_optimizer=False))
+        self.update_weights(self.optimizers(use_pl_optimizer=False))
+
+    def augmented(self, x: Tensor) -> Tensor:
+        """The training images x: (B, C, H, W) after augmentation."""
+        return x if self._augment is None else self._augment(x, self._generator)
 
     @property
     def progress(self) -> float:
-        """Share of the fit that is behind."""
+        """Fraction of training completed."""
         return self._taken / self._steps
 
-    def move(self, optimizer: Any) -> None:
-        """Move the model's weights by their gradients, and the schedule on."""
+    def update_weights(self, optimizer: Any) -> None:
+        """Take a step of the model's optimiser and of the schedule."""
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._clip)
         optimizer.step()
@@ -222,31 +223,31 @@ class GradientModule(L.LightningModule):
         self._taken += 1
 
     def on_validation_epoch_start(self) -> None:
-        """Validate every epoch on the same corruption and the same samples."""
+        """Reset the generator, so that every epoch is validated with the same noise."""
         self._validation_generator = torch.Generator(self.device).manual_seed(self.seed)
 
     def validation_step(self, dataloader_iter: Epoch) -> None:
-        """All batches x: (B, C, H, W) of the validation images."""
+        """Evaluate each batch x: (B, C, H, W) of the validation images."""
         for x, _, _ in dataloader_iter:
             self.validate(x)
 
     def validate(self, x: Tensor) -> None:
-        """x: (B, C, H, W); all terms count in full, so that epochs before and after a warm-up can be compared."""
+        """Add the terms of x: (B, C, H, W), as after a warm-up, so that all epochs are comparable."""
         self._means["validation"].add(self._terms(x, 1.0, self._validation_generator), len(x))
 
     def on_validation_epoch_end(self) -> None:
-        """Hand the monitored value to early stopping and to the best weights."""
+        """Report the monitored value to the callbacks."""
         (means,) = self._means["validation"].read()
         self.log(MONITOR, means["total"])
 
     def on_train_epoch_end(self) -> None:
-        """Close the epoch's entry of the history."""
+        """Add the epoch to the history."""
         means = {stage: found.read()[0] for stage, found in self._means.items()}
         self._means.clear()
-        enter(self.history, self.current_epoch + 1, means, self.trainer.optimizers[0].param_groups[0]["lr"])
+        record_epoch(self.history, self.current_epoch + 1, means, self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and its schedule."""
+        """The optimiser and its schedule."""
         optimizer = self._optimizer(self.model.parameters())
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return [optimizer], [scheduler]
@@ -256,31 +257,39 @@ class GradientModule(L.LightningModule):
 
 
 class Means:
-    """Terms averaged over the images of an epoch: added up in one tensor, on its device, and read once."""
+    """Means of the terms over the images of an epoch: summed in one tensor on its device, and read once."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
         self._sums: Tensor | float = 0.0
 
     def add(self, terms: Mapping[str, Tensor], images: int) -> None:
-        """Count a batch's terms, {name: () or, of M models at once, (M,)}, for so many images."""
+        """Add a batch's terms, {name: (), or (M,) for M models}, weighted by its number of images."""
         self._names = list(terms)
         values = [value.detach() for value in terms.values()]
         sums = torch.stack([*values, torch.ones_like(values[0], dtype=torch.float32)]) * images
         self._sums = self._sums + sums
 
     def read(self) -> list[dict[str, float]]:
-        """{name: mean} of each model."""
+        """The means, {name: mean}, of each model."""
         assert isinstance(self._sums, Tensor)
         means = (self._sums / self._sums[-1]).reshape(len(self._sums), -1).T.tolist()
         return [dict(zip(self._names, values, strict=False)) for values in means]
 
 
-def enter(history: dict[str, list[float]], epoch: int, means: Mapping[str, Mapping[str, float]], rate: float) -> None:
-    """Enter an epoch's means, {"train": {term: mean}, "validation"?: ...}, into the history, if it was validated.
+def record_epoch(
+    history: dict[str, list[float]], epoch: int, means: Mapping[str, Mapping[str, float]], rate: float
+) -> None:
+    """Add an epoch's means to the history, if the epoch was validated.
+
+    Args:
+        history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch; changed in place.
+        epoch: the epoch, counted from 1.
+        means: {"train": {term: mean}}, and "validation" in a validated epoch.
+        rate: the learning rate, for the message.
 
     Raises:
-        ZooError: one of them is no finite number.
+        ZooError: a mean is not a finite number.
     """
     row = {"epoch": float(epoch)}
     row |= {f"{stage}_{name}": value for stage, terms in means.items() for name, value in terms.items()}
@@ -295,7 +304,7 @@ def enter(history: dict[str, list[float]], epoch: int, means: Mapping[str, Mappi
 
 
 class KeepBest(Callback):
-    """Keep a copy of the weights of the best validation so far, in memory."""
+    """Keep a copy of the weights with the best validation so far, in memory."""
 
     def __init__(self) -> None:
         self.value = float("inf")
@@ -303,13 +312,13 @@ class KeepBest(Callback):
         self.weights: Mapping[str, Tensor] = {}
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Copy the weights if this validation was the best."""
+        """Copy the weights if this validation is the best."""
         value = float(trainer.callback_metrics[MONITOR])
         if value < self.value:
             self.value, self.epoch = value, trainer.current_epoch + 1
             self.weights = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
 
     def restore(self, module: L.LightningModule) -> int:
-        """Put the best weights back and return their epoch."""
+        """Load the best weights and return their epoch."""
         module.load_state_dict(self.weights)
         return self.epoch

@@ -1,4 +1,4 @@
-"""Memory of a fit: what a step frees is kept for the next one, and the most that was held is measured."""
+"""Memory of a fit: freed memory is kept for the next step, and the peak is measured."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
-LARGEST_MMAP_THRESHOLD = 32 << 20  # bytes; glibc takes no larger one
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # from glibc's malloc.h
+LARGEST_MMAP_THRESHOLD = 32 << 20  # bytes; the largest that glibc accepts
 KEPT, PADDED = 256 << 20, 64 << 20  # bytes
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Let glibc keep up to 256 MB of freed memory for the process; elsewhere do nothing.
+    """Let glibc keep up to 256 MB of freed memory for this process; no effect with other C libraries.
 
-    By default the tensors of a step go back to the operating system with its end and are page-faulted in anew by the
-    next, which takes up to a third of a convolutional network's time. Larger tensors than 32 MB still go back. Nothing
-    that is computed changes. See mallopt(3).
+    By default the memory of a step's tensors returns to the operating system at the end of the step, and the next step
+    page-faults it in again, which takes up to a third of a convolutional network's time. Tensors above 32 MB still
+    return. Results do not change. See mallopt(3).
 
     Returns:
-        Whether glibc agreed.
+        Whether glibc accepted the settings.
     """
     if sys.platform != "linux":
         return False
@@ -32,27 +32,27 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError):  # another C library
         return False
     settings = {M_MMAP_THRESHOLD: LARGEST_MMAP_THRESHOLD, M_TRIM_THRESHOLD: KEPT, M_TOP_PAD: PADDED}
-    agreed = [mallopt(name, value) == 1 for name, value in settings.items()]
-    return all(agreed)
+    accepted = [mallopt(name, value) == 1 for name, value in settings.items()]
+    return all(accepted)
 
 
 @contextmanager
 def peak_memory() -> Iterator[Callable[[], float | None]]:
-    """Measure the largest resident memory of this process, from entering to the end.
+    """Measure the largest resident memory of this process inside the context.
 
     Returns:
-        a function that tells it in MiB; None where the system is not Linux, or does not let the count start anew.
+        A function that returns the peak in MiB; None where the system is not Linux, or the peak cannot be reset.
     """
     process = Path("/proc/self")
     try:
-        (process / "clear_refs").write_text("5")  # the high-water mark falls to what is held now: see proc(5)
+        (process / "clear_refs").write_text("5")  # resets the high-water mark to the current value: see proc(5)
     except OSError:
         yield lambda: None
         return
-    found: list[float] = []
+    final: list[float] = []
 
-    def told() -> float:
-        return found[0] if found else high_water()
+    def peak() -> float:
+        return final[0] if final else high_water()
 
     def high_water() -> float:
         status = (process / "status").read_text()
@@ -60,6 +60,6 @@ def peak_memory() -> Iterator[Callable[[], float | None]]:
         return float(line.split()[1]) / 1024
 
     try:
-        yield told
+        yield peak
     finally:
-        found.append(high_water())
+        final.append(high_water())

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+TERMS = 44  # characters for the terms, so that the line fits 80 columns
 
 
-class Progress(Callback):
-    """One line, redrawn each epoch: `epoch 7/20 ━━━━ total 140.1 nll 98.3 kl 41.8 | validation 143.0 00:22 left`."""
+class ProgressBar(Callback):
+    """One line, redrawn each epoch: `epoch 7/20 ━━━━ total 140.1 nll 98.3 kl 41.8 val 143.0 00:22 left`.
+
+    Args:
+        history: the fit's history, which grows during the fit: {"train_<term>", "validation_<term>": values}.
+    """
+
+    def __init__(self, history: Mapping[str, Sequence[float]]) -> None:
+        self.history = history
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw the empty bar."""
-        self.bar = Bar(
+        """Show the empty bar."""
+        self.bar = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
-            BarColumn(bar_width=12),
+            BarColumn(bar_width=8),
             TextColumn("{task.fields[terms]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[left]}"),
@@ -26,19 +35,27 @@ class Progress(Callback):
         self.task = self.bar.add_task("fit", total=trainer.max_epochs, terms="", left="left")
         self.bar.start()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Advance by one epoch and show its terms."""
-        history: dict[str, list[float]] = pl_module.history  # type: ignore[assignment]
-        last = {name: values[-1] for name, values in history.items() if name != "epoch"}
-        terms = [f"{name.removeprefix('train_')} {last[name]:.4g}" for name in last if name.startswith("train_")]
-        validation = [f"| validation {last['validation_total']:.4g}"] if last else []
-        self.bar.update(self.task, advance=1, terms=" ".join(terms + validation))
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the completed epochs and the terms of the last one; the history lacks them at the end of an epoch."""
+        self.bar.update(self.task, completed=trainer.current_epoch, terms=latest_terms(self.history))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave the finished bar on the screen."""
-        self.bar.update(self.task, left="in all")
+        self.bar.update(self.task, completed=trainer.current_epoch, terms=latest_terms(self.history), left="in all")
         self.bar.stop()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> Any:
-        """Give the terminal back."""
+        """Restore the terminal."""
         self.bar.stop()
+
+
+def latest_terms(history: Mapping[str, Sequence[float]]) -> str:
+    """The newest training terms and the validation total: as many terms as fit into `TERMS` characters."""
+    if not history:
+        return ""
+    names = [name for name in history if name.startswith("train_")]
+    terms = [f"{name.removeprefix('train_')} {history[name][-1]:.4g}" for name in names]
+    validation = f"val {history['validation_total'][-1]:.4g}"
+    while len(terms) > 1 and len(" ".join([*terms, validation])) > TERMS:
+        terms.pop()
+    return " ".join([*terms, validation])

@@ -1,4 +1,4 @@
-"""A step on a GPU, recorded once and replayed: one launch in place of hundreds."""
+"""Training steps recorded as CUDA graphs: one launch per step instead of hundreds."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.autoencoder import Autoencoder
-from zoo.objective import Objective
+from zoo.model.autoencoder import Autoencoder
+from zoo.objective.objective import Objective
 
 Terms = dict[str, Tensor]
 
-WARM = 3  # steps that are taken before one is recorded: libraries choose their kernels in the first
-ROUNDING = 1e-3  # relative difference of two takes of one step
+WARM = 3  # steps before the recording: libraries choose their kernels in the first ones
+ROUNDING = 1e-3  # largest relative difference between two runs of one step
 
 
 class Replay:
-    """The terms of a step and the gradient of their total; on a GPU, recorded and replayed.
+    """Computes the terms of a step and the gradient of their total; on a GPU, by a recorded CUDA graph.
 
-    A small network keeps a GPU busy for some ten microseconds a step, and the processor, which launches its kernels one
-    by one, for milliseconds. A CUDA graph launches them all at once. For each shape of batches the first steps are
-    taken as they come; then one is recorded and replayed from there on.
+    A step of a small network takes some ten microseconds on the GPU, but milliseconds on the processor, which launches
+    the kernels one by one. A CUDA graph launches all at once. For each shape of batch, the first steps run normally;
+    then one is recorded and replayed from there on.
 
-    What is recorded reads and writes the same memory each time. So a step must not change what it reads elsewhere than
-    in place, nor go by numbers that Python asked of the GPU: `replayable` finds out.
+    A recorded step reads and writes the same memory each time. So a step may change its inputs in place only, and must
+    not depend on values that Python reads from the GPU; `replayable` tests this.
 
     Args:
-        step: (images, progress) -> terms, "total" among them; progress is a scalar tensor.
-        weights: what gets gradients.
-        generators: what the step draws from, torch's own apart.
-        record: False takes each step as it comes, which is all that a CPU can do.
+        step: (images, progress) -> terms, including "total"; progress is a scalar tensor.
+        weights: tensors that receive gradients.
+        generators: generators that the step draws from, other than torch's global one.
+        record: False runs every step normally, as on a CPU.
     """
 
     def __init__(
@@ -50,15 +50,19 @@ class Replay:
         self._recordings: dict[torch.Size, Recording] = {}
 
     def __call__(self, x: Tensor, progress: float) -> Terms:
-        """x -> the terms, detached, good until the next call; each weight's gradient is that of this step's total."""
+        """Run a step on x: (B, C, H, W) and set the gradients of its total.
+
+        Returns:
+            The terms, detached; valid until the next call.
+        """
         if not self._record or self._seen[x.shape] < WARM:
             self._seen[x.shape] += 1
-            return self._take(x, torch.full((), progress, device=x.device))
+            return self._run(x, torch.full((), progress, device=x.device))
         if x.shape not in self._recordings:
             self._recordings[x.shape] = self._recorded(x)
         return self._recordings[x.shape](x, progress)
 
-    def _take(self, x: Tensor, progress: Tensor) -> Terms:
+    def _run(self, x: Tensor, progress: Tensor) -> Terms:
         drop_gradients(self._weights)
         terms = self._step(x, progress)
         torch.autograd.backward(terms["total"].sum())
@@ -68,22 +72,22 @@ class Replay:
         x, progress, graph = x.clone(), torch.zeros((), device=x.device), torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        torch.clear_autocast_cache()  # weights that were converted before would never be converted again
+        torch.clear_autocast_cache()  # the graph must contain the conversion of weights
         with torch.cuda.graph(graph):
-            terms = self._take(x, progress)
-        torch.clear_autocast_cache()  # those converted within hold numbers only once it is replayed
+            terms = self._run(x, progress)
+        torch.clear_autocast_cache()  # weights converted inside have values only after a replay
         return Recording(graph, x, progress, terms, [(weight, weight.grad) for weight in self._weights])
 
 
 def drop_gradients(weights: Iterable[Tensor]) -> None:
-    """As an optimiser's `zero_grad` does, which asks profilers first: that takes a twentieth of a small step."""
+    """Set gradients to None, without the profiler hooks of `zero_grad`, which take 5 % of a small step."""
     for weight in weights:
         weight.grad = None
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A CUDA graph, where it reads its inputs, and where it leaves terms and gradients."""
+    """A CUDA graph with the tensors that it reads (x, progress) and writes (terms, gradients)."""
 
     graph: torch.cuda.CUDAGraph
     x: Tensor
@@ -92,7 +96,7 @@ class Recording:
     gradients: Sequence[tuple[Tensor, Tensor | None]]
 
     def __call__(self, x: Tensor, progress: float) -> Terms:
-        """Replay the step on these inputs."""
+        """Replay the step on x: (B, C, H, W)."""
         self.x.copy_(x)
         self.progress.fill_(progress)
         for weight, gradient in self.gradients:
@@ -102,10 +106,10 @@ class Recording:
 
 
 def replayable(model: Autoencoder, objective: Objective, x: Tensor) -> bool:
-    """Whether a step on images x: (B, C, H, W), on a GPU, can be recorded; found out by a trial on copies.
+    """Whether a step on images x: (B, C, H, W), on a GPU, can be recorded; determined by a trial on copies.
 
-    Not so where Python asks the GPU for a number, where a step changes buffers, where CUDA does not record it, or where
-    it gives something else the next time it is asked the same.
+    It cannot where Python reads a value from the GPU, where a step changes buffers, where CUDA cannot record it, or
+    where equal inputs give different results.
     """
     model, objective = deepcopy((model, objective))
     generator, weights = torch.Generator(x.device), list(model.parameters())
@@ -120,22 +124,22 @@ def replayable(model: Autoencoder, objective: Objective, x: Tensor) -> bool:
     before = [buffer.clone() for buffer in model.buffers()]
     with torch.random.fork_rng():
         try:
-            with no_waiting():
+            with no_synchronisation():
                 first, *others = [outcome() for _ in range(WARM)]
             if not all(map(torch.equal, before, model.buffers())):
                 return False
-            others += [outcome() for _ in range(2)]  # recorded, and replayed
+            others += [outcome() for _ in range(2)]  # one recording, one replay
         except RuntimeError:
             return False
     return all(bool((other - first).norm() <= ROUNDING * first.norm()) for other in others)
 
 
 @contextmanager
-def no_waiting() -> Iterator[None]:
-    """Raise a RuntimeError where the processor would wait for a number from the GPU."""
+def no_synchronisation() -> Iterator[None]:
+    """Inside, raise a RuntimeError where the processor waits for a value from the GPU."""
     before = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
-        # that the mode is a prototype: what escapes it, the recording refuses
+        # the recording catches what this prototype of a mode misses
         warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype", category=UserWarning)
         torch.cuda.set_sync_debug_mode("error")
     try:

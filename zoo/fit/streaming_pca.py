@@ -1,4 +1,4 @@
-"""PCA of data larger than memory: one pass over batches, of which only mean and covariance are kept."""
+"""PCA of data larger than memory: one pass over batches, which updates mean and covariance."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.autoencoder import Autoencoder
-from zoo.data.datamodule import ImageData
 from zoo.data.images import Images
-from zoo.fit import FitReport
-from zoo.fit.svd import check_components, linear_layers, write_axes
-from zoo.objective import Objective
+from zoo.data.splits import Splits
+from zoo.fit.closed_form import check_components, linear_layers, write_axes
+from zoo.model.autoencoder import Autoencoder
+from zoo.objective.objective import Objective
+from zoo.types import FitReport
 
 
 @dataclass(frozen=True)
 class StreamingPca:
     """encode(x) = V (x - m), decode(z) = V^T z + m, with V: (D, P) the leading eigenvectors of the covariance.
 
-    Memory grows with the square of the pixels and not with the number of images. Methods that carry nothing but the
-    leading axes from batch to batch need less, and approximate.
+    Memory grows with the square of the number of pixels, and not with the number of images. Methods that keep only the
+    leading axes between batches need less memory, but are approximate.
 
     Args:
-        batch_size: images read at a time; the answer does not depend on it.
+        batch_size: images read at a time; the result does not depend on it.
     """
 
     batch_size: int = 1024
 
-    def __call__(self, model: Autoencoder, data: ImageData, objective: Objective, seed: int) -> FitReport:
-        """Write the solution on all of `data.train` into the model's two linear layers; the objective is not read.
+    def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
+        """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 
         Raises:
-            ZooError: the model is not linear, or its code is wider than the data allow.
+            ZooError: the model is not linear, or its code has more units than there are principal components.
         """
         encoder, decoder = linear_layers(model)
         start = time.perf_counter()
@@ -43,12 +43,17 @@ class StreamingPca:
 
 
 def principal_axes(images: Images, width: int, batch_size: int = 1024) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean m: (P,), variances: (P,) in descending order, and the unit axes that have them, as rows: (P, P).
+    """Mean: (P,), variances in descending order: (P,), and the unit principal axes as rows: (P, P), in float64.
 
-    Each axis points to where its largest entry is positive, as scikit-learn's do.
+    The sign of each axis makes its largest entry positive, as in scikit-learn.
+
+    Args:
+        images: the images, P pixels each.
+        width: number of components that will be used.
+        batch_size: images read at a time.
 
     Raises:
-        ZooError: `width` is more than the number of axes along which the images can vary.
+        ZooError: `width` is larger than the number of principal components.
     """
     check_components(width, len(images), images[:1].numel())
     mean, covariance = moments(images, batch_size)
@@ -59,10 +64,10 @@ def principal_axes(images: Images, width: int, batch_size: int = 1024) -> tuple[
 
 
 def moments(images: Images, batch_size: int) -> tuple[Tensor, Tensor]:
-    """Mean (P,) and covariance (P, P), divided by N, of flattened images in one pass, in float64.
+    """Mean (P,) and covariance (P, P), divided by N, of flattened images, in one pass and in float64.
 
-    Batches are merged by the update of T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
-    computing sample variances", 1979, eq. 2.1: sums of squares about zero would cancel.
+    Batches are combined by the update of T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
+    computing sample variances", 1979, eq. 2.1, because sums of squares about zero suffer from cancellation.
     """
     n = 0
     mean, scatter = torch.zeros(()), torch.zeros(())

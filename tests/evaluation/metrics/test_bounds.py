@@ -6,18 +6,17 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal
 
-from tests.evaluation.conftest import autoencoder, linear_model
-from zoo.autoencoder import Autoencoder
-from zoo.bottlenecks.diagonal import Diagonal
-from zoo.bottlenecks.ladder import Ladder
-from zoo.corruption import Clean
-from zoo.evaluation.bounds import importance_bounds
-from zoo.evaluation.evaluator import evaluate
-from zoo.evaluation.metrics.code import unit_kl
-from zoo.evaluation.metrics.knowledge import matched_accuracy, normalised_mutual_information
+from tests.evaluation.conftest import autoencoder, linear_model, measured
+from zoo.evaluation.measures.bounds import importance_bounds
+from zoo.evaluation.metrics.clustering import matched_accuracy, normalised_mutual_information
+from zoo.evaluation.metrics.code_statistics import unit_kl
 from zoo.evaluation.subject import Subject
-from zoo.likelihood import Gaussian
-from zoo.priors.mixture import Mixture
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
+from zoo.model.bottlenecks.ladder import Ladder
+from zoo.model.corruptions import NoCorruption
+from zoo.model.likelihoods import BernoulliLikelihood, GaussianLikelihood
+from zoo.model.priors.mixture import MixturePrior
 
 STD, WIDTH = 0.3, 4
 
@@ -39,7 +38,7 @@ def linear_vae(slack=1.0):
         encoder[1].bias.copy_(torch.cat([-gain @ b, log_variance]))
         decoder[0].weight.copy_(w)
         decoder[0].bias.copy_(b)
-    model = Autoencoder(encoder, Diagonal(WIDTH), decoder, Gaussian(STD), Clean())
+    model = Autoencoder(encoder, DiagonalPosterior(WIDTH), decoder, GaussianLikelihood(STD), NoCorruption())
     exact = MultivariateNormal(b.double(), (w @ w.T + STD**2 * torch.eye(64)).double())
     return model, exact
 
@@ -96,7 +95,7 @@ def test_samples_are_seeded_and_streamed(images):
 
 def test_records_of_a_variational_model(digits):
     model, exact = linear_vae()
-    records = evaluate(model, digits, ["likelihood", "code"], {})
+    records = measured(model, digits, ["likelihood", "code"], {})
     value = {name: entry["value"] for name, entry in records.items()}
     assert value["elbo"] == pytest.approx(value["elbo_reconstruction"] - value["elbo_kl"])
     log_likelihood = exact.log_prob(digits.test[:].double().flatten(1)).mean().item()
@@ -106,8 +105,8 @@ def test_records_of_a_variational_model(digits):
     assert value["unit_kl"] * WIDTH == pytest.approx(value["elbo_kl"], abs=0.05)
 
 
-def test_a_ladder_that_ignores_its_top_is_judged_as_the_code_below_it(images):
-    """Two layers of which the upper tells nothing have the bounds of the one layer, if the prior below is N(0, I)."""
+def test_a_ladder_that_ignores_its_top_has_the_bounds_of_the_code_below_it(images):
+    """Two layers of which the upper holds no information have the bounds of one layer, if its prior is N(0, I)."""
     flat, _ = linear_vae(slack=1.2)
     ladder = Ladder(WIDTH, top=2, hidden=8)
     for parameter in (*ladder.up.parameters(), *ladder.down.parameters()):
@@ -118,7 +117,7 @@ def test_a_ladder_that_ignores_its_top_is_judged_as_the_code_below_it(images):
         precision = (-log_variance).exp() - 1
         given = torch.cat([mean * (precision + 1) / precision, -precision.log()], 1)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2 * WIDTH))
-    model = Autoencoder(encoder, ladder, flat.decoder, flat.likelihood, Clean())
+    model = Autoencoder(encoder, ladder, flat.decoder, flat.likelihood, NoCorruption())
     encoder.forward = lambda x: given
     found, expected = bounds(model, images, 4000), bounds(flat, images, 4000)
     torch.testing.assert_close(found.kl, expected.kl, rtol=0, atol=0.15)
@@ -127,29 +126,29 @@ def test_a_ladder_that_ignores_its_top_is_judged_as_the_code_below_it(images):
 
 def test_a_ladder_has_bounds_but_no_kl_by_unit(digits):
     flat, _ = linear_vae()
-    model = Autoencoder(flat.encoder, Ladder(WIDTH), flat.decoder, flat.likelihood, Clean()).eval()
+    model = Autoencoder(flat.encoder, Ladder(WIDTH), flat.decoder, flat.likelihood, NoCorruption()).eval()
     with torch.no_grad():
-        records = evaluate(model, digits, ["likelihood", "code"], {})
+        records = measured(model, digits, ["likelihood", "code"], {})
     assert records["elbo"]["value"] < records["iwae_50"]["value"]
-    assert records["unit_kl"]["reason"] == "the code's posterior is not one distribution per unit"
+    assert records["unit_kl"]["reason"] == "the posterior is not a product of one distribution per unit"
 
 
 def test_components_of_a_prior_are_clusters(digits):
-    """Components that lie on the classes' means are told as such."""
+    """Components at the means of the classes are found as their clusters."""
     flat, _ = linear_vae()
-    bottleneck = Diagonal(WIDTH, lambda width: Mixture(width, 10))
-    model = Autoencoder(flat.encoder, bottleneck, flat.decoder, flat.likelihood, Clean()).eval()
+    bottleneck = DiagonalPosterior(WIDTH, lambda width: MixturePrior(width, 10))
+    model = Autoencoder(flat.encoder, bottleneck, flat.decoder, flat.likelihood, NoCorruption()).eval()
     with torch.no_grad():
         codes, labels = model.encode(digits.test[:]), digits.test.labels
         means = torch.stack([codes[labels == digit].mean(0) for digit in range(10)])
         bottleneck.prior.mean.copy_(means)
-        records = evaluate(model, digits, ["clusters"], {})
+        records = measured(model, digits, ["clustering"], {})
         nearest = torch.cdist(codes, means).argmin(1)
     assert records["prior_nmi"]["value"] == pytest.approx(normalised_mutual_information(nearest, labels))
     assert records["prior_accuracy"]["value"] == pytest.approx(matched_accuracy(nearest, labels))
     with torch.no_grad():
-        none = evaluate(flat, digits, ["clusters"], {})["prior_nmi"]
-    assert none["reason"] == "the model has no prior with components that could be clusters"
+        none = measured(flat, digits, ["clustering"], {})["prior_nmi"]
+    assert none["reason"] == "the model has no prior with components"
 
 
 def test_unit_kl_by_hand():
@@ -163,24 +162,24 @@ def test_unit_kl_by_hand():
 def test_the_tight_bound_is_near_the_log_likelihood(digits):
     model, exact = linear_vae(slack=1.1)
     few = digits.test.subset(torch.arange(30))
-    entry = evaluate(model, digits.__class__("few", few, few, few, digits.classes), ["bound"], {})["iwae_5000"]
+    entry = measured(model, digits.__class__("few", few, few, few, digits.classes), ["bound"], {})["iwae_5000"]
     assert entry["n"] == 30
     log_likelihood = exact.log_prob(few[:].double().flatten(1)).mean().item()
     assert entry["value"] == pytest.approx(log_likelihood, abs=0.05)
 
 
-def test_binary_likelihoods_see_binary_images(digits):
+def test_binary_likelihoods_evaluate_binary_images(digits):
     model, _ = linear_vae()
-    assert torch.equal(Subject(model, digits, {}).judged, digits.test[:])
-    model.likelihood.binary = True
-    judged = Subject(model, digits, {}).judged
-    assert set(judged.unique().tolist()) == {0.0, 1.0}
-    assert torch.equal(judged == 1, digits.test[:] > 0.5)
+    assert torch.equal(Subject(model, digits, {}).target, digits.test[:])
+    model.likelihood = BernoulliLikelihood()
+    target = Subject(model, digits, {}).target
+    assert set(target.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(target == 1, digits.test[:] > 0.5)
 
 
 def test_probabilistic_pca_equals_scikit_learns(pca, digits):
     """scikit-learn divides by N - 1 where the maximum of the likelihood has N."""
-    record = evaluate(pca, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    record = measured(pca, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
     train, test = digits.train[:].flatten(1).numpy(), digits.test[:].flatten(1).numpy()
     expected = PCA(16).fit(train).score(test)
     assert record["value"] == pytest.approx(expected, abs=0.05)
@@ -190,22 +189,25 @@ def test_exact_likelihood_of_a_linear_vae(digits):
     """Whatever its encoder: what is left when the code is integrated out of prior, decoder and noise."""
     model, exact = linear_vae(slack=1.5)
     expected = exact.log_prob(digits.test[:].double().flatten(1)).mean().item()
-    record = evaluate(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    record = measured(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
     assert record["value"] == pytest.approx(expected, abs=1e-3)
     model.bottleneck.log_prior = lambda z: Normal(0.0, 2.0).log_prob(z).sum(1)
-    record = evaluate(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    record = measured(model, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
     assert record["value"] is None
 
 
 def test_a_gaussian_without_likelihood_elsewhere(digits, small_model, identity_model):
-    reason = "the code is not linear with orthonormal axes, so it stands for no Gaussian"
-    records = evaluate(small_model, digits, ["likelihood"], {})
+    reason = "undefined: it needs a linear decoder with orthonormal columns"
+    records = measured(small_model, digits, ["likelihood"], {})
     assert records["linear_gaussian_log_likelihood"]["reason"] == reason
-    assert records["elbo"]["reason"] == "the code has no distribution: the model is not variational"
+    assert records["elbo"]["reason"] == "the model is not variational: its code has no posterior"
     dead = linear_model(torch.eye(64)[:3], torch.zeros(64))  # the first of 8x8 pixels are always 0
-    records = evaluate(dead, digits, ["likelihood"], {})
-    assert records["linear_gaussian_log_likelihood"]["reason"].startswith("some direction of the code never varies")
+    records = measured(dead, digits, ["likelihood"], {})
+    assert (
+        records["linear_gaussian_log_likelihood"]["reason"]
+        == "undefined: the covariance of the training codes is singular"
+    )
     curved = autoencoder(nn.Sequential(nn.Flatten(), nn.ReLU()), nn.Unflatten(1, (1, 8, 8)), 64)
     with torch.no_grad():
-        wide = evaluate(curved, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
-    assert wide["reason"].startswith("the code is as wide as the image")
+        wide = measured(curved, digits, ["likelihood"], {})["linear_gaussian_log_likelihood"]
+    assert wide["reason"].startswith("undefined: the code is as wide as the image")

@@ -1,16 +1,17 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from tests.evaluation.conftest import autoencoder
-from zoo.evaluation.evaluator import evaluate
+from tests.evaluation.conftest import autoencoder, measured
 from zoo.evaluation.metrics.cost import macs, parameters
-from zoo.networks.linear import linear
+from zoo.model.io import build_model
+from zoo.model.networks.linear import linear
 
 
 def test_linear_counts_by_hand(digits):
     encoder, decoder = linear((1, 8, 8), 5, 5, 1)
-    records = evaluate(autoencoder(encoder, decoder, 5), digits, ["cost"], {"seconds": 0.25, "epochs": 7})
+    records = measured(autoencoder(encoder, decoder, 5), digits, ["cost"], {"seconds": 0.25, "epochs": 7})
     assert records["parameters"]["value"] == (64 * 5 + 5) + (5 * 64 + 64)
     assert records["macs"]["value"] == 64 * 5 + 5 * 64
     assert records["code_width"]["value"] == 5
@@ -19,9 +20,9 @@ def test_linear_counts_by_hand(digits):
 
 
 def test_what_the_fit_reports(digits, small_model):
-    reported = evaluate(small_model, digits, ["cost"], {"seconds": 1.0, "epochs": 2, "peak_memory": 321.5})
+    reported = measured(small_model, digits, ["cost"], {"seconds": 1.0, "epochs": 2, "peak_memory": 321.5})
     assert reported["fit_peak_memory"]["value"] == 321.5
-    silent = evaluate(small_model, digits, ["cost"], {"seconds": 1.0, "epochs": 2})
+    silent = measured(small_model, digits, ["cost"], {"seconds": 1.0, "epochs": 2})
     assert silent["fit_peak_memory"]["value"] is None
     assert silent["fit_peak_memory"]["reason"] == "the fit did not report its peak memory"
 
@@ -50,7 +51,17 @@ def test_throughput_is_that_of_the_model(digits):
             return super().forward(x)
 
     model = autoencoder(Slow(), nn.Unflatten(1, (1, 8, 8)), 64)
-    records = evaluate(model, digits, ["cost"], {"seconds": 0.0, "epochs": 1})
+    records = measured(model, digits, ["cost"], {"seconds": 0.0, "epochs": 1})
     assert 0.3 * 397 / 0.01 < records["encode_images_per_second"]["value"] < 397 / 0.01
     assert records["decode_images_per_second"]["value"] > 397 / 0.01
     assert records["encode_images_per_second"]["value"] == pytest.approx(397 / 0.0101, rel=0.7)
+
+
+@pytest.mark.parametrize("variant", ["deep_ae", "conv_ae", "mae", "matching_pursuit", "winner_take_all"])
+def test_operations_are_counted_as_torchs_own_counter_does(compose_job, variant):
+    model = build_model(compose_job(f"variant={variant}").config, (1, 8, 8), seed=0).eval()
+    image = torch.rand(1, 1, 8, 8)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.reconstruct(image)
+    with torch.no_grad():
+        assert macs(model, image) == counter.get_total_flops() // 2 > 0

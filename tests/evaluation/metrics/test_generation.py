@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from zoo.autoencoder import Autoencoder
-from zoo.bottlenecks.diagonal import Diagonal
-from zoo.evaluation.evaluator import evaluate
-from zoo.evaluation.holes import in_box, pairs, spherical, straight
+from tests.evaluation.conftest import measured
+from zoo.evaluation.measures.code_points import in_box, pairs, spherical, straight
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 
 
 def rows(entry):
@@ -13,11 +13,11 @@ def rows(entry):
 
 @pytest.fixture(scope="module")
 def records(pca, digits):
-    return evaluate(pca, digits, ["generation", "holes"], {})
+    return measured(pca, digits, ["generation", "gaps"], {})
 
 
 def test_samples_that_are_the_test_images_are_perfect(identity_model, digits):
-    records = evaluate(identity_model(1, 8, 8), digits, ["generation"], {})
+    records = measured(identity_model(1, 8, 8), digits, ["generation"], {})
     assert rows(records["frechet"])["reconstructions"] == pytest.approx(0, abs=1e-6)
     assert rows(records["precision"])["reconstructions"] == 1
     assert rows(records["recall"])["reconstructions"] == 1
@@ -25,7 +25,7 @@ def test_samples_that_are_the_test_images_are_perfect(identity_model, digits):
 
 
 def test_better_densities_give_better_samples(records):
-    """Codes of PCA are far from standard normal, and a mixture knows that digits come in kinds."""
+    """Codes of PCA are far from standard normal, and digits form clusters."""
     frechet, precision = rows(records["frechet"]), rows(records["precision"])
     assert max(frechet, key=frechet.get) == "standard_normal"
     assert max(frechet["training images"], frechet["gaussian"], frechet["mixture"]) < frechet["standard_normal"] / 2
@@ -64,23 +64,23 @@ def test_box_and_pairs():
     assert (a != b).any(1).all()
 
 
-def test_holes_of_a_linear_code(records):
+def test_gaps_of_a_linear_code(records):
     """Encoding undoes linear decoding everywhere; the box's corners are farthest from digits."""
-    assert max(rows(records["hole_reencoding_shift"]).values()) < 1e-4
-    distance = rows(records["hole_feature_distance"])
+    assert max(rows(records["gap_reencoding_shift"]).values()) < 1e-4
+    distance = rows(records["gap_feature_distance"])
     assert distance["box"] > distance["density"] > distance["straight"] > distance["test images"] > 0.9
     invented = [distance[kind] for kind in ("straight", "spherical", "density", "box")]
-    assert records["hole_feature_distance"]["value"] == pytest.approx(sum(invented) / 4)
+    assert records["gap_feature_distance"]["value"] == pytest.approx(sum(invented) / 4)
 
 
 def test_distance_of_the_test_images_themselves_is_one(identity_model, digits):
-    entry = evaluate(identity_model(1, 8, 8), digits, ["holes"], {})["hole_feature_distance"]
+    entry = measured(identity_model(1, 8, 8), digits, ["gaps"], {})["gap_feature_distance"]
     assert rows(entry)["test images"] == pytest.approx(1, rel=1e-5)
 
 
 def test_codes_that_never_vary_have_no_density(small_model, digits):
     torch.nn.init.zeros_(small_model.encoder[1].weight)
-    records = evaluate(small_model, digits, ["generation"], {})
+    records = measured(small_model, digits, ["generation"], {})
     assert records["frechet"]["reason"] == "a density needs codes that vary; these 1200 are all equal"
 
 
@@ -90,7 +90,7 @@ def variational(pca, digits):
     std = pca.encode(digits.train[:]).std(0).detach()
     encoder = torch.nn.Sequential(pca.encoder, Rescaled(1 / std), torch.nn.ZeroPad1d((0, 16)))
     decoder = torch.nn.Sequential(Rescaled(std), pca.decoder)
-    return Autoencoder(encoder, Diagonal(16), decoder, pca.likelihood, pca.corruption)
+    return Autoencoder(encoder, DiagonalPosterior(16), decoder, pca.likelihood, pca.corruption)
 
 
 class Rescaled(torch.nn.Module):
@@ -104,7 +104,7 @@ class Rescaled(torch.nn.Module):
 
 def test_a_standard_normal_prior_is_the_standard_normal_density(variational, digits):
     """The same draws of the same distribution, once as a prior and once as a density."""
-    records = evaluate(variational, digits, ["generation"], {})
+    records = measured(variational, digits, ["generation"], {})
     for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
         found = records[f"prior_{name}"]
         assert found["value"] == pytest.approx(rows(records[name])["standard_normal"], abs=1e-6)
@@ -116,11 +116,11 @@ def test_a_standard_normal_prior_is_the_standard_normal_density(variational, dig
 def test_a_model_without_a_prior_has_none(records):
     entry = records["prior_frechet"]
     assert entry["value"] is None
-    assert entry["reason"] == "the model has no prior of its own to draw samples from"
+    assert entry["reason"] == "the model has no prior to sample from"
 
 
 def test_learned_densities_have_metrics_of_their_own(pca, digits):
-    learned = evaluate(pca, digits, ["learned_generation"], {})
+    learned = measured(pca, digits, ["learned_generation"], {})
     names = ["flow", "flow_matching", "two_stage_vae"]
     for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
         entry = learned[f"learned_{name}"]

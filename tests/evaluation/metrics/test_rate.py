@@ -4,13 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from tests.evaluation.conftest import autoencoder, linear_model
-from zoo.bottlenecks.topk import TopK
-from zoo.evaluation.codecs import codec_curve, compressed, jpeg_scan_bytes
-from zoo.evaluation.evaluator import evaluate
-from zoo.evaluation.metrics.rate import bd_rate_against_pca, chosen
-from zoo.evaluation.rate import RateDistortion, bd_rate, code_lengths, grid, principal_rate_distortion, rate_distortion
+from tests.evaluation.conftest import autoencoder, linear_model, measured
+from zoo.evaluation.measures.codecs import codec_curve, compressed, jpeg_scan_bytes
+from zoo.evaluation.measures.rate_distortion import (
+    RateDistortion,
+    bd_rate,
+    code_lengths,
+    grid,
+    principal_rate_distortion,
+    rate_distortion,
+)
+from zoo.evaluation.metrics.bits import bd_rate_against_pca, chosen
 from zoo.evaluation.subject import Subject
+from zoo.model.bottlenecks.topk import TopK
 
 
 def normal(n, d=4, seed=0):
@@ -98,8 +104,8 @@ def test_the_chosen_step_is_the_cheapest_that_is_good_enough():
 
 
 def test_pca_against_itself(pca, digits):
-    """Never better than PCA with the number of components that serves best, and not much worse."""
-    records = evaluate(pca, digits, ["rate"], {})
+    """Never better than PCA with the number of components that is best, and not much worse."""
+    records = measured(pca, digits, ["rate"], {})
     assert -0.5 < records["bd_rate_against_pca"]["value"] < 10  # interpolated between grids of different points
     bits, entropy, gap = (records[name]["value"] for name in ("code_bits", "code_entropy", "code_gap"))
     assert gap == pytest.approx(bits - entropy)
@@ -151,7 +157,7 @@ def test_a_model_that_is_never_as_good_as_pca(digits):
     model = autoencoder(encoder, nn.Sequential(decoder, nn.Unflatten(1, (1, 8, 8))), 2)
     found = against_pca(model, digits)
     assert found.value is None
-    assert found.reason.startswith("no quality is common: the code reaches -")
+    assert found.reason.startswith("the ranges of quality do not meet: the code has -")
     assert found.table["bits"] == Subject(model, digits, {}).pca_curve.bits
 
 

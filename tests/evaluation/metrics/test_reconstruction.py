@@ -2,9 +2,9 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from zoo.evaluation.evaluator import evaluate
+from tests.evaluation.conftest import measured
 from zoo.evaluation.metrics.reconstruction import explained_variance, mae, ms_ssim, mse, psnr, sse, ssim
-from zoo.evaluation.metrics.registry import NotApplicable
+from zoo.evaluation.registry import NotApplicable
 
 
 def test_errors_by_hand():
@@ -40,7 +40,7 @@ def test_ssim_of_images_smaller_than_half_a_window():
 
 
 def test_identity_model_is_perfect(identity_model, digits):
-    records = evaluate(identity_model(1, 8, 8), digits, ["reconstruction"], {})
+    records = measured(identity_model(1, 8, 8), digits, ["reconstruction"], {})
     perfect = {"sse": 0.0, "mse": 0.0, "mae": 0.0, "psnr": 100.0, "ssim": 1.0}
     for name, value in perfect.items():
         assert records[name]["value"] == pytest.approx(value, rel=1e-7, abs=1e-12)

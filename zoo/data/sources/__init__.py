@@ -1,6 +1,6 @@
-"""Where images come from: one function per data set, each returning a `Source` with its own test split.
+"""Data sources: one function per data set, each returning a `Source` with a test split of its own.
 
-Every function reads once per process and hands the same `Source` to whoever asks with the same arguments.
+Each function reads once per process, and returns the same `Source` for equal arguments.
 """
 
 from zoo.data.sources.own import array, folder

@@ -1,4 +1,4 @@
-"""Files of published data sets: downloaded where missing, checked against what was published."""
+"""Files of published data sets: downloaded where missing, and compared with published checksums."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import ZooError
 
-# MD5 of the unpacked files; torchvision knows those of the archives, and checks nothing once unpacked.
+# MD5 of the unpacked files; torchvision checks the archives only.
 MNIST_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -37,11 +37,11 @@ def published(
 ) -> list[NDArray[np.uint8]]:
     """The bytes of a published data set, one array per file, downloaded where missing.
 
-    Files are mapped into memory, so that processes share what they read; writing to an array changes no file.
+    Files are mapped into memory, so that processes share them; writing to an array changes no file.
 
     Args:
         root: folder of all data sets.
-        folder: the set's own folder below `root`.
+        folder: the set's folder below `root`.
         md5s: name and published MD5 of each of its files.
         page: see `download`.
         fetch: see `download`.
@@ -67,13 +67,13 @@ def published(
 
 
 def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str], object]) -> None:
-    """Bring those of `files` that are missing below `root`, each whole or not at all.
+    """Download those of `files` that are missing below `root`; each appears complete or not at all.
 
     Args:
         root: folder of all data sets.
         files: paths below `root`.
-        page: where a user finds the files, for the message where the download fails.
-        fetch: downloads all files below the folder it is given.
+        page: where users find the files, for the message when the download fails.
+        fetch: downloads all files into a given folder.
 
     Raises:
         ZooError: the download failed.
@@ -88,8 +88,8 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
             redirect_stdout(io.StringIO()),
             warnings.catch_warnings(),
         ):
-            warnings.simplefilter("ignore", DeprecationWarning)  # tarfile's, of its default filter: torchvision's call
-            warnings.simplefilter("ignore", UserWarning)  # scikit-learn's, as it tries again; one that fails raises
+            warnings.simplefilter("ignore", DeprecationWarning)  # tarfile's, about torchvision's use of it
+            warnings.simplefilter("ignore", UserWarning)  # scikit-learn's, when it tries again
             fetch(partial)
             for file in missing:
                 (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +98,6 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         names = ", ".join(file.name for file in missing)
         raise ZooError(
-            f"{root / missing[0].parent} lacks {names}, and the download failed ({reason}): run again with a "
-            f"network, or put the files of {page} there"
+            f"{root / missing[0].parent} lacks {names}, and the download failed ({reason}); run again with a "
+            f"network connection, or put the files of {page} there"
         ) from error

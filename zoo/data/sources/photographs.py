@@ -1,4 +1,4 @@
-"""Photographs: faces, and patches of the two pictures that come with scikit-learn."""
+"""Photographs: faces, and patches of the two pictures included in scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from zoo.errors import ZooError
 
 FACES_FILE = "olivettifaces.mat"
 FACES_PAGE = "https://scikit-learn.org/stable/modules/generated/sklearn.datasets.fetch_olivetti_faces.html"
-FACES_WHITE = 242.0  # the largest of the published bytes, which scikit-learn's loader maps to 1
+FACES_WHITE = 242.0  # the largest byte published, which scikit-learn's loader maps to 1
 
 
 @cache
 def faces(root: str = "data") -> Source:
     """Photographs of 40 people, ten of each, 1x64x64: 300 + 100, in 243 grey levels; downloaded if missing.
 
-    The set has no published split. Ours is by person, so that reconstruction is judged on people never seen:
-    the first 30 train, the last 10 test. No label would be on both sides, so none is given. The validation
-    images, which the datamodule cuts, show people that training has seen.
+    The set has no published split. This one is by person, so that test images show people who are not in the training
+    set: the first 30 are for training, the last 10 for testing. There are no labels, because no person is on both
+    sides. Validation images show people who are also in the training set.
 
     Args:
-        root: folder that holds, or will hold, `olivettifaces.mat`: under the name "faces" 4096 x 400 uint8,
-            each column a face, one column of the picture after the other.
+        root: folder of `olivettifaces.mat`, which holds an array "faces", 4096 x 400 uint8, with a face per column,
+            column by column of the picture.
 
     Raises:
-        ZooError: the file is missing and cannot be downloaded, or is not of this form.
+        ZooError: the file is missing and cannot be downloaded, or has another format.
 
     Source: AT&T Laboratories Cambridge; F. Samaria, A. Harter, Parameterisation of a stochastic model for
     human face identification, 1994. Downloaded by scikit-learn.
@@ -44,10 +44,10 @@ def faces(root: str = "data") -> Source:
         columns = loadmat(path)["faces"]
         if columns.shape != (64 * 64, 400) or columns.dtype != np.uint8 or columns.max() != FACES_WHITE:
             raise ValueError(f"{columns.dtype} of shape {columns.shape}, at most {columns.max()}")
-    except Exception as error:  # scipy has no one error for a damaged file
+    except Exception as error:  # scipy raises many types for a corrupt file
         raise ZooError(
-            f"{path}: not the Olivetti faces, which are uint8 of shape (4096, 400), at most {FACES_WHITE:.0f}, "
-            f"under the name faces ({error}); delete it and run again to download it"
+            f"{path}: not the Olivetti faces ({error}), an array faces of uint8 and shape (4096, 400), at most "
+            f"{FACES_WHITE:.0f}; delete it and run again to download it"
         ) from error
     pixels = torch.from_numpy(columns).T.reshape(400, 1, 64, 64).transpose(2, 3).contiguous()
     labels = torch.zeros(400, dtype=torch.int64)
@@ -57,7 +57,7 @@ def faces(root: str = "data") -> Source:
 
 
 def _fetch_faces(folder: str) -> None:
-    """Download the faces by scikit-learn and write them as they were published."""
+    """Download the faces with scikit-learn and write them in the published format."""
     from scipy.io import savemat
     from sklearn.datasets import fetch_olivetti_faces
 
@@ -76,17 +76,17 @@ def patches(
     epsilon: float = 0.01,
     seed: int = 0,
 ) -> Source:
-    """Square patches cut at random from the two photographs, 427x640, that come with scikit-learn.
+    """Square patches at random positions of the two photographs, 427x640, included in scikit-learn.
 
-    Training patches lie in the left three quarters of a photograph, test patches in the right quarter, so
-    that no pixel is in both. Within a side they overlap: the validation patches, which the datamodule cuts
-    from the training ones, are less foreign than the test patches. The label is the photograph.
+    Training patches are from the left three quarters of a photograph, test patches from the right quarter, so that they
+    share no pixel. Training patches overlap, so that validation patches are closer to them than test patches are. The
+    label is the photograph.
 
     Whitening is ZCA, fitted on the training patches (mean m, covariance C = E diag(l) E'):
 
         w = E diag(l + epsilon mean(l))^(-1/2) E' (x - m),    pixel = clip(1/2 + w / 10, 0, 1)
 
-    so that [0, 1] spans five standard deviations of w either way.
+    so that [0, 1] spans five standard deviations of w in each direction.
 
     Args:
         size: height and width of a patch, in pixels, 2 to 160.
@@ -94,8 +94,8 @@ def patches(
         n_test: number of test patches.
         colour: red, green and blue; otherwise their luma 0.299 R + 0.587 G + 0.114 B.
         whiten: decorrelate the pixels.
-        epsilon: what is added to each eigenvalue, as a share of their mean; it keeps noise small.
-        seed: determines where the patches lie.
+        epsilon: added to each eigenvalue, as a fraction of their mean; limits the amplification of noise.
+        seed: determines the positions.
 
     Raises:
         ZooError: a number out of range.
@@ -107,11 +107,11 @@ def patches(
     from sklearn.datasets import load_sample_images
 
     if not 2 <= size <= 160:
-        raise ZooError(f"size is {size}; a patch must be 2 to 160 pixels wide, as the test regions are 160")
+        raise ZooError(f"data.source.size={size}: must be from 2 to 160, the width of the test regions")
     if n_train < 2 or n_test < 1:
-        raise ZooError(f"n_train is {n_train} and n_test is {n_test}; they must be 2 and 1 or more")
+        raise ZooError(f"data.source.n_train={n_train}, n_test={n_test}: must be at least 2 and 1")
     if not epsilon > 0:
-        raise ZooError(f"epsilon is {epsilon}; it must be above 0")
+        raise ZooError(f"data.source.epsilon={epsilon}: must be greater than 0")
     photographs = np.stack(load_sample_images().images)
     if not colour:
         photographs = np.rint(photographs @ np.array([[0.299], [0.587], [0.114]])).astype(np.uint8)
@@ -126,7 +126,7 @@ def patches(
 
 
 def _cut(regions: Tensor, size: int, n: int, generator: torch.Generator) -> Images:
-    """`n` square patches at random places of regions: (R, C, H, W), labelled by their region."""
+    """`n` square patches at random positions of regions: (R, C, H, W), labelled by their region."""
     windows = regions.unfold(2, size, 1).unfold(3, size, 1)
     label, row, column = (
         torch.randint(places, (n,), generator=generator)
@@ -136,7 +136,7 @@ def _cut(regions: Tensor, size: int, n: int, generator: torch.Generator) -> Imag
 
 
 def _whitened(train: Images, test: Images, epsilon: float) -> tuple[Images, Images]:
-    """Both sets under the ZCA whitening of the first (see `patches`), as float32 pixels in [0, 1]."""
+    """Both sets after the ZCA whitening fitted on the first, see `patches`: float32 pixels in [0, 1]."""
     x = train[:].flatten(1).double()
     mean = x.mean(0)
     eigenvalues, vectors = torch.linalg.eigh(torch.cov((x - mean).T, correction=0))

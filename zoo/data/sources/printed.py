@@ -1,27 +1,28 @@
-"""Printed pages: lines of words in the fonts that matplotlib ships, drawn by Pillow."""
+"""Printed pages: lines of words in the fonts included in matplotlib, rendered by Pillow."""
 
 from __future__ import annotations
 
 import random
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import matplotlib
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from zoo.data.images import Images, Source
 from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 Part = Literal["train", "test"]
 PAGE = (640, 480)  # height and width, in pixels
 INK, PAPER = 20, 255
 SIZES = (13, 24)  # of letters, in pixels
 
-# No family of fonts and no word stands on both sides.
+# Training and test pages share no font family and no word.
 FONTS: dict[Part, tuple[str, ...]] = {
     "train": (
         *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSerif-Bold"),
@@ -56,25 +57,25 @@ WORDS = {part: tuple(text.split()) for part, text in TEXT.items()}
 def documents(
     size: int = 64, n_train: int = 6_000, n_test: int = 1_000, pages: int = 60, colour: bool = False, seed: int = 0
 ) -> Source:
-    """Square patches of clean printed pages, black on white, cut at random; every place of a page is as likely.
+    """Square patches of clean printed pages, black on white, at uniformly random positions.
 
-    Test pages are set in fonts and words that no training page has. Damage is a corruption (see `zoo.data.paper`).
+    Test pages use fonts and words that training pages do not use. For wear, see `zoo.model.corruptions.paper`.
 
     Args:
         size: height and width of a patch, in pixels, up to a page's width.
         n_train: number of training patches.
         n_test: number of test patches.
-        pages: pages that the training patches are cut from, and as many again for the test patches.
-        colour: three equal channels, for coloured damage; otherwise one.
-        seed: determines pages and places.
+        pages: number of pages for the training patches, and as many for the test patches.
+        colour: three equal channels, for coloured corruptions; otherwise one.
+        seed: determines pages and positions.
 
     Raises:
         ZooError: a number out of range.
     """
     if not 1 <= size <= min(PAGE):
-        raise ZooError(f"size is {size}; a patch is 1 to {min(PAGE)} pixels wide, as the page is")
+        raise ZooError(f"data.source.size={size}: must be from 1 to {min(PAGE)}, the width of a page")
     if min(n_train, n_test, pages) < 1:
-        raise ZooError(f"n_train={n_train}, n_test={n_test}, pages={pages}: each must be 1 or more")
+        raise ZooError(f"data.source.n_train={n_train}, n_test={n_test}, pages={pages}: must be at least 1 each")
     generator = torch.Generator().manual_seed(seed)
     channels, parts = 3 if colour else 1, {"train": n_train, "test": n_test}
     train, test = (_cut(printed_pages(part, pages, seed), size, parts[part], channels, generator) for part in FONTS)
@@ -82,13 +83,15 @@ def documents(
 
 
 def printed_pages(part: Part, n: int, seed: int) -> Tensor:
-    """`n` whole pages in the fonts and words of `part`: (n, 1, *PAGE), uint8; each in a font and size of its own."""
+    """`n` whole pages in the fonts and words of `part`: (n, 1, *PAGE), uint8; each has a random font and size."""
     draw = random.Random(f"{part} {seed}")
     return torch.from_numpy(np.stack([_page(part, draw) for _ in range(n)]))[:, None]
 
 
 def _page(part: Part, draw: random.Random) -> np.ndarray:
-    """A headline and paragraphs within margins, ragged on the right: (*PAGE,) uint8."""
+    """A headline and paragraphs within margins, aligned on the left: (*PAGE,) uint8."""
+    from PIL import Image, ImageDraw
+
     height, width = PAGE
     image = Image.new("L", (width, height), PAPER)
     pen = ImageDraw.Draw(image)
@@ -115,13 +118,16 @@ def _page(part: Part, draw: random.Random) -> np.ndarray:
     return np.asarray(image)
 
 
-def _font(name: str, size: float) -> ImageFont.FreeTypeFont:
+def _font(name: str, size: float) -> FreeTypeFont:
+    import matplotlib
+    from PIL import ImageFont
+
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _cut(pages: Tensor, size: int, n: int, channels: int, generator: torch.Generator) -> Images:
-    """`n` square patches at random places of random pages: (P, 1, H, W)."""
+    """`n` square patches at random positions of random pages: (P, 1, H, W)."""
     windows = pages[:, 0].unfold(1, size, 1).unfold(2, size, 1)
     places = (torch.randint(many, (n,), generator=generator) for many in windows.shape[:3])
     patches = windows[tuple(places)][:, None].repeat(1, channels, 1, 1)

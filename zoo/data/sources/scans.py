@@ -1,4 +1,4 @@
-"""Digits, clothes and photographs of things, as torchvision downloads them, and the digits of scikit-learn."""
+"""MNIST, Fashion-MNIST and CIFAR-10, downloaded by torchvision, and the digits of scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ DIGITS = tuple("0123456789")
 
 @cache
 def digits(test_fraction: float = 0.2, split_seed: int = 0) -> Source:
-    """1,797 handwritten digits, 1x8x8, in 17 grey levels; they come with scikit-learn.
+    """1,797 handwritten digits, 1x8x8, in 17 grey levels; included in scikit-learn.
 
-    The set has no published split. Ours is stratified by digit and fixed by `split_seed`: numbers on it
-    compare with one another, not with those of other papers.
+    The set has no published split. This one is stratified by digit and determined by `split_seed`, so that results on
+    it are not comparable with those of papers.
 
     Args:
-        test_fraction: share of the images that test, in (0, 1).
-        split_seed: determines which.
+        test_fraction: fraction of the images used for testing, in (0, 1).
+        split_seed: determines which images these are.
 
     Raises:
-        ZooError: `test_fraction` out of range, or too small or large for each digit to stand on both sides.
+        ZooError: `test_fraction` out of range, or too small or large for each digit to be on both sides.
 
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits (its test part), UCI, 1998.
     """
@@ -38,7 +38,7 @@ def digits(test_fraction: float = 0.2, split_seed: int = 0) -> Source:
     from sklearn.model_selection import train_test_split
 
     if not 0 < test_fraction < 1:
-        raise ZooError(f"test_fraction is {test_fraction}; it must lie between 0 and 1, both excluded")
+        raise ZooError(f"data.source.test_fraction={test_fraction}: must be between 0 and 1, both excluded")
     published = load_digits()
     labels = torch.from_numpy(published.target.astype(np.int64))
     images = Images(torch.from_numpy(published.images.astype(np.uint8))[:, None], labels, scale=16.0)
@@ -51,7 +51,7 @@ def digits(test_fraction: float = 0.2, split_seed: int = 0) -> Source:
         )
     except ValueError as error:
         raise ZooError(
-            f"test_fraction is {test_fraction}, and train or test lacks a digit; choose one nearer to 0.2"
+            f"data.source.test_fraction={test_fraction}: train or test lacks a digit; choose a value closer to 0.2"
         ) from error
     train, test = (torch.from_numpy(np.sort(index)) for index in (train, test))
     return Source("digits", images.subset(train), images.subset(test), DIGITS)
@@ -62,7 +62,7 @@ def mnist(root: str = "data") -> Source:
     """60,000 + 10,000 handwritten digits, 1x28x28, with the published test split; downloaded where missing.
 
     Args:
-        root: folder that holds, or will hold, `MNIST/raw`, as torchvision lays it out.
+        root: folder of `MNIST/raw`, in torchvision's layout.
 
     Raises:
         ZooError: files are missing and cannot be downloaded, or differ from the published ones.
@@ -75,23 +75,23 @@ def mnist(root: str = "data") -> Source:
 
 @cache
 def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False) -> Source:
-    """MNIST in black and white: each pixel white with its grey level as the probability, drawn once for all.
+    """MNIST with binary pixels: each is 1 with its grey level as the probability, drawn once.
 
-    The static binarisation of the papers on likelihoods (R. Salakhutdinov, I. Murray, "On the quantitative analysis of
-    deep belief networks", 2008), whose own draw is another: means over 10,000 images differ by little.
+    The static binarisation of papers on likelihoods: R. Salakhutdinov, I. Murray, "On the quantitative analysis of deep
+    belief networks", 2008. Their random numbers differ, which changes means over 10,000 images little.
 
     Args:
         root: see `mnist`.
-        seed: determines the draw.
-        redrawn: training images stay grey and are drawn anew in each epoch, as Y. Burda, R. Grosse, R. Salakhutdinov
-            2015, arXiv:1509.00519, have them; test images are the same as without.
+        seed: determines the random numbers.
+        redrawn: training images stay grey, and gradient fits binarise them dynamically, anew in each epoch, as in
+            Y. Burda, R. Grosse, R. Salakhutdinov 2015, arXiv:1509.00519; test images do not change.
 
     Raises:
         ZooError: see `mnist`.
     """
     grey, generator = mnist(root), torch.Generator().manual_seed(seed)
-    # training images are drawn first even where they stay grey: the draws of the test images follow on theirs
-    train, test = (images.drawn(generator) for images in (grey.train, grey.test))
+    # training images are always binarised first, because the random numbers of the test images follow theirs
+    train, test = (images.binarised(generator) for images in (grey.train, grey.test))
     return Source("binary_mnist", grey.train if redrawn else train, test, grey.classes, redrawn)
 
 
@@ -100,7 +100,7 @@ def fashion_mnist(root: str = "data") -> Source:
     """60,000 + 10,000 articles of clothing, 1x28x28, with the published test split; downloaded where missing.
 
     Args:
-        root: folder that holds, or will hold, `FashionMNIST/raw`, as torchvision lays it out.
+        root: folder of `FashionMNIST/raw`, in torchvision's layout.
 
     Raises:
         ZooError: files are missing and cannot be downloaded, or differ from the published ones.
@@ -117,10 +117,10 @@ def fashion_mnist(root: str = "data") -> Source:
 
 @cache
 def cifar10(root: str = "data") -> Source:
-    """50,000 + 10,000 photographs of ten things, 3x32x32, with the published split; downloaded where missing.
+    """50,000 + 10,000 photographs of ten classes, 3x32x32, with the published split; downloaded where missing.
 
     Args:
-        root: folder that holds, or will hold, `cifar-10-batches-py`, as torchvision lays it out.
+        root: folder of `cifar-10-batches-py`, in torchvision's layout.
 
     Raises:
         ZooError: files are missing and cannot be downloaded, or differ from the published ones.
@@ -132,7 +132,7 @@ def cifar10(root: str = "data") -> Source:
     md5s = dict((*CIFAR10.train_list, *CIFAR10.test_list))
     contents = published(root, CIFAR10.base_folder, md5s, CIFAR10.url, lambda to: CIFAR10(to, download=True))
     with warnings.catch_warnings():
-        # NumPy 2.4.0 to 2.4.4 warn so of files pickled as long ago as these
+        # NumPy 2.4.0 to 2.4.4 warn about files pickled as long ago as these
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         batches = [pickle.loads(content.data, encoding="bytes") for content in contents]
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -140,7 +140,7 @@ def cifar10(root: str = "data") -> Source:
 
 
 def _rows(batches: list[dict[bytes, Any]]) -> Images:
-    """The images of unpickled CIFAR files, which keep each one as a row of 3,072 bytes."""
+    """The images of unpickled CIFAR files, which hold each image as a row of 3,072 bytes."""
     pixels = torch.from_numpy(np.concatenate([batch[b"data"] for batch in batches]))
     labels = torch.tensor([label for batch in batches for label in batch[b"labels"]])
     return Images(pixels.view(-1, 3, 32, 32), labels)
@@ -151,7 +151,7 @@ def _idx_source(
 ) -> Source:
     """Read a data set of torchvision's MNIST family.
 
-    An idx file is a header (16 bytes for images, 8 for labels), then one byte per pixel or label.
+    An idx file is a header (16 bytes for images, 8 for labels), followed by one byte per pixel or label.
     """
 
     def fetch(to: str) -> None:

@@ -1,6 +1,7 @@
-"""Importing this package registers every metric."""
+"""The metrics: each module here is imported with this package, and so registers its metrics."""
 
-from zoo.evaluation.metrics import reconstruction  # isort: skip
-from zoo.evaluation.metrics import damage, knowledge, code, holes, generation, likelihood, rate, cost  # isort: skip
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["code", "cost", "damage", "generation", "holes", "knowledge", "likelihood", "rate", "reconstruction"]
+for found in iter_modules(__path__):
+    import_module(f"{__name__}.{found.name}")

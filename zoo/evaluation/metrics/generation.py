@@ -1,14 +1,14 @@
-"""How decoded samples compare with test images, as sets, in the features of a small classifier.
+"""Comparison of decoded samples with test images, as sets, in the features of a small classifier.
 
-Samples are `decode(density.sample(n, seed))`, as many as test images and at most 10,000, of densities fitted to the
-training codes, or of the model's own prior. One comparison makes three metrics:
+Samples are `decode(density.sample(n, seed))`, as many as there are test images and at most 10,000. The densities are
+fitted to the training codes, or are the model's own prior. Each comparison gives three metrics:
 
-- <name>: the value is that of the Gaussian mixture; the curve shows the densities that take no time to fit,
+- <name>: the value is that of the Gaussian mixture; the curve shows all densities without stochastic gradients,
   reconstructions of the test images and, as the floor, training images;
 - prior_<name>: the model's own prior, where it has one;
-- learned_<name>: the value is that of the flow; the curve shows all densities that are fitted by stochastic gradients.
+- learned_<name>: the value is that of the flow; the curve shows all densities fitted by stochastic gradients.
 
-The indices of a discrete code have an autoregressive prior besides, with a metric of its own.
+The entries of a discrete code also have an autoregressive density, with a metric of its own.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from zoo.evaluation.distances import Likeness, frechet_distance
-from zoo.evaluation.metrics.registry import Curve, Direction, metric
+from zoo.evaluation.measures.distances import Likeness, frechet_distance
+from zoo.evaluation.registry import Curve, Direction, metric
 
 Comparison = Callable[[Likeness], float]
 
 
 def comparison(unit: str, direction: Direction) -> Callable[[Comparison], Comparison]:
-    """Register a comparison of two sets as the three metrics that it makes."""
+    """Register a comparison of two sets as three metrics: of fast densities, the prior, and learned densities."""
 
     def register(compare: Comparison) -> Comparison:
         def of_densities(sample_likeness: dict[str, Likeness]) -> Curve:
@@ -36,33 +36,35 @@ def comparison(unit: str, direction: Direction) -> Callable[[Comparison], Compar
         def of_learned(learned_likeness: dict[str, Likeness]) -> Curve:
             return curve(compare, learned_likeness, "flow")
 
-        for prefix, group, asked, about in (
+        for prefix, group, function, about in (
             ("", "generation", of_densities, ""),
-            ("prior_", "generation", of_prior, " Samples are the prior's."),
-            ("learned_", "learned_generation", of_learned, " Samples are a normalising flow's."),
+            ("prior_", "generation", of_prior, " Samples are drawn from the model's prior."),
+            ("learned_", "learned_generation", of_learned, " Samples are drawn from a normalising flow."),
         ):
             first, *more = str(compare.__doc__).split("\n\n")
-            asked.__name__ = prefix + compare.__name__
-            asked.__doc__ = "\n\n".join([first + about, *more])
-            metric(group, unit, direction)(asked)
+            function.__name__ = prefix + compare.__name__
+            function.__doc__ = "\n\n".join([first + about, *more])
+            metric(group, unit, direction)(function)
         return compare
 
     return register
 
 
 def curve(compare: Comparison, sets: dict[str, Likeness], shown: str) -> Curve:
-    """One comparison for all sets, by where they come from."""
-    return table({name: compare(each) for name, each in sets.items()}, shown, sets[shown].manifold.n)
+    """One comparison for all sets, by their origin."""
+    n = sets[shown].manifold.n if shown in sets else None
+    return table({name: compare(each) for name, each in sets.items()}, shown, n)
 
 
-def table(values: dict[str, float], shown: str, n: int) -> Curve:
-    """All values by where samples come from, with the one that stands for them; each rests on n samples."""
-    return Curve(values[shown], {"samples": list(values), "value": list(values.values())}, n)
+def table(values: dict[str, float], shown: str, n: int | None) -> Curve:
+    """All values by the samples' origin, with the value of the origin `shown`; each rests on n samples."""
+    reason = "" if shown in values else f"the value is that of the density {shown}, which is not among those chosen"
+    return Curve(values.get(shown), {"samples": list(values), "value": list(values.values())}, n, reason)
 
 
 @metric("generation", "fraction", "none")
 def feature_network_accuracy(test_logits: Tensor, test_labels: Tensor) -> Tensor:
-    """Test images whose label the classifier tells in whose features samples are compared; no model changes it.
+    """Accuracy on test images of the classifier whose features are used; the same for every model.
 
     Args:
         test_logits: (N, classes), of the test images.
@@ -75,15 +77,15 @@ def feature_network_accuracy(test_logits: Tensor, test_labels: Tensor) -> Tensor
 def frechet(sets: Likeness) -> float:
     """Frechet distance between Gaussians fitted to the features of samples and of test images.
 
-    The features are those of a small classifier of this data set, standardised on its training images, not
-    Inception's: compare within a data set only.
+    The features are those of a small classifier of this data set, standardised on its training images, not those of
+    Inception: values are comparable within a data set only.
     """
     return sets.frechet
 
 
 @metric("generation", "squared feature distance", "lower")
 def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> float:
-    """Frechet distance, as `frechet`, of samples that an autoregressive prior over a discrete code's indices gives.
+    """Frechet distance, as `frechet`, of samples from an autoregressive density of a discrete code's entries.
 
     Args:
         test_features: (N, 64).
@@ -94,10 +96,10 @@ def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> floa
 
 @metric("inception", "squared feature distance", "lower")
 def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
-    """Frechet Inception distance of samples from test images, by the weights of torch-fidelity.
+    """Frechet Inception distance of samples from test images, with the weights of torch-fidelity.
 
     Args:
-        inception_sets: {where images come from: (M, 2048)}, "test images" among them.
+        inception_sets: {origin of the images: (M, 2048)}, "test images" among them.
     """
     test = inception_sets["test images"]
     values = {name: frechet_distance(test, fake) for name, fake in inception_sets.items() if fake is not test}
@@ -112,25 +114,28 @@ def kernel_mmd(sets: Likeness) -> float:
 
 @comparison("fraction", "higher")
 def precision(sets: Likeness) -> float:
-    """Samples within the reach of some test image's 5th nearest neighbour in feature space."""
+    """Samples that are no farther from some test image than its 5th nearest test image, in feature space."""
     return sets.manifold.precision
 
 
 @comparison("fraction", "higher")
 def recall(sets: Likeness) -> float:
-    """Test images within the reach of some sample's 5th nearest neighbour among samples in feature space."""
+    """Test images that are no farther from some sample than its 5th nearest sample, in feature space."""
     return sets.manifold.recall
 
 
 @comparison("1", "higher")
 def density(sets: Likeness) -> float:
-    """Test images within whose 5th neighbour's reach a sample lies, over 5; above 1 where samples crowd."""
+    """Mean number of test images no farther from a sample than from their 5th nearest test image, over 5.
+
+    Distances are in feature space; above 1 where samples concentrate among test images.
+    """
     return sets.manifold.density
 
 
 @comparison("fraction", "higher")
 def coverage(sets: Likeness) -> float:
-    """Test images with a sample within the reach of their 5th nearest neighbour in feature space."""
+    """Test images with a sample no farther than their 5th nearest test image, in feature space."""
     return sets.manifold.coverage
 
 
@@ -138,7 +143,8 @@ def coverage(sets: Likeness) -> float:
 def code_log_likelihood(code_log_likelihoods: dict[str, Tensor]) -> Curve:
     """Mean log density of the first 500 test codes under the flow; the curve shows every density.
 
-    It tells which density suits the codes of one model, and nothing across models, whose codes have no common unit.
+    It compares densities for the codes of one model. It does not compare models, whose codes have no common unit.
     """
     values = {name: each.mean().item() for name, each in code_log_likelihoods.items()}
-    return table(values, "flow", len(code_log_likelihoods["flow"]))
+    n = len(code_log_likelihoods["flow"]) if "flow" in code_log_likelihoods else None
+    return table(values, "flow", n)

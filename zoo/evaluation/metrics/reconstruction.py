@@ -1,11 +1,11 @@
-"""How far the decoded point code is from the image; reconstructions are compared as they are, not clipped."""
+"""Errors of reconstructions from deterministic codes; reconstructions are not clipped."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from zoo.evaluation.metrics.registry import NotApplicable, metric
+from zoo.evaluation.registry import NotApplicable, metric
 
 PERFECT_MSE = 1e-10
 WINDOW, WINDOW_STD = 11, 1.5
@@ -37,15 +37,15 @@ def mae(x: Tensor, x_hat: Tensor) -> Tensor:
 
 @metric("reconstruction", "dB", "higher")
 def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
-    """-10 log10(max(mse, 1e-10)) of each image for a data range of 1, so that a perfect image scores 100 dB.
+    """-10 log10(max(mse, 1e-10)) of each image for a data range of 1; 100 dB where the error is zero.
 
-    x, x_hat: (N, C, H, W). The mean over images is that of the decibels, not the decibels of the mean.
+    x, x_hat: (N, C, H, W). The mean over images is the mean of decibels, not the decibels of the mean error.
     """
     return -10 * mse(x, x_hat).clamp(min=PERFECT_MSE).log10()
 
 
 def blur_matrix(size: int) -> Tensor:
-    """The (size, size) float64 matrix that filters a line of pixels by the Gaussian window, edges reflected.
+    """The (size, size) float64 matrix that filters a line of pixels with the Gaussian window, edges reflected.
 
     Raises:
         NotApplicable: the line is too short to be reflected over half the window.
@@ -70,12 +70,12 @@ def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
 
         (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2)), c1 = 0.01^2, c2 = 0.03^2
 
-    with the window's weighted means m, variances s^2 and covariance s_xy, averaged over all pixels and
-    channels, the border too. The window is separable, so filtering is one banded matrix product a side.
+    with the window's weighted means m, variances s^2 and covariance s_xy, averaged over all pixels and channels,
+    including the border. The window is separable, so filtering is one banded matrix product per side.
 
     Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", 2004, eq. 13. Equal to torchmetrics'
-    `StructuralSimilarityIndexMeasure(data_range=1.0)`; those that crop the map's border give other numbers.
+    `StructuralSimilarityIndexMeasure(data_range=1.0)`; implementations that crop the border give other numbers.
 
     Args:
         x: (N, C, H, W) in [0, 1].
@@ -101,7 +101,7 @@ def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
 
 @metric("reconstruction", "1", "higher")
 def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
-    """Structural similarity over five scales, each half the last, windows and constants as in ssim.
+    """Structural similarity over five scales, each half of the one before, with the window and constants of ssim.
 
     Z. Wang, E. Simoncelli, A. Bovik, "Multiscale structural similarity for image quality assessment", 2003;
     computed by torchmetrics.
@@ -130,7 +130,7 @@ def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
 def explained_variance(x: Tensor, x_hat: Tensor) -> float:
     """1 - sum (x - x_hat)^2 / sum (x - mean)^2, both sums over all test images and pixels.
 
-    The mean is each pixel's over the test images; the second term is the fraction of variance unexplained.
+    The mean is that of each pixel over the test images; the second term is the fraction of unexplained variance.
 
     Args:
         x: (N, C, H, W).
@@ -141,5 +141,5 @@ def explained_variance(x: Tensor, x_hat: Tensor) -> float:
     """
     total = (x - x.double().mean(0)).square().sum()
     if total == 0:
-        raise NotApplicable("all test images are equal, so there is no variance to explain")
+        raise NotApplicable("all test images are equal, so their variance is zero")
     return 1 - ((x - x_hat).double().square().sum() / total).item()

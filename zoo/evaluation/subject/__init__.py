@@ -1,14 +1,15 @@
-"""What a metric may ask for: a fitted model and its data, all that is heavy computed once, on demand."""
+"""What a metric may use of a fitted model and its data; everything heavy is computed once, on first use."""
 
-from zoo.evaluation.subject.clusters import Clusters
-from zoo.evaluation.subject.code import Coded
-from zoo.evaluation.subject.damage import Damaged
-from zoo.evaluation.subject.likelihood import Likely
+from zoo.evaluation.subject.between_codes import BetweenCodes
+from zoo.evaluation.subject.clustered import Clustered
+from zoo.evaluation.subject.corrupted import Corrupted
+from zoo.evaluation.subject.evidence import Evidence
+from zoo.evaluation.subject.quantised import Quantised
 
 
-class Subject(Clusters, Coded, Damaged, Likely):
+class Subject(BetweenCodes, Clustered, Corrupted, Evidence, Quantised):
     """A fitted model under evaluation. Each public property is a name that a metric may use as a parameter.
 
-    The properties stand in one class per kind of question, all over `Basis`: images, codes, reconstructions, labels.
-    Everything lies on the CPU but the model, `batch` and `image`, which lie where the model does.
+    The properties stand in one class per topic, all derived from `Encoded`: images, codes, reconstructions, labels.
+    All tensors lie on the CPU except `batch` and `image`, which lie on the model's device.
     """

@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.evaluation.conftest import measured
+from zoo.evaluation.measures import linear_probe as probe
+from zoo.evaluation.metrics.clustering import class_overlap
+from zoo.evaluation.metrics.probing import knn_accuracy, linear_probe_accuracy
+
+
+@pytest.fixture(scope="module")
+def labelled(digits):
+    """Pixels and labels of each part, in the order the probe takes them."""
+    parts = [digits.train, digits.validation, digits.test]
+    return [tensor for part in parts for tensor in (part[:].flatten(1), part.labels)]
+
+
+def permuted(labels):
+    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
+
+
+@pytest.mark.parametrize("c", probe.PENALTIES)
+def test_linear_probe_equals_scikit_learns(labelled, c, monkeypatch):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    train, train_labels, _, _, test, test_labels = labelled
+    exact = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000, tol=1e-8))
+    exact.fit(train.double().numpy(), train_labels.numpy())
+    expected = torch.from_numpy(exact.predict(test.double().numpy())) == test_labels
+    monkeypatch.setattr(probe, "PENALTIES", (c,))
+    predicted = linear_probe_accuracy(*labelled)
+    assert predicted.dtype == torch.bool
+    assert (predicted == expected).float().mean() > 0.99
+    assert expected.float().mean() > 0.85
+
+
+def test_the_penalty_is_chosen_on_validation(labelled, monkeypatch):
+    """Twenty images in 64 dimensions: the choice follows whichever labels validation bears."""
+    train, train_labels, validation, validation_labels, test, test_labels = labelled
+    few = (train[:20], train_labels[:20])
+    predicted, scores = {}, {}
+    for c in (1e-6, 1.0):
+        monkeypatch.setattr(probe, "PENALTIES", (c,))
+        predicted[c] = linear_probe_accuracy(*few, *few, test, test_labels)
+        scores[c] = linear_probe_accuracy(*few, *few, validation, validation_labels).float().mean()
+    assert scores[1.0] > scores[1e-6] + 0.1
+    monkeypatch.setattr(probe, "PENALTIES", (1e-6, 1.0))
+    chosen = linear_probe_accuracy(*few, validation, validation_labels, test, test_labels)
+    assert (chosen == predicted[1.0]).float().mean() > 0.98  # a warm start moves single answers
+    one_class = torch.full_like(validation_labels, int(few[1].mode().values))
+    against = linear_probe_accuracy(*few, validation, one_class, test, test_labels)
+    assert (against == predicted[1e-6]).float().mean() > 0.98
+
+
+def test_permuted_labels_are_predicted_at_chance(labelled):
+    shuffled = [permuted(t) if i % 2 else t for i, t in enumerate(labelled)]
+    assert linear_probe_accuracy(*shuffled).float().mean().item() == pytest.approx(0.1, abs=0.05)
+    train, labels, _, _, test, test_labels = shuffled
+    assert knn_accuracy(train, labels, test, test_labels).float().mean().item() == pytest.approx(0.1, abs=0.05)
+    assert class_overlap(test, test_labels).mean().item() == pytest.approx(0.9, abs=0.03)
+
+
+def test_knn_equals_scikit_learns(labelled):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, train_labels, _, _, test, test_labels = labelled
+    reference = KNeighborsClassifier(10, algorithm="brute").fit(train.numpy(), train_labels.numpy())
+    expected = torch.from_numpy(reference.predict(test.numpy())) == test_labels
+    assert torch.equal(knn_accuracy(train, train_labels, test, test_labels), expected)
+
+
+def test_digits_as_they_are(identity_model, digits):
+    """The code of an identity model is the image, so its probe is the reference probe."""
+    records = measured(identity_model(1, 8, 8), digits, ["probing", "clustering"], {})
+    value = {name: entry["value"] for name, entry in records.items()}
+    assert value["linear_probe_accuracy"] == value["linear_probe_accuracy_of_pixels"] > 0.85
+    assert value["knn_accuracy"] > 0.9
+    assert value["kmeans_accuracy"] > 0.6
+    assert set(records["knn_accuracy"]["per_class"]) == set(digits.classes)
+    assert "worst" not in records["knn_accuracy"]
+
+
+def test_without_labels_nothing_is_measured(small_model, digits):
+    records = measured(small_model, replace(digits, classes=()), ["probing", "clustering"], {})
+    assert {entry["value"] for entry in records.values()} == {None}
+    reasons = {
+        entry["reason"] for name, entry in records.items() if not name.startswith("prior_")
+    }  # nor has it a prior
+    assert reasons == {"the data set digits has no labels"}

@@ -1,0 +1,145 @@
+import pytest
+import torch
+from torch import nn
+
+from zoo.model.autoencoder import Autoencoder, build
+from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
+from zoo.model.bottlenecks.pointwise import Pointwise
+from zoo.model.corruptions import GaussianNoise, NoCorruption
+from zoo.model.likelihoods import GaussianLikelihood
+from zoo.model.networks.linear import linear
+from zoo.model.networks.mlp import mlp
+from zoo.types import BindsEncoder, Bottleneck, Code, Likelihood, StartsFromData
+
+
+@pytest.fixture
+def x():
+    return torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_forward_corrupts_the_encoders_input_and_nothing_else(x):
+    noise = GaussianNoise(0.5)
+    model = Autoencoder(nn.Flatten(), Pointwise(64), nn.Unflatten(1, (1, 8, 8)), GaussianLikelihood(), noise)
+    step = model(x, torch.Generator().manual_seed(1))
+    seen, hidden = noise(x, torch.Generator().manual_seed(1))
+    assert torch.equal(step.seen, seen)
+    assert torch.equal(step.hidden, hidden)
+    assert torch.equal(step.raw, seen)
+    assert torch.equal(step.code.z, seen.flatten(1))
+    for mode in (True, False):
+        model.train(mode)
+        assert torch.equal(model.encode(x), x.flatten(1))
+        assert torch.equal(model.reconstruct(x), x)
+
+
+def test_forward_decodes_the_sample_and_reconstruct_the_deterministic_code(x):
+    model = Autoencoder(nn.Flatten(), DiagonalPosterior(32), nn.Linear(32, 64), GaussianLikelihood(), NoCorruption())
+    step = model(x, torch.Generator().manual_seed(1))
+    assert torch.equal(step.code.point, x.flatten(1)[:, :32])
+    assert not torch.equal(step.code.z, step.code.point)
+    assert torch.equal(step.raw, model.decoder(step.code.z))
+    assert torch.equal(model.encode(x), step.code.point)
+    assert torch.equal(model.reconstruct(x), model.decoder(step.code.point))
+
+
+def test_decode_is_in_data_space(x):
+    class Shifted(GaussianLikelihood):
+        def mean(self, raw):
+            return raw + 1
+
+    model = Autoencoder(nn.Flatten(), Pointwise(64), nn.Unflatten(1, (1, 8, 8)), Shifted(), NoCorruption())
+    assert torch.equal(model.decode(model.encode(x)), x + 1)
+    assert torch.equal(model(x).raw, x)
+
+
+class Wide(Likelihood):
+    """A likelihood with two parameters per pixel."""
+
+    def channels(self, image_channels):
+        return 2 * image_channels
+
+    def nll(self, raw, x, weight=None):
+        raise NotImplementedError
+
+    def mean(self, raw):
+        return raw.chunk(2, dim=1)[0]
+
+
+def test_build_gives_each_part_the_widths_of_the_others():
+    model = build((3, 5, 7), mlp, lambda: DiagonalPosterior(4), Wide(), NoCorruption(), seed=0)
+    step = model(torch.rand(2, 3, 5, 7))
+    assert step.code.z.shape == (2, 4)
+    assert step.raw.shape == (2, 6, 5, 7)
+    assert model.decode(step.code.z).shape == (2, 3, 5, 7)
+
+
+def test_build_is_determined_by_its_seed_and_leaves_the_global_random_state():
+    def built(seed):
+        return build((1, 8, 8), linear, lambda: Pointwise(3), GaussianLikelihood(), NoCorruption(), seed)
+
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    first = built(1)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(6)
+    again, other = built(1), built(2)
+    for name, weight in first.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight)
+        assert not torch.equal(other.state_dict()[name], weight)
+
+
+def test_the_bottlenecks_weights_are_seeded_too():
+    class Weighted(Bottleneck):
+        def __init__(self):
+            super().__init__(3, 3)
+            self.scale = nn.Parameter(torch.rand(3))
+
+        def forward(self, h, generator=None):
+            return Code(h * self.scale, h * self.scale)
+
+    one, two = (build((1, 8, 8), linear, Weighted, GaussianLikelihood(), NoCorruption(), 1) for _ in range(2))
+    assert torch.equal(one.bottleneck.scale, two.bottleneck.scale)
+    assert "bottleneck.scale" in one.state_dict()
+
+
+# Abilities that all modules of a model are searched for: by inheritance, not by the names of methods
+
+
+class Foreign(nn.Flatten):
+    """A module from elsewhere whose methods have the names of abilities."""
+
+    def _called(self, *arguments):
+        raise AssertionError("a foreign method was called")
+
+    start = start_from_data = attach = bind_encoder = _called
+
+
+class Ours(nn.Flatten, BindsEncoder, StartsFromData):
+    """The same names, with the abilities declared."""
+
+    bound = None
+
+    def bind_encoder(self, encoder, shape):
+        self.bound = (encoder, shape)
+
+    def start_from_data(self, images):
+        raise AssertionError("called when the model is built, before there are data")
+
+
+@pytest.mark.parametrize("place", ["encoder", "bottleneck", "decoder"])
+def test_foreign_methods_are_not_called_when_a_model_is_built(place):
+    def network(shape, in_features, out_features, channels):
+        return nn.Sequential(nn.Flatten(), parts["encoder"]), nn.Sequential(parts["decoder"], nn.Unflatten(1, shape))
+
+    class Held(Pointwise):
+        def __init__(self):
+            super().__init__(64)
+            self.part = parts["bottleneck"]
+
+    for part in (Foreign(), Ours()):
+        parts = {"encoder": nn.Identity(), "bottleneck": nn.Identity(), "decoder": nn.Identity()} | {place: part}
+        model = build((1, 8, 8), network, Held, GaussianLikelihood(), NoCorruption(), seed=0)
+        assert any(module is part for module in model.modules())
+        if isinstance(part, Ours):
+            assert part.bound[0] is model.encoder
+            assert part.bound[1] == (1, 8, 8)

@@ -1,0 +1,47 @@
+import math
+
+import pytest
+import torch
+
+from zoo.errors import ZooError
+from zoo.objective.terms.mmd import SCALES, MaximumMeanDiscrepancy, kernel, squared_mmd
+from zoo.types import Code, Step
+
+
+def normal(n, shift=0.0, seed=0):
+    return shift + torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+
+
+def test_kernel_and_mmd_by_hand():
+    a, b = torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 0.0], [0.0, 2.0]])
+
+    def k(square):
+        return sum(4 * s / (4 * s + square) for s in SCALES)
+
+    torch.testing.assert_close(kernel(a, b), torch.tensor([[k(0), k(4)], [k(1), k(5)]]))
+    expected = k(1) + k(4) - 2 * (k(0) + k(4) + k(1) + k(5)) / 4
+    assert squared_mmd(a, b).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_mean_is_zero_for_equal_distributions_only():
+    estimates = torch.stack([squared_mmd(normal(50, seed=2 * i), normal(50, seed=2 * i + 1)) for i in range(200)])
+    assert estimates.mean().abs() < 4 * estimates.std() / math.sqrt(200)
+    assert squared_mmd(normal(500), normal(500, 1.0, seed=1)) > 10 * estimates.std()
+
+
+def test_the_term_draws_at_each_call_and_is_seeded():
+    z = normal(20, 3.0)
+    step = Step(Code(z, z), z, z, None)
+    terms = [MaximumMeanDiscrepancy(seed) for seed in (0, 0, 1)]
+    first, same, other = (term(None, z, step)["mmd"] for term in terms)
+    assert first.shape == (20,)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first, terms[0](None, z, step)["mmd"])
+    prior = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(first[0], squared_mmd(z, prior))
+
+
+def test_a_batch_of_one_is_refused():
+    with pytest.raises(ZooError, match="needs at least two codes per batch"):
+        squared_mmd(normal(1), normal(5))

@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+import pytest
+
+from zoo.report.figures.measured_curves import CORRUPTIONS, rate_distortion, robustness_curves
+from zoo.runs.records import read_records
+
+
+@pytest.fixture(scope="module")
+def records(repository):
+    """The committed records of the digits, of one width, which hold every group of metrics."""
+    found = [record for record in read_records(repository / "results", "digits") if record.width == 8]
+    return [record for record in found if "code_bits" in record.metrics]
+
+
+def without(records, *metrics):
+    return [replace(r, metrics={k: v for k, v in r.metrics.items() if k not in metrics}) for r in records]
+
+
+def drawn(figure):
+    """Every line of more than one point, as points."""
+    lines = [line.get_xydata().tolist() for panel in figure.axes[1:] for line in panel.lines]
+    return [line for line in lines if len(line) > 1]
+
+
+def names(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_rate_distortion_draws_what_the_records_hold(records):
+    figure = rate_distortion(records)
+    curve = next(r for r in records if r.name == "pca" and r.seed == 0).metrics["code_bits"]["curve"]
+    points = sorted([b, e] for b, e in zip(curve["bits"], curve["mse"], strict=True) if b >= 1)
+    assert points in drawn(figure)
+    assert {r.name for r in records} | {"JPEG", "WebP"} == set(names(figure)[2:])
+
+
+def test_robustness_curves_draw_what_the_records_hold(records):
+    figure = robustness_curves(records)
+    assert len(figure.axes) == 1 + len(CORRUPTIONS)
+    curve = next(r for r in records if r.name == "vae" and r.seed == 0).metrics["denoising_gaussian_mse"]["curve"]
+    for key in ("model", "corrupted", "median filter"):
+        assert [list(point) for point in zip(curve["std"], curve[key], strict=True)] in drawn(figure)
+    assert {r.name for r in records} <= set(names(figure))
+
+
+def test_nothing_is_drawn_of_what_was_not_asked(records):
+    assert rate_distortion(without(records, "code_bits")) is None
+    assert robustness_curves(without(records, *CORRUPTIONS)) is None
+    assert len(robustness_curves(without(records, "depixelation_mse")).axes) == len(CORRUPTIONS)

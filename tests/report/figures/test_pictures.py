@@ -1,0 +1,153 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tests.report.digits_records import VARIANTS, digits_record, table_records
+from zoo.errors import ZooError
+from zoo.report.figures import FIGURES
+from zoo.report.figures.pictures import overview, reconstructions, restorations, samples
+from zoo.report.figures.style import DPI, save
+from zoo.report.statistics import by_name, cells
+from zoo.runs.strips import decode_strip, encode_strip
+
+
+def rows(ax: Axes) -> list[list[np.ndarray]]:
+    """The images drawn, as rows from top to bottom of images from left to right, of one column."""
+    found: dict[float, list[tuple[float, np.ndarray]]] = {}
+    for image in ax.images:
+        left, _, _, top = image.get_extent()
+        found.setdefault(round(top, 4), []).append((left, np.asarray(image.get_array())))
+    return [[pixels for _, pixels in sorted(row, key=lambda item: item[0])] for _, row in sorted(found.items())]
+
+
+def assert_row(row: list[np.ndarray], strip: str) -> None:
+    expected = decode_strip(strip).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    assert 0 < len(row) <= len(expected)
+    assert all(np.array_equal(drawn, image) for drawn, image in zip(row, expected, strict=False))
+
+
+def labels(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_reconstructions_stand_below_the_originals_in_order_of_error() -> None:
+    records = table_records()
+    figure = reconstructions(records)
+    assert figure is not None
+    first, *others = rows(figure.axes[0])
+    assert_row(first, digits_record("pca", 8, 0).images["original"])
+    names = list(by_name(records))
+    assert len(others) == len(names)
+    for row, name in zip(others, names, strict=True):
+        assert_row(row, digits_record(name, 8, 0).images["reconstruction"])
+    for cell in cells(by_name(records), "mse").values():
+        assert f"mse {cell.text}" in labels(figure)
+
+
+@pytest.mark.parametrize("draw", [reconstructions, overview])
+def test_pixels_of_the_file_are_pixels_of_the_images(tmp_path: Path, draw) -> None:
+    figure = draw(table_records())
+    save(figure, tmp_path / "figure.png")
+    with Image.open(tmp_path / "figure.png") as file:
+        drawn = np.asarray(file)
+    for image in figure.axes[0].images:
+        left, right, bottom, top = (round(inches * DPI) for inches in image.get_extent())
+        pixels = np.asarray(image.get_array())
+        scale = (bottom - top) // len(pixels)
+        assert (bottom - top, right - left) == (scale * len(pixels), scale * pixels.shape[1])
+        wanted = np.round(255 * pixels).repeat(scale, 0).repeat(scale, 1)
+        assert np.array_equal(drawn[top:bottom, left:right], wanted)
+
+
+def test_overview_draws_bars_of_error_to_one_scale() -> None:
+    records = table_records()
+    figure = overview(records)
+    assert figure is not None
+    mse = cells(by_name(records), "mse")
+    lengths = [patch.get_width() for patch in figure.axes[0].patches]
+    assert np.allclose(np.array(lengths) / lengths[0], [cell.mean / mse["pca"].mean for cell in mse.values()])
+    assert all(str(cell) in labels(figure) for cell in mse.values())
+
+
+def test_damage_shows_input_above_output() -> None:
+    figure = restorations(table_records())
+    assert figure is not None
+    original, corrupted, restored = rows(figure.axes[0])
+    images = digits_record("deep_ae corruption=gaussian", 8, 0).images
+    assert_row(original, images["original"])
+    assert_row(corrupted, images["corrupted"])
+    assert_row(restored, images["restored"])
+    assert [text for text in labels(figure) if text in ("input", "output")] == ["input", "output"]
+
+
+def test_samples_of_few_variants_take_as_many_rows_as_there_are_whole_ones() -> None:
+    record = digits_record("pca", 8, 0)
+    twice = torch.cat([decode_strip(record.images["samples"])] * 2)[:25]
+    figure = samples([replace(record, images={"samples": encode_strip(twice)})])
+    assert figure is not None
+    drawn = rows(figure.axes[0])
+    assert [len(row) for row in drawn] == [10, 10]
+    assert_row([image for row in drawn for image in row], encode_strip(twice))
+
+
+def test_many_rows_part_into_columns_each_under_the_originals() -> None:
+    records = [
+        replace(record, name=f"{record.name} copy={k}", hash=f"{record.hash}{k}")
+        for record in (digits_record(name, 8, 0) for name in VARIANTS)
+        for k in range(10)
+    ]
+    figure = reconstructions(records)
+    assert figure is not None
+    assert labels(figure).count("original") == 2
+    assert len(figure.axes[0].images) == 2 * 21 * 6
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+    width, height = figure.get_size_inches()
+    for image in figure.axes[0].images:
+        left, right, bottom, top = image.get_extent()
+        assert 0 < left < right < width
+        assert 0 < top < bottom < height
+
+
+def test_pairs_stay_together_when_columns_part() -> None:
+    record = digits_record("deep_ae corruption=gaussian", 8, 0)
+    figure = restorations([replace(record, name=f"a copy={k}", hash=f"{k}") for k in range(13)])
+    assert figure is not None
+    lefts = sorted({round(image.get_extent()[0], 3) for image in figure.axes[0].images})
+    half = len(lefts) // 2
+    tops = [
+        {round(image.get_extent()[3], 3) for image in figure.axes[0].images if round(image.get_extent()[0], 3) == left}
+        for left in (lefts[0], lefts[half])
+    ]
+    assert sorted(map(len, tops)) == [1 + 2 * 6, 1 + 2 * 7]
+
+
+def test_records_of_different_test_images_are_refused() -> None:
+    pca, svd = digits_record("pca", 8, 0), digits_record("svd", 8, 0)
+    other = replace(svd, images=svd.images | {"original": svd.images["reconstruction"]})
+    with pytest.raises(ZooError, match=r"show different test images; .*force=true"):
+        reconstructions([pca, other])
+
+
+def test_colour_and_larger_images_are_drawn() -> None:
+    record = digits_record("pca", 8, 0)
+    generator = torch.Generator().manual_seed(0)
+    strip = encode_strip(torch.rand(4, 3, 96, 96, generator=generator))
+    figure = reconstructions([replace(record, images={"original": strip, "reconstruction": strip})])
+    assert figure is not None
+    assert_row(rows(figure.axes[0])[1], strip)
+    left, right, *_ = figure.axes[0].images[0].get_extent()
+    assert right - left == pytest.approx(0.42, abs=1 / DPI)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_without_anything_to_draw_is_none(name: str) -> None:
+    record = replace(digits_record("pca", 8, 0), images={}, metrics={})
+    assert FIGURES[name]([record]) is None

@@ -1,0 +1,101 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
+
+from tests.report.digits_records import VARIANTS, digits_record, sweep_records, table_records
+from zoo.errors import ZooError
+from zoo.report.statistics import by_name, cells, decimals, estimate, listing, models, scope, written
+
+FINITE = st.floats(-1e3, 1e3)
+
+
+@settings(deadline=None)
+@given(st.lists(FINITE, min_size=2, max_size=9).filter(lambda values: np.std(values) > 1e-6))
+def test_estimate_agrees_with_the_t_test(values: list[float]) -> None:
+    found = estimate(values)
+    low, high = ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert found is not None
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
+    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high), rel=1e-6)
+
+
+def test_estimate_by_hand() -> None:
+    found = estimate([1.0, 2.0, 3.0])
+    assert found is not None
+    assert (found.mean, found.half_width) == (2.0, pytest.approx(4.302652729911275 / math.sqrt(3)))
+
+
+def test_estimate_of_one_seed_has_no_interval_and_of_equal_seeds_one_of_no_width() -> None:
+    assert estimate([]) is None
+    assert estimate([0.1]).half_width is None
+    assert estimate([0.1, 0.1, 0.1]).half_width == 0.0
+    assert estimate([0.1, 0.1, 0.1]).mean == 0.1
+
+
+def test_rows_come_in_order_of_mean_error() -> None:
+    groups = by_name(table_records()[::-1])
+    assert set(groups) == set(VARIANTS)
+    errors = [np.mean([record.metrics["mse"]["value"] for record in group]) for group in groups.values()]
+    assert errors == sorted(errors)
+    assert all([record.seed for record in group] == [0, 1, 2] for group in groups.values())
+
+
+def test_a_row_without_error_comes_last() -> None:
+    record = digits_record("pca", 8, 0)
+    without = replace(record, name="unknown", metrics={"mse": record.metrics["mse"] | {"value": None}})
+    assert list(by_name([without, *table_records()]))[-1] == "unknown"
+
+
+def test_one_name_with_two_configurations_is_refused() -> None:
+    mixed = [digits_record("pca", 8, 0), digits_record("pca", 16, 0)]
+    with pytest.raises(ZooError, match=f"'pca' have 2 configurations.*{mixed[0].hash}|{mixed[1].hash}"):
+        by_name(mixed)
+
+
+def test_one_run_twice_is_refused() -> None:
+    with pytest.raises(ZooError, match=r"'pca' hold the seeds \[0\] more than once"):
+        by_name([digits_record("pca", 8, 0)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("means", "texts"),
+    [
+        ([0.00284, 0.0123456], ["0.00284", "0.01235"]),
+        ([13.8661, 2.8], ["13.87", "2.80"]),
+        ([584.0, 1387580.0], ["584", "1,387,580"]),
+        ([0.00187, 230.44], ["0.00187", "230"]),
+        ([15679111.4, 129669.2], ["15,700,000", "130,000"]),
+        ([-1.5, 0.0], ["-1.50", "0.00"]),
+        ([1.234e-13, 0.5], ["1.23e-13", "0.500"]),
+    ],
+)
+def test_values_of_a_column_are_written_alike(means: list[float], texts: list[str]) -> None:
+    assert [written(mean, places) for mean, places in zip(means, decimals(means), strict=True)] == texts
+
+
+def test_no_interval_is_written_where_seeds_never_differ() -> None:
+    groups = by_name(table_records())
+    assert all(cell.half_text == "" for cell in cells(groups, "parameters").values())
+    assert all(" ± " in str(cell) for cell in cells(groups, "mse").values())
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [([2, 0, 1, 1], "0, 1, 2"), (range(10), "0 to 9"), ([1, 2, 4, 8, 16], "1, 2, 4, 8, 16")]
+)
+def test_listing(numbers: list[int], text: str) -> None:
+    assert listing(numbers) == text
+
+
+def test_scope_says_what_the_numbers_rest_on() -> None:
+    assert scope(table_records()) == f"{len(load())} test images, width 8, seeds 0, 1, 2"
+    assert models([digits_record("pca", 8, 0)]) == "width 8, seed 0"
+    assert models([*table_records(), *sweep_records()]) == "width 2, 8, 16, 2 to 3 seeds each"
+
+
+def load() -> list[int]:
+    return digits_record("pca", 8, 0).metrics["mse"]["n"] * [0]

@@ -1,0 +1,258 @@
+import io
+import re
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_1samp
+
+from tests.report.digits_records import REPORTED, VARIANTS, digits_record, sweep_records, table_records
+from zoo.errors import ZooError
+from zoo.report.figures import FIGURES
+from zoo.report.publish import quoted_in, quoting, tell, write_report
+from zoo.report.table import apart, benchmark, columns, markdown, print_table, print_tables, summary
+from zoo.runs.identity import code_digest
+
+COMMAND = "zoo report study=digits"
+
+
+def with_metric(record, metric, **changes):
+    return replace(record, metrics=record.metrics | {metric: record.metrics[metric] | changes})
+
+
+def table_rows(page: str, heading: str) -> list[list[str]]:
+    """Cells of the table under a heading, the line of dashes left out."""
+    lines = page.split(f"## {heading}\n\n")[1].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for k, line in enumerate(lines) if k != 1]
+
+
+def test_benchmark_holds_means_and_intervals_of_all_metrics() -> None:
+    records = table_records()
+    frame = benchmark(records)
+    assert list(frame.columns) == ["variant", "seeds", *(c for m in REPORTED for c in (m, f"{m}_ci95"))]
+    assert set(frame["variant"]) == set(VARIANTS)
+    assert frame["mse"].is_monotonic_increasing
+    for _, row in frame.iterrows():
+        values = [digits_record(row["variant"], 8, seed).metrics["psnr"]["value"] for seed in range(3)]
+        low, high = ttest_1samp(values, 0.0).confidence_interval(0.95)
+        assert row["seeds"] == 3
+        assert row["psnr"] == pytest.approx(np.mean(values))
+        assert 2 * row["psnr_ci95"] == pytest.approx(high - low)
+
+
+def test_one_seed_has_no_interval_and_a_metric_that_does_not_apply_is_empty() -> None:
+    pca = with_metric(digits_record("pca", 8, 0), "ssim", value=None, reason="too small")
+    frame = benchmark([pca, digits_record("svd", 8, 0)])
+    assert frame.filter(like="_ci95").isna().all(axis=None)
+    assert frame.set_index("variant")["ssim"].isna().to_dict() == {"pca": True, "svd": False}
+    page = markdown([pca, digits_record("svd", 8, 0)], COMMAND)
+    assert "- **ssim** of pca: too small" in page
+    assert "±" not in page
+
+
+def test_a_metric_that_some_runs_were_not_asked_is_told() -> None:
+    pca = digits_record("pca", 8, 0)
+    old = replace(pca, metrics={name: about for name, about in pca.metrics.items() if name != "ssim"})
+    page = markdown([old, digits_record("svd", 8, 0)], COMMAND)
+    assert "- **ssim** of pca: not measured" in page
+
+
+def test_reasons_shared_by_rows_and_metrics_are_told_once() -> None:
+    records = [digits_record(name, 8, 0) for name in VARIANTS]
+    for metric in ("ssim", "psnr"):
+        records = [r if r.name == "svd" else with_metric(r, metric, value=None, reason="too small") for r in records]
+    assert "\n\n- **psnr, ssim** of all but svd: too small\n\n" in markdown(records, COMMAND)
+
+
+def test_one_name_with_two_configurations_is_refused() -> None:
+    with pytest.raises(ZooError, match="'pca' have 2 configurations"):
+        benchmark([*table_records(), digits_record("pca", 16, 3)])
+
+
+def test_the_best_as_written_is_marked_ties_included() -> None:
+    records = table_records()
+    found = {column.metric: column for column in columns(records)}
+    assert found["mse"].best == {"pca"}
+    assert found["ssim"].best == {"pca"}
+    assert found["epochs"].best == set()
+    assert found["parameters"].best == {"pca", "svd"}
+    near = [with_metric(record, "mse", value=record.metrics["mse"]["value"] * (1 + 1e-9)) for record in records]
+    twins = [replace(r, name="twin", hash="twin") for r in near if r.name == "pca"]
+    assert {column.metric: column.best for column in columns([*records, *twins])}["mse"] == {"pca", "twin"}
+
+
+def test_the_page_says_all_that_its_reader_needs() -> None:
+    page = markdown(table_records(), COMMAND, ["overview.png"])
+    assert page.startswith("# digits: 360 test images, width 8, seeds 0, 1, 2\n")
+    header, *body = table_rows(page, "Reconstruction")
+    assert header == [
+        "variant",
+        "seeds",
+        "sse ↓ (squared error per image)",
+        "mse ↓ (squared error per pixel)",
+        "psnr ↑ (dB)",
+        "ssim ↑",
+    ]
+    assert [row[0] for row in body] == list(benchmark(table_records())["variant"])
+    for row in body:
+        mean = float(re.match(r"(?:\*\*)?([\d.]+) ± [\d.]+", row[3])[1])
+        assert mean == pytest.approx(benchmark(table_records()).set_index("variant")["mse"][row[0]], abs=6e-5)
+    assert [row[3].startswith("**") for row in body] == [True, False, False, False]
+    assert table_rows(page, "Cost")[0][2:4] == ["parameters ↓", "macs ↓ (multiply-accumulates per image)"]
+    for metric in REPORTED:
+        assert f"- **{metric}**: {table_records()[0].metrics[metric]['definition']}" in page
+    assert "![overview](overview.png)" in page
+    assert f"`{COMMAND}`" in page
+
+
+@pytest.mark.parametrize(
+    "name", ["pca", "a_variant_of_a_long_name corruption=gaussian corruption.std=0.25 network=conv"]
+)
+def test_the_terminal_table_fits_80_columns(name: str) -> None:
+    records = [replace(r, name=name) if r.name == "pca" else r for r in table_records()]
+    with redirect_stdout(io.StringIO()) as out:
+        print_table(records, REPORTED)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("mse ↓" in line for line in lines)
+    for column in columns(records):
+        for text in column.texts(["svd"], "{}"):
+            assert any("svd" in line and text in line for line in lines)
+
+
+def test_the_report_is_complete_and_the_same_each_time(tmp_path: Path) -> None:
+    files = write_report(table_records(), tmp_path / "a", COMMAND, sweep_records())
+    again = write_report(table_records(), tmp_path / "b", COMMAND, [*sweep_records(), *table_records()])
+    not_scored = ("robustness_curves", "rate_distortion", "explained_variance_against_l0")
+    figures = [f"{name}.png" for name in FIGURES if name not in not_scored]
+    assert [path.name for path in files] == ["benchmark.md", "benchmark.csv", *figures]
+    assert sorted((tmp_path / "a").iterdir()) == sorted(files)
+    for first, second in zip(files, again, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+        assert first.stat().st_size < 300_000
+    read = pd.read_csv(tmp_path / "a" / "benchmark.csv")
+    pd.testing.assert_frame_equal(read, benchmark(table_records()), check_dtype=False, rtol=1e-9)
+    linked = re.findall(r"\]\((.*?)\)", files[0].read_text())
+    assert linked == [path.name for path in files[2:]]
+
+
+def test_figures_without_data_are_left_out_and_old_ones_removed(tmp_path: Path) -> None:
+    write_report(table_records(), tmp_path, COMMAND, sweep_records())
+    files = write_report([r for r in table_records() if r.name in ("pca", "svd")], tmp_path, COMMAND)
+    names = {path.name for path in files}
+    assert {"overview.png", "reconstructions.png", "error_against_cost.png", "samples.png"} <= names
+    assert names.isdisjoint({"restorations.png", "training_curves.png", "error_against_width.png"})
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_what_cannot_be_reported_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match="no records to report"):
+        write_report([], tmp_path / "new", COMMAND)
+    with pytest.raises(ZooError, match="records of digits, mnist"):
+        write_report([*table_records(), replace(digits_record("pca", 8, 0), data="mnist")], tmp_path / "new", COMMAND)
+    svd = digits_record("svd", 8, 0)
+    other = replace(svd, images=svd.images | {"original": svd.images["reconstruction"]})
+    with pytest.raises(ZooError, match="different test images"):
+        write_report([digits_record("pca", 8, 0), other], tmp_path / "new", COMMAND)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_all_rows_changed_is_told_once():
+    changed = [replace(r, name=f"{r.name} budget.epochs=4") for r in table_records()]
+    page = markdown(changed, COMMAND)
+    assert "All rows with `budget.epochs=4`." in page
+    assert {row[0] for row in table_rows(page, "Reconstruction")[1:]} == set(VARIANTS)
+    assert "budget.epochs" not in summary(changed)
+    assert "All rows" not in markdown(table_records(), COMMAND)
+    lists = [replace(r, name=f"{r.name} hidden=[{r.variant}, 4]") for r in table_records()]
+    assert "All rows" not in markdown(lists, COMMAND), "a part of a change is no change"
+    assert set(benchmark(changed)["variant"]) == {f"{name} budget.epochs=4" for name in VARIANTS}
+
+
+def test_sparse_variants_are_drawn_over_the_budgets_of_the_sweep(tmp_path):
+    def sparse(record):
+        numbers = {"explained_variance": 0.05 * record.width, "l0": float(record.width)}
+        return replace(
+            record, metrics=record.metrics | {k: record.metrics["mse"] | {"value": v} for k, v in numbers.items()}
+        )
+
+    records = [sparse(record) for record in sweep_records()]
+    page, *_ = write_report([r for r in records if r.width == 16], tmp_path, COMMAND, records)
+    assert "(explained_variance_against_l0.png)" in page.read_text()
+    drawn = (tmp_path / "explained_variance_against_l0.png").read_bytes()
+    write_report([r for r in records if r.width == 16], tmp_path, COMMAND)
+    assert (tmp_path / "explained_variance_against_l0.png").read_bytes() != drawn
+
+
+def test_tables_of_several_widths_and_configurations_are_told_apart() -> None:
+    records = [digits_record("pca", width, 0) for width in (2, 8)] + [digits_record("svd", 8, 0)]
+    other = replace(records[1], hash="fedcba9876", seed=1)
+    with redirect_stdout(io.StringIO()) as out:
+        print_tables([*records, other])
+    said = out.getvalue()
+    assert "width 2, seed 0" in said
+    assert f"pca {records[1].hash[:6]}" in said
+    assert "pca fedcba" in said
+    assert [record.name for record in apart(records[1:])] == ["pca", "svd"]
+
+
+def test_a_run_that_is_not_measured_yet_or_failed_breaks_no_table(tmp_path: Path) -> None:
+    pca, svd = digits_record("pca", 8, 0), digits_record("svd", 8, 0)
+    fresh = replace(svd, metrics={})
+    broken = with_metric(pca, "ssim", value=None, failed=True, reason="ValueError: a fault")
+    files = write_report([broken, fresh, digits_record("deep_ae", 8, 0)], tmp_path, COMMAND)
+    page = files[0].read_text()
+    assert "- **ssim** of pca: ValueError: a fault" in page
+    assert "of svd: not measured" in page
+    with redirect_stdout(io.StringIO()):
+        print_table([broken, fresh])
+    write_report([fresh], tmp_path, COMMAND)
+
+
+# Staleness
+
+
+def test_rows_of_other_code_are_named(tmp_path: Path) -> None:
+    pca, svd = (
+        replace(r, config={"bottleneck": {"option": "identity", "width": 8, "activation": "identity"}})
+        for r in (digits_record("pca", 8, 0), digits_record("svd", 8, 0))
+    )
+    fresh = replace(svd, code=code_digest(svd.config))
+    page = write_report([pca, fresh], tmp_path, COMMAND)[0].read_text()
+    assert page.split("## Stale rows\n\n")[1].startswith(
+        "The code of these rows has changed since they were recorded: pca.\n"
+    )
+    with redirect_stdout(io.StringIO()) as out:
+        tell([pca, fresh], [], tmp_path, COMMAND, None)
+    assert "stale: the code of 1 rows has changed since (stale=rerun runs them again)" in out.getvalue()
+    assert "## Stale rows" not in write_report([fresh], tmp_path, COMMAND)[0].read_text()
+
+
+# Quoting
+
+
+README = "Text.\n<!-- table: digits -->\nold\n<!-- end -->\nMore.\n"
+
+
+def test_a_file_that_quotes_a_table_is_updated_only_if_it_is_given(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (readme := tmp_path / "README.md").write_text(README)
+    with redirect_stdout(io.StringIO()):
+        tell(table_records(), [], tmp_path / "results" / "digits", COMMAND, None)
+        assert readme.read_text() == README
+        tell(table_records(), [], tmp_path / "results" / "digits", COMMAND, readme)
+    assert readme.read_text() == f"Text.\n<!-- table: digits -->\n{summary(table_records())}\n<!-- end -->\nMore.\n"
+
+
+def test_a_mark_that_is_missing_is_an_error() -> None:
+    assert quoted_in(README) == ["digits"]
+    assert quoted_in("nothing") == []
+    with pytest.raises(ZooError, match="one of these is missing"):
+        quoted_in(README.replace("<!-- end -->", ""))
+    with pytest.raises(ZooError, match="one of these is missing"):
+        quoted_in(README.replace("<!-- table: digits -->", ""))
+    with pytest.raises(ZooError, match=r"no table of mnist is quoted: the mark <!-- table: mnist --> is missing"):
+        quoting(README, "mnist", table_records())

@@ -1,0 +1,191 @@
+"""Studies: which runs they stand for, and that one failure stops no other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import ZooError
+from zoo.runs.compose import composed, composing, product
+from zoo.runs.job import Job
+from zoo.runs.records import read_record
+from zoo.runs.study import together
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = """
+table:
+  - [data=digits, "variant=pca,svd", "width=4,65"]
+figures:
+  - [data=digits, "variant=pca", "width=4,5"]
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Arguments that name a study of runs, among them such that cannot be: 65 components of 64 pixels."""
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "tiny.yaml").write_text(TINY)
+    return f"--config-dir={tmp_path / 'conf'}", "study=tiny", "evaluation.groups=[reconstruction]"
+
+
+@pytest.fixture
+def records(tmp_path):
+    def read():
+        found = [read_record(path) for path in (tmp_path / "outputs" / "records").rglob("*.json")]
+        return sorted((record.variant, record.width) for record in found)
+
+    return read
+
+
+DONE = [("pca", 4), ("pca", 5), ("svd", 4)]
+
+
+def test_a_failing_run_stops_no_other_and_the_status_tells(study, process, command, records):
+    outcome = process(*study, "processes=2")
+    assert outcome.status == 1, outcome.said
+    assert records() == DONE
+    assert "5 runs, 0 of them done before, 5 to run" in outcome.said
+    assert re.search(r"^error: 2 of 5 runs failed:$", outcome.said, flags=re.M)
+    for variant in ("pca", "svd"):
+        failure = rf"^  {variant} width 65 seed 0: width=65: 1293 images .* smaller width$"
+        assert re.search(failure, outcome.said, flags=re.M), outcome.said
+    assert "outputs/tiny/benchmark.md" in outcome.said
+    assert "Traceback" not in outcome.said
+
+    again = command(*study, "processes=1")
+    assert again.status == 1
+    assert "5 runs, 3 of them done before, 2 to run" in again.said
+    assert records() == DONE
+
+
+def test_what_the_command_line_says_goes_for_every_run(study, command, records, tmp_path):
+    """With one width for all, the runs of a sweep coincide; each is run and reported once."""
+    outcome = command(*study, "processes=1", "width=3")
+    assert outcome.status == 0, outcome.said
+    assert records() == [("pca", 3), ("svd", 3)]
+    assert "2 runs, 0 of them done before, 2 to run" in outcome.said
+    assert (tmp_path / "outputs" / "tiny" / "benchmark.csv").exists()
+
+
+def test_sweeps_are_products_in_hydras_syntax(repository):
+    variants = sorted(path.stem for path in (repository / "conf" / "variant").glob("*.yaml"))
+    with composing():
+        assert list(product(["variant=pca,vae", "seed=range(0,2)", "data=digits"])) == [
+            ("variant=pca", "seed=0", "data=digits"),
+            ("variant=pca", "seed=1", "data=digits"),
+            ("variant=vae", "seed=0", "data=digits"),
+            ("variant=vae", "seed=1", "data=digits"),
+        ]
+        assert [one for (one,) in product(["variant=glob(*)"])] == [f"variant={variant}" for variant in variants]
+
+
+def test_a_run_of_a_study_is_the_run_alone(study_jobs):
+    table, _ = study_jobs("digits")
+    with composing():
+        assert [job.seed for job in table[:3]] == [0, 1, 2]
+        for job in table[::8]:
+            said = ["data=digits", f"variant={job.variant}", f"seed={job.seed}", "trainer.progress=false"]
+            alone = Job.of(composed("config", said))
+            places = {name: getattr(alone, name) for name in ("results", "models", "features")}
+            assert alone == replace(job, **places)
+
+
+@pytest.mark.parametrize("seed", ["abc", "-1", "0.5", "True", str(2**32)])
+def test_a_seed_that_is_none_is_refused(command, seed):
+    for what in ("variant=pca", "study=digits"):
+        outcome = command(what, f"seed={seed}")
+        assert outcome.status == 2
+        assert f"error: seed={seed}: a seed is a whole number, 0 or more and less than 4,294,967,296" in outcome.said
+
+
+@pytest.fixture(params=sorted(path.stem for path in (REPOSITORY / "conf" / "study").glob("*.yaml")))
+def written(request, study_jobs):
+    """Every study there is: its name, the runs of its table, and those of its figures alone."""
+    return request.param, *study_jobs(request.param)
+
+
+def test_every_study_compares_on_one_data_set_each_row_once_per_seed(written):
+    _, table, figures = written
+    assert len({job.data for job in (*table, *figures)}) == 1
+    assert len({job.record_path for job in table}) == len({(job.name, job.seed) for job in table}) == len(table)
+
+
+def test_the_study_of_the_whole_zoo_runs_every_variant_with_three_seeds(written):
+    name, table, _ = written
+    variants = {path.stem for path in (REPOSITORY / "conf" / "variant").glob("*.yaml")}
+    if name == "zoo":
+        assert {(job.variant, job.seed) for job in table} == {(v, seed) for v in variants for seed in (0, 1, 2)}
+        assert {job.name for job in table} == variants, "an override of the study itself is in a row's name"
+
+
+def test_a_study_on_two_data_sets_is_refused(tmp_path, command):
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "two.yaml").write_text("table: [['data=digits,mnist', variant=pca]]")
+    outcome = command(f"--config-dir={tmp_path / 'conf'}", "study=two")
+    assert outcome.status == 2
+    assert "error: a study compares methods on one data set, this one has digits, mnist" in outcome.said
+
+
+# Seeds fitted at once
+
+
+def test_seeds_fitted_at_once_are_recorded_as_if_they_were_fitted_alone(tmp_path, command):
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    sweep = '["variant=linear_ae,vae,pca", "seed=0,1,2", budget.epochs=2, data=digits, trainer.progress=false]'
+    (tmp_path / "conf" / "study" / "seeds.yaml").write_text(f"table: [{sweep}]")
+
+    def run(stacked):
+        arguments = (f"--config-dir={tmp_path / 'conf'}", "study=seeds", "evaluation.groups=[reconstruction]")
+        outcome = command(*arguments, "processes=1", f"trainer.stacked={stacked}", "force=true")
+        assert outcome.status == 0, outcome.said
+        paths = (tmp_path / "outputs" / "records").rglob("*.json")
+        return {(record.variant, record.seed): record for record in map(read_record, paths)}
+
+    alone, stacked = run(1), run(2)
+    assert alone.keys() == stacked.keys()
+    assert len(alone) == 9
+    for key, record in stacked.items():
+        assert record.fit.get("stacked") == (2 if key in {("linear_ae", 0), ("linear_ae", 1)} else None)
+        assert record.metrics["mse"]["value"] == pytest.approx(alone[key].metrics["mse"]["value"], rel=1e-4)
+        assert record.fit["history"].keys() == alone[key].fit["history"].keys()
+        assert "stacked" not in alone[key].fit
+        assert (record.name, record.config, record.hash) == (alone[key].name, alone[key].config, alone[key].hash)
+    assert len(list((tmp_path / "outputs" / "models").rglob("*.safetensors"))) == 9
+
+
+def test_a_loss_that_is_no_number_is_told_of_each_seed(tmp_path, command):
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    sweep = '["variant=linear_ae", "seed=0,1", budget.epochs=1, data=digits, trainer.progress=false, optimizer.lr=1e30]'
+    (tmp_path / "conf" / "study" / "seeds.yaml").write_text(f"table: [{sweep}, [variant=pca, data=digits]]")
+    outcome = command(f"--config-dir={tmp_path / 'conf'}", "study=seeds", "processes=1", "trainer.stacked=2")
+    assert "error: 2 of 3 runs failed" in outcome.said
+    for seed in (0, 1):
+        assert re.search(rf"^  linear_ae .* seed {seed}: epoch 1: .* not a finite number", outcome.said, flags=re.M)
+
+
+def test_groups_are_of_runs_that_differ_in_nothing_but_their_seed(compose_job, tmp_path):
+    places = [f"paths.{name}={tmp_path / name}" for name in ("results", "models")]  # where nothing was fitted yet
+
+    def jobs(stacked):
+        points = [(variant, width, seed) for seed in range(3) for variant in ("pca", "vae") for width in (2, 4)]
+        said = (f"variant={variant} width={width} seed={seed}" for variant, width, seed in points)
+        return [compose_job(*one.split(), *places, f"trainer.stacked={stacked}") for one in said]
+
+    assert together(jobs(1)) == [[job] for job in jobs(1)]
+    groups = together(jobs(2))
+    assert [[job.seed for job in group] for group in groups] == [[0, 1]] * 4 + [[2]] * 4
+    for group in groups:
+        assert len({(job.variant, job.width) for job in group}) == 1
+    with pytest.raises(ZooError, match=r"^trainer\.stacked=0: so many seeds are fitted at once, at least 1$"):
+        together([replace(job, stacked=0) for job in jobs(1)])
+
+
+def test_what_only_lacks_scores_is_in_no_group(compose_job, tmp_path, command):
+    places = [f"paths.{name}={tmp_path / name}" for name in ("results", "models")]
+    said = ["variant=linear_ae", "budget.epochs=1", "data=digits", "trainer.progress=false", *places]
+    command(*said, "seed=1", "evaluation.groups=[reconstruction]", "trainer.matmul=highest")
+    jobs = [compose_job(*said, f"seed={seed}", "trainer.stacked=4") for seed in range(3)]
+    assert [[job.seed for job in group] for group in together(jobs)] == [[0, 2], [1]]

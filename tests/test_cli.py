@@ -1,0 +1,117 @@
+"""The command `zoo`: its help pages, its lists, and that a mistake is one sentence with exit status 2."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+from zoo.cli import COMMANDS, completions, main
+
+
+@pytest.fixture
+def said(capsys, tmp_path, monkeypatch):
+    """`zoo ARGUMENTS`: exit status and what it printed."""
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path))
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        return int(left.value.code or 0), "".join(capsys.readouterr())
+
+    return run
+
+
+def test_help_lists_every_command(said):
+    for arguments in ((), ("--help",), ("-h",)):
+        status, text = said(*arguments)
+        assert status == 0
+        for name, command in COMMANDS.items():
+            assert re.search(rf"^ +{name} +{re.escape(command.help.splitlines()[0][:30])}", text, flags=re.M)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_page_with_examples_in_80_columns(said, name):
+    status, text = said(name, "--help")
+    assert status == 0
+    assert f"zoo {name} " in text
+    assert max(map(len, text.splitlines())) <= 80
+    if name == "run":
+        assert all(f"{axis}=" in text for axis in ("variant", "network", "bottleneck", "prior", "data", "study"))
+        assert "vamp_vae" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ran",), r"error: zoo ran: no such command; did you mean run\?"),
+        (("variants", "spars"), r"error: zoo variants spars: no such family; did you mean sparse\?"),
+        (("study", "digit"), r"error: study=digit: no such study; did you mean digits\?"),
+        (("study", "seed=0"), r"error: zoo study seed=0: name the study first"),
+        (("run", "variant=ave"), r"error: variant=ave: no such variant; did you mean aae, mae, vae\?"),
+        (("run", "--config-dir=/nowhere"), r"error: --config-dir=/nowhere: no such folder"),
+    ],
+)
+def test_a_mistake(said, arguments, told):
+    status, text = said(*arguments)
+    assert status == 2
+    assert re.search(rf"^{told}", text, flags=re.M)
+    assert "Traceback" not in text
+
+
+def test_studies_and_variants_are_listed(said, repository):
+    _, text = said("study")
+    for path in (repository / "conf" / "study").glob("*.yaml"):
+        assert re.search(rf"^{path.stem} +\w", text, flags=re.M)
+    _, text = said("variants")
+    for path in (repository / "conf" / "variant").glob("*.yaml"):
+        assert re.search(rf"^  {path.stem}\n      \w", text, flags=re.M)
+    assert max(map(len, text.splitlines())) <= 80
+    _, text = said("variants", "sparse")
+    assert "  topk\n" in text
+    assert "  vae\n" not in text
+    assert [v.name for v in zoo.variants() if v.family == "linear"][:2] == ["factor_analysis", "linear_ae"]
+
+
+def test_the_whole_configuration(said):
+    status, text = said("run", "variant=vae", "width=3", "--cfg")
+    assert status == 0
+    assert "width: 3\n" in text
+    assert "hydra:" not in text
+
+
+def test_completions_are_axes_and_options():
+    assert {"variant=", "network=", "seed="} <= set(completions("v"))
+    assert {"variant=vae", "variant=pca"} <= set(completions("variant=v"))
+    assert completions("seed=") == []
+
+
+@pytest.mark.parametrize("module", ["run", "evaluate", "report"])
+def test_the_commands_of_the_repository_are_the_same(repository, module):
+    done = subprocess.run(
+        [sys.executable, "-m", f"experiments.{module}", "--help"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert COMMANDS[module].help.splitlines()[0] in done.stdout
+
+
+def test_a_closed_form_imports_no_training_library(repository, tmp_path):
+    """What a first run waits for: Lightning, torchvision and torchmetrics take seconds to import."""
+    code = (
+        "import sys; from zoo.cli import main\n"
+        "try: main(['run', 'variant=pca', 'data=digits'])\n"
+        "except SystemExit as left: assert not left.code\n"
+        "found = {'lightning', 'torchvision', 'torchmetrics', 'matplotlib', 'zuko'} & set(sys.modules)\n"
+        "assert not found, found"
+    )
+    environment = {"ZOO_HOME": str(tmp_path), "PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,98 @@
+"""Rate and distortion, which compare codes of different kinds.
+
+Deterministic codes are quantised on a grid, and each unit is coded under its histogram over the training images. Zeros
+are coded like other values, so the rate of a sparse code includes which units are active. The rate of a discrete code
+is that of its entries.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from zoo.evaluation.measures.rate_distortion import RateDistortion, bd_rate
+from zoo.evaluation.registry import Curve, metric
+
+TOLERANCE = 1.05
+
+
+@metric("rate", "bits per image", "lower")
+def code_bits(rate_curve: RateDistortion) -> Curve:
+    """Cross-entropy of quantised test codes under histograms of training codes, at one step of the grid.
+
+    The step has the fewest bits among those whose mean squared error is at most 5 % above the smallest. The curve shows
+    all steps: bits, entropy, mse and psnr.
+    """
+    return Curve(rate_curve.bits[chosen(rate_curve)], rate_curve.table(), rate_curve.n)
+
+
+@metric("rate", "bits per image", "none")
+def code_entropy(rate_curve: RateDistortion) -> Curve:
+    """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits."""
+    return Curve(rate_curve.entropy[chosen(rate_curve)], {}, rate_curve.n)
+
+
+@metric("rate", "bits per image", "lower")
+def code_gap(rate_curve: RateDistortion) -> Curve:
+    """Cross-entropy minus entropy at the step of code_bits: the cost of coding under the training histograms.
+
+    This is the Kullback-Leibler divergence of training from test frequencies.
+    """
+    place = chosen(rate_curve)
+    return Curve(rate_curve.bits[place] - rate_curve.entropy[place], {}, rate_curve.n)
+
+
+@metric("rate", "bits per image", "lower")
+def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
+    """Bits of a discrete code's entries under an autoregressive density fitted to the training codes.
+
+    Args:
+        index_bits: (N,), of the test images.
+    """
+    return index_bits
+
+
+@metric("rate", "%", "lower")
+def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
+    """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.
+
+    At each rate PCA has the best number of components among 1, 2, 4, ... up to all, so that codes of every width have
+    one reference. The curve is that of PCA. Bjøntegaard 2001; see zoo.evaluation.measures.rate_distortion.
+    """
+    return against(rate_curve, pca_curve, "PCA")
+
+
+@metric("rate", "%", "lower")
+def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion) -> Curve:
+    """Mean difference in bits at equal PSNR against JPEG without headers and tables, on 500 test images.
+
+    The curve is that of JPEG.
+    """
+    return against(rate_curve, jpeg_curve, "JPEG")
+
+
+@metric("rate", "%", "lower")
+def bd_rate_against_webp(rate_curve: RateDistortion, webp_curve: RateDistortion) -> Curve:
+    """Mean difference in bits at equal PSNR against lossy WebP without headers, on 500 test images.
+
+    The curve is that of WebP.
+    """
+    return against(rate_curve, webp_curve, "WebP")
+
+
+def chosen(curve: RateDistortion) -> int:
+    """The point with the fewest bits whose error is at most 5 % above the smallest."""
+    bound = TOLERANCE * min(curve.mse)
+    return min((i for i, mse in enumerate(curve.mse) if mse <= bound), key=lambda i: curve.bits[i])
+
+
+def against(curve: RateDistortion, reference: RateDistortion, name: str) -> Curve:
+    """The BD-rate against a reference, with the reference's curve; no value where the ranges of quality do not meet."""
+    value = bd_rate(curve, reference)
+    reason = f"the ranges of quality do not meet: the code has {span(curve)}, {name} {span(reference)} at 1 bit or more"
+    return Curve(value, reference.table(), reference.n, reason if value is None else "")
+
+
+def span(curve: RateDistortion) -> str:
+    """The range of qualities, as text."""
+    quality = [q for q, bits in zip(curve.psnr(), curve.bits, strict=True) if bits >= 1]
+    return f"{min(quality):.1f} to {max(quality):.1f} dB" if quality else "none"

@@ -1,0 +1,168 @@
+"""Statistics of the code: how many units vary or are active, and how a codebook is used."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zoo.evaluation.registry import Curve, NotApplicable, metric
+
+FREQUENCIES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 0.5, 1.0)
+
+
+@metric("code", "units", "none")
+def active_units(test_codes: Tensor) -> float:
+    """Code units whose variance over the test images exceeds 0.01.
+
+    For a VAE this is the statistic A_u = Var_x(E[u | x]) > 0.01 of Y. Burda, R. Grosse, R. Salakhutdinov 2015,
+    arXiv:1509.00519, section 5.2. It depends on the scale of the code, which differs between methods.
+
+    Args:
+        test_codes: (N, D).
+    """
+    return float((test_codes.double().var(0, correction=0) > 0.01).sum())
+
+
+@metric("code", "code variance", "none")
+def unit_variance(test_codes: Tensor) -> Curve:
+    """Variance of each unit over the test images: mean over units, and deciles.
+
+    Args:
+        test_codes: (N, D).
+    """
+    variance = test_codes.double().var(0, correction=0)
+    share = torch.linspace(0, 1, 11, dtype=torch.float64)
+    return Curve(
+        variance.mean().item(),
+        {"share of units": share.tolist(), "variance": variance.quantile(share).tolist()},
+    )
+
+
+@metric("code", "nats per unit", "none")
+def unit_kl(posterior_kl: Tensor) -> Curve:
+    """KL(q(z_i | x) || N(0, 1)) of each unit of a variational code: mean over test images and units, and deciles.
+
+    Args:
+        posterior_kl: (N, D), in nats.
+    """
+    kl = posterior_kl.double().mean(0)
+    share = torch.linspace(0, 1, 11, dtype=torch.float64)
+    return Curve(kl.mean().item(), {"share of units": share.tolist(), "kl": kl.quantile(share).tolist()})
+
+
+@metric("code", "dimensions", "none")
+def effective_rank(test_codes: Tensor) -> float:
+    """exp(H(p)), p_i = s_i / sum s: effective number of dimensions, by the entropy of the codes' singular values s.
+
+    O. Roy, M. Vetterli, "The effective rank", 2007. From 1 to D; independent of rotation and overall scale.
+
+    Args:
+        test_codes: (N, D); they are centred first.
+
+    Raises:
+        NotApplicable: all codes are equal.
+    """
+    s = spectrum(test_codes).sqrt()
+    return float(torch.special.entr(s / s.sum()).sum().exp())
+
+
+@metric("code", "dimensions", "none")
+def participation_ratio(test_codes: Tensor) -> float:
+    """(sum l)^2 / sum l^2: effective number of dimensions, by the eigenvalues l of the codes' covariance.
+
+    From 1 to D; independent of rotation and overall scale.
+
+    Args:
+        test_codes: (N, D).
+
+    Raises:
+        NotApplicable: all codes are equal.
+    """
+    eigenvalues = spectrum(test_codes)
+    return (eigenvalues.sum().square() / eigenvalues.square().sum()).item()
+
+
+@metric("code", "units", "none")
+def l0(test_codes: Tensor) -> Tensor:
+    """Active units per image: those whose code is not exactly zero.
+
+    Args:
+        test_codes: (N, D).
+
+    Raises:
+        NotApplicable: no entry is zero.
+    """
+    return active(test_codes).sum(1).float()
+
+
+@metric("code", "fraction", "lower")
+def dead_fraction(test_maps: Tensor) -> float:
+    """Units that are exactly zero for every test image; a feature map of a convolution counts as one unit.
+
+    A map is one feature at many places: it is in use even if no image has it at some place.
+
+    Args:
+        test_maps: (N, M, places).
+
+    Raises:
+        NotApplicable: no entry is zero.
+    """
+    return 1 - active(test_maps).any(2).any(0).float().mean().item()
+
+
+@metric("code", "fraction of images", "none")
+def firing_frequency(test_codes: Tensor) -> Curve:
+    """Fraction of test images for which a unit is not zero: mean over units, and number of units by frequency.
+
+    Args:
+        test_codes: (N, D).
+
+    Raises:
+        NotApplicable: no entry is zero.
+    """
+    frequency = active(test_codes).double().mean(0)
+    edges = torch.tensor(FREQUENCIES, dtype=torch.float64)
+    counts = torch.bincount(torch.bucketize(frequency, edges), minlength=len(edges))
+    return Curve(frequency.mean().item(), {"frequency up to": list(FREQUENCIES), "units": counts.tolist()})
+
+
+@metric("code", "fraction", "higher")
+def codebook_use(code_indices: Tensor, codebook_size: int) -> float:
+    """Fraction of the codebook's entries that occur in the codes of test images.
+
+    Args:
+        code_indices: (N, M) int64, the entry at each of an image's M positions.
+        codebook_size: number of entries.
+    """
+    return float((torch.bincount(code_indices.flatten()) > 0).sum()) / codebook_size
+
+
+@metric("code", "entries", "higher")
+def codebook_perplexity(code_indices: Tensor, codebook_size: int) -> float:
+    """exp(H), H the entropy of the entries' frequencies over all positions of all test images.
+
+    Frequencies are those of the whole test set, not averages over batches. From 1 to the codebook's size.
+
+    Args:
+        code_indices: (N, M) int64, the entry at each of an image's M positions.
+        codebook_size: number of entries.
+    """
+    counts = torch.bincount(code_indices.flatten(), minlength=codebook_size).double()
+    return float(torch.special.entr(counts / counts.sum()).sum().exp())
+
+
+def active(codes: Tensor) -> Tensor:
+    """Where codes (N, ...) are not zero; NotApplicable if none is zero."""
+    nonzero = codes != 0
+    if nonzero.all():
+        raise NotApplicable("the code is not sparse: no unit is exactly zero for any image")
+    return nonzero
+
+
+def spectrum(codes: Tensor) -> Tensor:
+    """Eigenvalues of the covariance of codes (N, D): (D,) float64; NotApplicable if all codes are equal."""
+    if (codes == codes[0]).all():
+        raise NotApplicable("the codes of all test images are equal")
+    centred = codes - codes.mean(0)
+    eigenvalues: Tensor = torch.linalg.eigvalsh((centred.T @ centred).double() / len(centred))
+    return eigenvalues.clamp(min=0)

@@ -1,0 +1,61 @@
+"""How well labels, which no model was fitted to, can be predicted from codes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zoo.evaluation.measures.linear_probe import linear_probe
+from zoo.evaluation.measures.neighbours import nearest
+from zoo.evaluation.registry import metric
+
+NEIGHBOURS = 10
+
+
+@metric("probing", "fraction", "higher")
+def linear_probe_accuracy(
+    train_codes: Tensor,
+    train_labels: Tensor,
+    validation_codes: Tensor,
+    validation_labels: Tensor,
+    test_codes: Tensor,
+    test_labels: Tensor,
+) -> Tensor:
+    """Accuracy of multinomial logistic regression on standardised codes of test images.
+
+    Fitted to the training codes, with the L2 penalty 1 / C (C of 0.001, 0.01, 0.1, 1, as in scikit-learn) that has the
+    highest accuracy on validation.
+
+    Args:
+        train_codes: (N, D), and likewise the others.
+        train_labels: (N,), and likewise the others.
+        validation_codes: select the penalty, with validation_labels.
+        validation_labels: see there.
+        test_codes: are scored, with test_labels.
+        test_labels: see there.
+
+    Returns:
+        (N,) booleans, whether each test image's label was predicted.
+    """
+    predicted = linear_probe(train_codes, train_labels, validation_codes, validation_labels, test_codes)
+    return predicted == test_labels
+
+
+@metric("probing", "fraction", "higher")
+def knn_accuracy(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, test_labels: Tensor) -> Tensor:
+    """Accuracy on test images of the majority label among the 10 nearest training codes, by Euclidean distance.
+
+    Codes are not standardised; of labels with equally many neighbours the first is predicted.
+
+    Args:
+        train_codes: (N, D).
+        train_labels: (N,).
+        test_codes: (M, D).
+        test_labels: (M,).
+
+    Returns:
+        (M,) booleans, whether each test image's label was predicted.
+    """
+    _, index = nearest(test_codes, train_codes, min(NEIGHBOURS, len(train_codes)))
+    votes = torch.nn.functional.one_hot(train_labels[index]).sum(1)
+    return votes.argmax(1) == test_labels

@@ -1,0 +1,41 @@
+"""Decoded points of the code space between and beyond the codes of images."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from zoo.evaluation.measures.code_points import GapPoints, in_box, pairs, spherical, straight
+from zoo.evaluation.measures.neighbours import nearest
+from zoo.evaluation.subject.encoded import Encoded, not_applicable
+
+POINTS = 2_000
+SEED = 0
+
+
+class BetweenCodes(Encoded):
+    """Points in the gaps between codes."""
+
+    @cached_property
+    def gap_points(self) -> GapPoints:
+        """Decoded points in gaps, and for comparison the codes of test images."""
+        from zoo.density.gaussian import GaussianDensity
+
+        centre, train_features = self.train_codes.mean(0), self.references.train_features
+        a, b = pairs(self.test_codes, POINTS, SEED)
+        with not_applicable():
+            gaussian = GaussianDensity().fit(self.train_codes)
+        points = {
+            "straight": straight(a, b),
+            "spherical": spherical(a, b, centre),
+            "density": gaussian.sample(POINTS, SEED),
+            "box": in_box(self.train_codes, POINTS, SEED),
+            "test images": self.test_codes[:POINTS],
+        }
+        scale = (self.train_codes - centre).square().sum(1).mean().sqrt()
+        usual = nearest(self.test_features, train_features, 1)[0].mean()
+        distance, shift = {}, {}
+        for kind, z in points.items():
+            images = self.decode(z)
+            distance[kind] = nearest(self.references.features(images), train_features, 1)[0][:, 0] / usual
+            shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
+        return GapPoints(distance, shift)

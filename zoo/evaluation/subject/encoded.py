@@ -1,0 +1,189 @@
+"""The model, its data, and what nearly every metric uses: images, codes, reconstructions, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from zoo.data.images import Images
+from zoo.errors import ZooError
+from zoo.evaluation.chosen_densities import ChosenDensities
+from zoo.evaluation.measures.rate_distortion import RateDistortion
+from zoo.evaluation.references import BATCH, References, references
+from zoo.evaluation.registry import NotApplicable
+from zoo.model.autoencoder import Autoencoder
+
+if TYPE_CHECKING:
+    from zoo.data.splits import Splits
+
+
+class Encoded:
+    """Images, codes, reconstructions and labels of a fitted model under evaluation, see `Subject`.
+
+    Args:
+        model: in evaluation mode.
+        data: the splits.
+        fit: what the fit reported: at least "seconds" and "epochs".
+        cache: folder that keeps the feature network's weights; None keeps them in this process.
+        chosen: the densities of codes; None for all options as their files have them.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        data: Splits,
+        fit: Mapping[str, Any],
+        cache: Path | None = None,
+        chosen: ChosenDensities | None = None,
+    ) -> None:
+        self.model, self.data, self.fit, self.cache = model, data, fit, cache
+        self.chosen = ChosenDensities() if chosen is None else chosen
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The model's device."""
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    @cached_property
+    def references(self) -> References:
+        """What depends on the data set alone."""
+        return references(self.data, self.cache)
+
+    @cached_property
+    def x(self) -> Tensor:
+        """The test images: (N, C, H, W)."""
+        return self.data.test[:]
+
+    @cached_property
+    def x_hat(self) -> Tensor:
+        """Their reconstructions from deterministic codes: (N, C, H, W), not clipped."""
+        return self.decode(self.test_codes)
+
+    @cached_property
+    def batch(self) -> Tensor:
+        """The first 512 test images, on the model's device."""
+        return self.data.test[:BATCH].to(self.device)
+
+    @cached_property
+    def image(self) -> Tensor:
+        """The first test image, on the model's device: (1, C, H, W)."""
+        return self.data.test[:1].to(self.device)
+
+    @cached_property
+    def train_codes(self) -> Tensor:
+        """Deterministic codes of the training images: (N, D)."""
+        return self.encode(self.data.train)
+
+    @cached_property
+    def validation_codes(self) -> Tensor:
+        """Deterministic codes of the validation images: (N, D)."""
+        return self.encode(self.data.validation)
+
+    @cached_property
+    def test_codes(self) -> Tensor:
+        """Deterministic codes of the test images: (N, D)."""
+        return self.encode(self.data.test)
+
+    @property
+    def test_maps(self) -> Tensor:
+        """The test codes by feature map: (N, M, places); each unit is a map of its own if the code has no places."""
+        return self.test_codes.view(len(self.test_codes), -1, self.model.bottleneck.places)
+
+    def encode(self, images: Images | Tensor, mask: Tensor | None = None) -> Tensor:
+        """Deterministic codes of images (N, C, H, W): (N, D).
+
+        Args:
+            images: the encoder's input.
+            mask: (N, 1, H, W), one on masked pixels, for encoders that read masks; None where nothing is masked.
+
+        Raises:
+            NotApplicable: the codes are not finite.
+        """
+        masks = repeat(None) if mask is None else torch.split(mask.to(self.device), BATCH)
+        inputs = zip(in_batches(images), masks, strict=False)
+        codes = torch.cat([self.model.encode(x.to(self.device), hidden).cpu() for x, hidden in inputs])
+        if not codes.isfinite().all():
+            raise NotApplicable("the model's codes are not finite")
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The decoded images of codes (N, D): (N, C, H, W).
+
+        Raises:
+            NotApplicable: the images are not finite.
+        """
+        images = torch.cat([self.model.decode(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
+        if not images.isfinite().all():
+            raise NotApplicable("the model's decoded images are not finite")
+        return images
+
+    @property
+    def train_labels(self) -> Tensor:
+        """Labels of the training images: (N,)."""
+        return self.labels(self.data.train)
+
+    @property
+    def validation_labels(self) -> Tensor:
+        """Labels of the validation images: (N,)."""
+        return self.labels(self.data.validation)
+
+    @property
+    def test_labels(self) -> Tensor:
+        """Labels of the test images: (N,)."""
+        return self.labels(self.data.test)
+
+    def labels(self, images: Images) -> Tensor:
+        """Labels of `images`: (N,); NotApplicable where the data set has none."""
+        _ = self.references.n_classes
+        return images.labels
+
+    @property
+    def pixel_probe(self) -> Tensor:
+        """Whether a linear probe on raw pixels predicts each test image's label: (N,)."""
+        return self.references.pixel_probe
+
+    @property
+    def test_logits(self) -> Tensor:
+        """The feature network's logits of the test images: (N, classes)."""
+        return self.references.test_logits
+
+    @property
+    def test_features(self) -> Tensor:
+        """Features of the test images: (N, 64)."""
+        return self.references.test_features
+
+    @property
+    def pca_curve(self) -> RateDistortion:
+        """Rate and distortion of PCA."""
+        return self.references.pca_curve
+
+    @property
+    def jpeg_curve(self) -> RateDistortion:
+        """Rate and distortion of JPEG."""
+        return self.references.jpeg_curve
+
+    @property
+    def webp_curve(self) -> RateDistortion:
+        """Rate and distortion of lossy WebP."""
+        return self.references.webp_curve
+
+
+@contextmanager
+def not_applicable() -> Iterator[None]:
+    """Turn the ZooError of a density that cannot be fitted to some codes into NotApplicable."""
+    try:
+        yield
+    except ZooError as error:
+        raise NotApplicable(str(error)) from error
+
+
+def in_batches(images: Images | Tensor) -> Iterable[Tensor]:
+    """Images (N, C, H, W), 512 at a time, as float32."""
+    return torch.split(images, BATCH) if isinstance(images, Tensor) else images.batches(BATCH)

@@ -1,0 +1,106 @@
+"""Densities of the codes, and decoded samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from zoo.evaluation.chosen_densities import Kind
+from zoo.evaluation.measures.distances import Likeness, likeness
+from zoo.evaluation.measures.inception import inception_features, inception_network
+from zoo.evaluation.registry import NotApplicable
+from zoo.evaluation.subject.encoded import Encoded, not_applicable
+from zoo.types import Density, HasPrior
+
+SAMPLES = 10_000
+SCORED = 500
+SEED = 0
+
+
+class Sampled(Encoded):
+    """Densities of the codes, decoded samples of them, and how these compare with test images.
+
+    Attributes:
+        RESTS_ON: {property: the kinds of densities that its value depends on}.
+    """
+
+    RESTS_ON: ClassVar[Mapping[str, tuple[Kind, ...]]] = {
+        "fast_densities": ("fast",),
+        "learned_densities": ("learned",),
+        "code_log_likelihoods": ("fast", "learned"),
+        "sample_images": ("fast",),
+        "sample_likeness": ("fast",),
+        "learned_likeness": ("learned",),
+        "inception_sets": ("fast",),
+    }
+
+    @cached_property
+    def fast_densities(self) -> dict[str, Density]:
+        """Densities without stochastic gradients, fitted to the training codes."""
+        return self.fitted("fast")
+
+    @cached_property
+    def learned_densities(self) -> dict[str, Density]:
+        """Densities fitted to the training codes by stochastic gradients."""
+        return self.fitted("learned")
+
+    def fitted(self, kind: Kind) -> dict[str, Density]:
+        """The densities of a kind, fitted to the training codes; NotApplicable where one cannot be."""
+        with not_applicable():
+            return {name: density.fit(self.train_codes) for name, density in self.chosen.of_kind(kind).items()}
+
+    @cached_property
+    def code_log_likelihoods(self) -> dict[str, Tensor]:
+        """Log densities of the first 500 test codes: {density: (M,)}."""
+        codes = self.test_codes[:SCORED]
+        densities = {**self.fast_densities, **self.learned_densities}
+        return {name: density.log_prob(codes) for name, density in densities.items()}
+
+    @property
+    def samples(self) -> int:
+        """Number of samples drawn: as many as there are test images, at most 10,000."""
+        return min(len(self.data.test), SAMPLES)
+
+    @cached_property
+    def sample_images(self) -> dict[str, Tensor]:
+        """Decoded samples, reconstructions and training images: {origin: (M, C, H, W)}."""
+        given = {"reconstructions": self.x_hat[: self.samples], "training images": self.data.train[: self.samples]}
+        return self.drawn(self.fast_densities) | given
+
+    def drawn(self, densities: Mapping[str, Density]) -> dict[str, Tensor]:
+        """Decoded samples of densities: {density: (M, C, H, W)}."""
+        return {name: self.decode(density.sample(self.samples, SEED)) for name, density in densities.items()}
+
+    @cached_property
+    def sample_likeness(self) -> dict[str, Likeness]:
+        """How each of `sample_images` compares with the test images: {origin: Likeness}."""
+        return self.likeness(self.sample_images)
+
+    @cached_property
+    def prior_likeness(self) -> dict[str, Likeness]:
+        """How samples from the model's own prior compare with the test images; NotApplicable where it has none."""
+        if not isinstance(self.model.bottleneck, HasPrior):
+            raise NotApplicable("the model has no prior to sample from")
+        generator = torch.Generator(self.device).manual_seed(SEED)
+        return self.likeness({"prior": self.decode(self.model.bottleneck.sample(self.samples, generator))})
+
+    @cached_property
+    def learned_likeness(self) -> dict[str, Likeness]:
+        """How samples of `learned_densities` compare with the test images: {density: Likeness}."""
+        return self.likeness(self.drawn(self.learned_densities))
+
+    def likeness(self, images: Mapping[str, Tensor]) -> dict[str, Likeness]:
+        """How sets of images (M, C, H, W) compare with the test images, in features."""
+        features = self.references.features
+        return {name: likeness(self.test_features, features(x), SAMPLES) for name, x in images.items()}
+
+    @property
+    def inception_sets(self) -> dict[str, Tensor]:
+        """Inception's features of `sample_images` and of test images: {origin: (M, 2048)}."""
+        network = inception_network()
+        sets = {**self.sample_images, "test images": self.x[:SAMPLES]}
+        return {name: inception_features(network, images, self.device) for name, images in sets.items()}

@@ -1,0 +1,1 @@
+"""The model: an autoencoder and the parts that it is built from."""

@@ -1,0 +1,41 @@
+"""Batch top-k sparsity: a budget of active units per batch, so that complex images use more units than simple ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zoo.model.bottlenecks import update_running_mean
+from zoo.types import Bottleneck, Code
+
+
+class BatchTopK(Bottleneck):
+    """z_i = h_i if h_i is positive and among the B k largest values of the batch, else 0.
+
+    In evaluation a threshold replaces the contest within the batch, so that a code depends on its own image only: the
+    running mean of the smallest active value of training batches. B. Bussmann, P. Leask, N. Nanda, "BatchTopK sparse
+    autoencoders", 2024, arXiv:2412.06410.
+
+    Args:
+        units: D.
+        k: active units per image, on average.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, units: int, k: int) -> None:
+        super().__init__(units, units)
+        self.k = k
+        self.register_buffer("threshold", torch.tensor(torch.nan))
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
+        """h: (B, D) -> z = point: (B, D)."""
+        z = h.relu()
+        z = z * (z >= (self._smallest_active(z) if self.training else self.threshold.nan_to_num(0.0)))
+        return Code(z, z)
+
+    @torch.no_grad()
+    def _smallest_active(self, z: Tensor) -> Tensor:
+        smallest = z.flatten().topk(len(z) * self.k, sorted=False).values.amin()
+        update_running_mean(self.threshold, smallest)
+        return smallest

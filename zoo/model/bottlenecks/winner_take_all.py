@@ -1,0 +1,67 @@
+"""Winner-take-all sparsity: one active position per feature map, and few active images per map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.errors import ZooError
+from zoo.model.bottlenecks import update_running_mean
+from zoo.model.checks import check_count, check_width
+from zoo.types import Bottleneck, Code
+
+
+class WinnerTakeAll(Bottleneck):
+    """z_mp = h_mp if h_mp is the largest of map m, and among the B k/M largest of these in the batch; else 0.
+
+    The first selection, over the positions p of a map, is spatial sparsity; the second, over the images of a batch,
+    lifetime sparsity, which prevents maps that are active for all images or for none. A. Makhzani, B. Frey,
+    "Winner-take-all autoencoders", 2014, arXiv:1409.2752, sections 2 and 3.
+
+    Where this differs from the paper: h has no ReLU, so that winners may be negative; with it, a map that is negative
+    everywhere is never selected and gets no gradient (16 maps of 64 on MNIST). In evaluation, where the paper drops
+    lifetime sparsity and uses the code as features only, one threshold per map replaces it: the running mean of the
+    smallest winner of training batches. So a code depends on its own image only.
+
+    Args:
+        units: D = M x positions, map by map.
+        k: active units per image, on average.
+        maps: M.
+
+    Raises:
+        ZooError: `maps` does not divide `units`, or k is not in 1..maps.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, units: int, k: int, maps: int = 64) -> None:
+        super().__init__(check_width(units, "bottleneck.units"), units)
+        self.maps, self.k = check_count(maps, "bottleneck.rule.maps"), check_count(k, "bottleneck.k")
+        if units % maps:
+            raise ZooError(
+                f"bottleneck.rule.maps={maps}: {units} units cannot be divided into so many maps; choose a divisor"
+            )
+        if k > maps:
+            raise ZooError(
+                f"bottleneck.k={k}: each of bottleneck.rule.maps={maps} maps has one winner; choose a smaller width, "
+                "or more maps and as many more units"
+            )
+        self.places = units // maps
+        self.register_buffer("threshold", torch.full((maps,), torch.nan))
+
+    def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
+        """h: (B, D) -> z = point: (B, D), at most one unit of each map non-zero."""
+        best, place = h.view(len(h), self.maps, -1).max(2)
+        threshold = self._smallest_winners(best) if self.training else self.threshold.nan_to_num(0.0)
+        winners = F.one_hot(place, self.places).to(h) * (best * (best >= threshold))[:, :, None]
+        z = winners.flatten(1)
+        return Code(z, z)
+
+    @torch.no_grad()
+    def _smallest_winners(self, best: Tensor) -> Tensor:
+        """The smallest active value of each map: (M,), of the largest values per image: (B, M)."""
+        images = max(1, round(len(best) * self.k / self.maps))
+        smallest = best.topk(images, dim=0, sorted=False).values.amin(0)
+        update_running_mean(self.threshold, smallest)
+        return smallest

@@ -1,0 +1,1 @@
+"""The objective of gradient fits and its terms."""

@@ -1,0 +1,111 @@
+"""The objective of gradient fits, in nats per image for every variant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.model.autoencoder import Autoencoder
+from zoo.types import Step, Term
+
+
+class Objective:
+    """total = nll + sum_k weight_k(progress) * penalty_k, summed over pixels, averaged over the batch.
+
+    Penalties come from the bottleneck (`Code.penalties`) and from `terms`; without an entry in `weights`, their weight
+    is 1. With K samples per image, all are averaged. With importance weights instead,
+
+        total = -log 1/K sum_samples exp(-(nll + sum_k weight_k(progress) * penalty_k)),
+
+    which is a tighter bound where the penalties add up to log q(z | x) - log p(z): Y. Burda, R. Grosse,
+    R. Salakhutdinov, "Importance weighted autoencoders", 2015, arXiv:1509.00519, eq. 8.
+
+    Args:
+        weights: {penalty: weight}.
+        terms: further penalties: functions of (model, x, step) that return {name: (B,) in nats}.
+        visible_weight: weight, in the nll, of pixels that a corruption left unchanged; the others have weight 1.
+        warmup: fraction of the fit, in [0, 1], over which all penalty weights grow linearly from 0.
+        capacities: {penalty: C}, in nats: the term is |mean penalty - C|, and the warm-up grows C.
+            C. Burgess et al., "Understanding disentangling in beta-VAE", 2018, arXiv:1804.03599, eq. 8.
+        importance_weighted: combine the samples of an image by importance weights.
+
+    Raises:
+        ZooError: a negative weight; when called, a weight of a penalty that the model does not have, or importance
+            weights with a penalty that has no value per sample.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        terms: Sequence[Term] = (),
+        visible_weight: float = 1.0,
+        warmup: float = 0.0,
+        capacities: Mapping[str, float] | None = None,
+        importance_weighted: bool = False,
+    ) -> None:
+        self.weights, self.terms = dict(weights or {}), tuple(terms)
+        self.visible_weight, self.warmup = visible_weight, warmup
+        self.capacities, self.importance_weighted = dict(capacities or {}), importance_weighted
+        numbers = {**self.weights, **self.capacities, "visible_weight": visible_weight, "warmup": warmup}
+        for name, weight in numbers.items():
+            if not weight >= 0:
+                raise ZooError(f"objective: {name}={weight}: must be 0 or more")
+
+    def __call__(self, model: Autoencoder, x: Tensor, step: Step, progress: float | Tensor = 1.0) -> dict[str, Tensor]:
+        """Return the scalars "total", "nll" and every penalty (unweighted), in nats per image.
+
+        Args:
+            model: the model.
+            x: (B, C, H, W), the clean images.
+            step: the model's forward pass on x.
+            progress: fraction of training completed, in [0, 1]; a scalar tensor in steps that are recorded.
+        """
+        penalties = dict(step.code.penalties)
+        for term in self.terms:
+            penalties |= term(model, x, step)
+        if unknown := (self.weights.keys() | self.capacities.keys()) - penalties.keys():
+            raise ZooError(
+                f"objective: weights or capacities of {sorted(unknown)}, but this model's penalties are "
+                f"{sorted(penalties)}; remove them or choose another bottleneck"
+            )
+        samples = len(step.raw) // len(x)
+        nll = model.likelihood.nll(step.raw, x, self._pixel_weight(step))
+        ramp = self._ramp(progress)
+        means = {name: value.mean() for name, value in penalties.items()}
+        if self.importance_weighted:
+            total = self._importance_weighted(nll, penalties, ramp, samples)
+        else:
+            total = nll.mean()
+            for name, value in means.items():
+                weight = self.weights.get(name, 1.0)
+                if name in self.capacities:
+                    total = total + weight * (value - ramp * self.capacities[name]).abs()
+                else:
+                    total = total + ramp * weight * value
+        return {"total": total, "nll": nll.mean(), **means}
+
+    def _ramp(self, progress: float | Tensor) -> float | Tensor:
+        if not self.warmup:
+            return 1.0
+        ramp = progress / self.warmup
+        return ramp.clamp(max=1.0) if isinstance(ramp, Tensor) else min(1.0, ramp)
+
+    def _importance_weighted(
+        self, nll: Tensor, penalties: dict[str, Tensor], ramp: float | Tensor, samples: int
+    ) -> Tensor:
+        for name, value in penalties.items():
+            if len(value) != len(nll) or name in self.capacities:
+                raise ZooError(
+                    f"objective.importance_weighted: the penalty {name} has no value for each of the {samples} samples "
+                    "of an image; choose bottleneck=importance, without terms or capacities"
+                )
+            nll = nll + ramp * self.weights.get(name, 1.0) * value
+        return -((-nll).view(samples, -1).logsumexp(0) - math.log(samples)).mean()
+
+    def _pixel_weight(self, step: Step) -> Tensor | None:
+        if step.hidden is None or self.visible_weight == 1:
+            return None
+        return step.hidden + self.visible_weight * (1 - step.hidden)

@@ -1,0 +1,282 @@
+"""The table of known parts: an option's name and plain values in, the part out.
+
+The option files, `conf/<axis>/<option>.yaml`, are the table. A file names the class or function of the part, and holds
+the defaults of its settings. Everything that is stored (in a model file, in a record) is a *node*: the name of an
+option with plain values for its settings,
+
+    {"option": "deep", "hidden": [256, 128, 64], "activation": "gelu"}
+
+so that no import path is stored, and moving or renaming a class orphans nothing. A node is data: it is never
+interpolated, and names no code. `build` looks up what the option file names and calls it with the node's values.
+
+A setting of an option file may itself be a part: written in place (a mapping with `_target_`), or chosen on an axis of
+its own (`optimizer: ${optimizer}`), in which case the node's value names that option.
+
+Parts from outside the package lie in a package with a folder `conf` of the same form, and are known only where that
+package is trusted by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import import_module, resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.errors import ZooError, nearest
+
+Node = dict[str, Any]
+TARGET, PARTIAL = "_target_", "_partial_"
+AXIS = re.compile(r"\$\{(\w+)\}")  # a setting that another axis fills
+PLAIN = (type(None), bool, int, float, str)
+
+
+def shipped() -> Path:
+    """The folder of the zoo's own option files: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+@cache
+def folders(trust: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    """The folders of option files: the zoo's, and those of trusted packages.
+
+    Args:
+        trust: names of packages with a folder `conf`.
+
+    Raises:
+        ZooError: a package is not installed, or has no such folder.
+    """
+    found = [shipped()]
+    for package in trust:
+        try:
+            place = Path(str(resources.files(package))) / "conf"
+        except (ModuleNotFoundError, TypeError, ValueError) as error:
+            raise ZooError(f"trust={package}: no package of this name can be imported") from error
+        if not place.is_dir():
+            raise ZooError(f"trust={package}: the package has no folder conf with option files ({place})")
+        found.append(place)
+    return tuple(found)
+
+
+def names(axis: str, trust: tuple[str, ...] = ()) -> list[str]:
+    """The options of an axis, sorted."""
+    return sorted(path.stem for folder in folders(trust) for path in (folder / axis).glob("*.yaml"))
+
+
+def is_axis(name: str, trust: tuple[str, ...] = ()) -> bool:
+    """Whether there are options of that name."""
+    return any((folder / name).is_dir() for folder in folders(trust))
+
+
+@cache
+def content(axis: str, option: str, trust: tuple[str, ...] = ()) -> Node:
+    """An option file with what it extends (`defaults: [other]`) merged below it; not to be changed.
+
+    Raises:
+        ZooError: there is no such option.
+    """
+    found = (folder / axis / f"{option}.yaml" for folder in folders(trust))
+    path = next((path for path in found if re.fullmatch(r"\w+", option) and path.is_file()), None)
+    if path is None:
+        raise ZooError(
+            f"{axis}={option}: no such {axis}{nearest(option, names(axis, trust))}; if it comes from a package that "
+            "you trust, name it: trust=<package>"
+        )
+    own: Node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    merged: Node = {}
+    for parent in own.pop("defaults", []):
+        if isinstance(parent, str) and parent != "_self_":
+            merged = _merged(merged, content(axis, parent, trust))
+    return _merged(merged, own)
+
+
+def template(axis: str, option: str, trust: tuple[str, ...] = ()) -> Node:
+    """The part that an option file describes. A file that sets values elsewhere too holds it under the axis' name."""
+    whole = content(axis, option, trust)
+    node: Node = whole.get(axis, whole)
+    return node
+
+
+def build(axis: str, node: Mapping[str, Any], trust: tuple[str, ...] = ()) -> Any:
+    """The part that a node describes.
+
+    Args:
+        axis: "network", "bottleneck", ...
+        node: the option's name under "option", and plain values for its settings.
+        trust: packages whose parts may be built.
+
+    Raises:
+        ZooError: no such option or setting, a value that is not plain, or what the part itself refuses.
+    """
+    option, settings = _opened(axis, node)
+    return _made(f"{axis}={option}", template(axis, option, trust), settings, trust)
+
+
+def targets(axis: str, node: Mapping[str, Any], trust: tuple[str, ...] = ()) -> Iterator[str]:
+    """Import paths of the part that a node describes, and of the parts within it."""
+    option, settings = _opened(axis, node)
+    yield from _targets(template(axis, option, trust), settings, trust)
+
+
+def node_of(axis: str, composed: Mapping[str, Any], choices: Mapping[str, str], trust: tuple[str, ...] = ()) -> Node:
+    """The node of a composed configuration.
+
+    Args:
+        axis: which one.
+        composed: the axis' configuration, resolved, as the option files have it: with `_target_`.
+        choices: {axis: the option chosen}.
+        trust: packages whose option files count.
+
+    Raises:
+        ZooError: the configuration differs from the option file in what it calls: a part is chosen by its option.
+    """
+    option = choices[axis]
+    return {"option": option, **_plain(axis, template(axis, option, trust), composed, choices, trust)}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of an option file, and what it holds.
+
+    Attributes:
+        axis: the axis that fills it; empty for others.
+        part: what a part written in place is made of; None for others.
+        parts: the same of a list of parts.
+    """
+
+    axis: str = ""
+    part: Node | None = None
+    parts: Sequence[Node] = ()
+
+    @classmethod
+    def of(cls, value: Any, trust: tuple[str, ...]) -> Setting:
+        """What an option file says of a setting."""
+        if isinstance(value, str) and (found := AXIS.fullmatch(value)) and is_axis(found[1], trust):
+            return cls(axis=found[1])
+        if isinstance(value, dict) and TARGET in value:
+            return cls(part=value)
+        if isinstance(value, list) and value and all(isinstance(item, dict) and TARGET in item for item in value):
+            return cls(parts=value)
+        return cls()
+
+
+def _opened(axis: str, node: Mapping[str, Any]) -> tuple[str, Node]:
+    if not isinstance(node, Mapping) or not isinstance(option := node.get("option"), str):
+        raise ZooError(f"{axis}: {node!r} names no option")
+    return option, {key: value for key, value in node.items() if key != "option"}
+
+
+def _made(name: str, described: Node, settings: Mapping[str, Any], trust: tuple[str, ...]) -> Any:
+    """The part of one template."""
+    target = imported(described[TARGET])
+    values = {}
+    for key, value in settings.items():
+        setting = Setting.of(described.get(key), trust)
+        if setting.axis:
+            values[key] = build(setting.axis, value, trust)
+        elif setting.part is not None:
+            values[key] = _made(f"{name}.{key}", setting.part, _mapping(f"{name}.{key}", value), trust)
+        elif setting.parts:
+            values[key] = [
+                _made(f"{name}.{key}[{i}]", part, _mapping(f"{name}.{key}[{i}]", item), trust)
+                for i, (part, item) in enumerate(_pairs(f"{name}.{key}", setting.parts, value))
+            ]
+        else:
+            values[key] = _checked(f"{name}.{key}", value)
+    _check_names(name, target, values)
+    return partial(target, **values) if described.get(PARTIAL) else target(**values)
+
+
+def _targets(described: Node, settings: Mapping[str, Any], trust: tuple[str, ...]) -> Iterator[str]:
+    yield described[TARGET]
+    for key, value in settings.items():
+        setting = Setting.of(described.get(key), trust)
+        if setting.axis:
+            yield from targets(setting.axis, value, trust)
+        elif setting.part is not None:
+            yield from _targets(setting.part, value, trust)
+        for part, item in zip(setting.parts, value if setting.parts else (), strict=True):
+            yield from _targets(part, item, trust)
+
+
+def _plain(
+    name: str, described: Node, composed: Mapping[str, Any], choices: Mapping[str, str], trust: tuple[str, ...]
+) -> Node:
+    """The settings of a composed part, without what names code."""
+    if composed.get(TARGET) != described.get(TARGET) or bool(composed.get(PARTIAL)) != bool(described.get(PARTIAL)):
+        raise ZooError(f"{name}: a part is chosen by the name of its option, and its {TARGET} cannot be changed")
+    found: Node = {}
+    for key, value in composed.items():
+        if key in (TARGET, PARTIAL):
+            continue
+        setting = Setting.of(described.get(key), trust)
+        if setting.axis:
+            found[key] = node_of(setting.axis, value, choices, trust)
+        elif setting.part is not None:
+            found[key] = _plain(f"{name}.{key}", setting.part, _mapping(f"{name}.{key}", value), choices, trust)
+        elif setting.parts:
+            pairs = _pairs(f"{name}.{key}", setting.parts, value)
+            found[key] = [_plain(f"{name}.{key}", part, item, choices, trust) for part, item in pairs]
+        else:
+            found[key] = _checked(f"{name}.{key}", value)
+    return found
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ZooError(f"{name}={value!r}: this setting is a part with settings of its own, not a value")
+    return value
+
+
+def _pairs(name: str, described: Sequence[Node], values: Any) -> Iterable[tuple[Node, Any]]:
+    if not isinstance(values, list) or len(values) != len(described):
+        raise ZooError(f"{name}: its parts stand in the option file; write another option to change which they are")
+    return zip(described, values, strict=True)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """`value` if it is plain: nothing, a number, a text, or lists and mappings of such."""
+    if isinstance(value, Mapping):
+        if any(not isinstance(key, str) or key.startswith("_") for key in value):
+            raise ZooError(f"{name}: {sorted(map(str, value))} are no plain settings; a part is chosen by its option")
+        return {key: _checked(f"{name}.{key}", item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_checked(f"{name}[{i}]", item) for i, item in enumerate(value)]
+    if not isinstance(value, PLAIN):
+        raise ZooError(f"{name}={value!r}: not a plain value")
+    return value
+
+
+def _check_names(name: str, target: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """ZooError if the part has no setting of that name."""
+    parameters = inspect.signature(target).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for key in values:
+        if key not in parameters:
+            raise ZooError(f"{name} has no setting {key}{nearest(key, parameters)}")
+
+
+@cache
+def imported(path: str) -> Callable[..., Any]:
+    """The class or function at an import path of an option file."""
+    module, _, name = path.rpartition(".")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+def _merged(below: Node, above: Node) -> Node:
+    """Two nested mappings in one; where both have a value, that of `above`."""
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged

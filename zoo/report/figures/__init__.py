@@ -1,0 +1,11 @@
+"""One pure function per figure: records in, a matplotlib figure out, or None where they hold nothing to draw.
+
+Importing this package registers the zoo's own figures; `figure` registers another.
+"""
+
+from zoo.report.figures.register import FIGURES, figure
+
+# in the order of a report's page
+from zoo.report.figures import pictures, curves, measured_curves  # isort: skip
+
+__all__ = ["FIGURES", "curves", "figure", "measured_curves", "pictures"]

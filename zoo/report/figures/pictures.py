@@ -1,0 +1,231 @@
+"""Figures made of images: reconstructions of test images, and samples from priors."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.report.figures.register import figure
+from zoo.report.figures.style import (
+    DPI,
+    HEAD,
+    INK,
+    MARGIN,
+    MUTED,
+    NORMAL,
+    SMALL,
+    look,
+    on_pixels,
+    sheet,
+    text_width,
+)
+from zoo.report.statistics import Cell, by_name, cells, listing, models, scope
+from zoo.runs.records import Record
+from zoo.runs.strips import decode_strip
+
+CELL = 0.42  # inches of an image
+GAP = 0.04  # inches between images
+APART = 0.1  # inches above a group of several rows
+LINE = 0.12  # inches of a line of label
+WRAP = 30  # characters in a line of label
+TALL = 24  # rows in one column of a figure
+IMAGES = 12  # images in a row of a figure of one column
+SAMPLES, FEW = 10, 8  # samples in a row; variants, at most, that may show several rows of them
+BAR, BAR_TEXT = 1.5, 1.0  # inches of the longest bar, and of the number at its end
+
+
+@dataclass(frozen=True)
+class Row:
+    """Images (N, C, H, W) under a name, with a remark below it."""
+
+    name: str
+    remark: str
+    images: Tensor
+
+    @property
+    def label(self) -> list[tuple[str, float, str]]:
+        """Lines beside the images, as text, size and colour: the variant, what was changed of it, the remark."""
+        variant, _, changes = self.name.partition(" ")
+        return [
+            *((text, NORMAL, INK) for text in [variant] if text),
+            *((text, SMALL, MUTED) for text in textwrap.wrap(changes, WRAP, break_long_words=False)),
+            *((text, SMALL, INK) for text in [self.remark] if text),
+        ]
+
+
+@figure
+def reconstructions(records: Sequence[Record]) -> Figure | None:
+    """The test images, and below them the reconstructions of each variant, best first; None without images."""
+    shown = with_images(records, "original", "reconstruction")
+    if not shown:
+        return None
+    mse = cells(by_name(records), "mse")
+    groups = [
+        [Row(r.name, f"mse {mse[r.name].text}" if r.name in mse else "", decode_strip(r.images["reconstruction"]))]
+        for r in shown
+    ]
+    title = f"Reconstructions of test images of {records[0].data}"
+    return picture([original(shown)], groups, title, caption(shown, records))
+
+
+@figure
+def restorations(records: Sequence[Record]) -> Figure | None:
+    """Corrupted inputs of variants that are trained on such, and their outputs; None where there are none."""
+    shown = with_images(records, "original", "corrupted", "restored")
+    if not shown:
+        return None
+    groups = [
+        [
+            Row(r.name, "input", decode_strip(r.images["corrupted"])),
+            Row("", "output", decode_strip(r.images["restored"])),
+        ]
+        for r in shown
+    ]
+    title = f"Corrupted test images of {records[0].data} and their reconstructions"
+    return picture([original(shown)], groups, title, caption(shown, shown))
+
+
+@figure
+def samples(records: Sequence[Record]) -> Figure | None:
+    """Images decoded from draws of each variant's prior; None where none has a prior."""
+    shown = with_images(records, "samples")
+    if not shown:
+        return None
+    groups = []
+    for record in shown:
+        first, *more = torch.split(decode_strip(record.images["samples"]), SAMPLES)
+        more = [images for images in more if len(images) == len(first) and len(shown) <= FEW]
+        groups.append([Row(record.name, "", first), *(Row("", "", images) for images in more)])
+    title = f"Samples from the priors of models of {records[0].data}"
+    return picture([], groups, title, models(shown))
+
+
+@figure
+def overview(records: Sequence[Record]) -> Figure | None:
+    """Reconstructions of test images by each variant, with its error as a bar; None without images."""
+    shown = with_images(records, "original", "reconstruction")
+    if not shown:
+        return None
+    groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
+    title = f"Bottlenecks side by side on {records[0].data}"
+    return picture([original(shown)], groups, title, caption(shown, records), cells(by_name(records), "mse"))
+
+
+def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:
+    """The test images, widths and seeds that numbers and images of a figure rest on."""
+    seeds = {record.seed for record in records}
+    return scope(records) + (f"; pictures of seed {listing(r.seed for r in shown)}" if len(seeds) > 1 else "")
+
+
+def with_images(records: Iterable[Record], *strips: str) -> list[Record]:
+    """The first seed of every row that has all of `strips`, best row first."""
+    first = (group[0] for group in by_name(records).values())
+    return [record for record in first if all(strip in record.images for strip in strips)]
+
+
+def original(records: Sequence[Record]) -> Row:
+    """The test images that all `records` show.
+
+    Raises:
+        ZooError: they do not show the same ones.
+    """
+    first, *others = records
+    images = decode_strip(first.images["original"])
+    for other in others:
+        if not torch.equal(images, decode_strip(other.images["original"])):
+            raise ZooError(
+                f"the records of {first.name!r} ({first.hash}) and {other.name!r} ({other.hash}) show different "
+                "test images; run the older one again with force=true"
+            )
+    return Row("original", "", images)
+
+
+def picture(
+    head: Sequence[Row],
+    groups: Sequence[Sequence[Row]],
+    title: str,
+    subtitle: str,
+    bars: Mapping[str, Cell] | None = None,
+) -> Figure:
+    """Rows of images in as many columns as they need.
+
+    Args:
+        head: rows that stand above each column.
+        groups: rows that stay together, from top to bottom.
+        title: of the figure.
+        subtitle: in smaller type below it.
+        bars: errors by the rows' names, drawn to the right of the images.
+    """
+    rows = [row for group in groups for row in group]
+    count = math.ceil(len(rows) / TALL)
+    columns = [[groups[i] for i in part] for part in np.array_split(np.arange(len(groups)), count)]
+    most = max(IMAGES // count, 5) if bars is None else max(IMAGES // count - 2, 5)
+    images = min(most, *(len(row.images) for row in (*head, *rows)))
+    side = image_side(rows[0].images.shape[-2])
+    labels = [line for row in (*head, *rows) for line in row.label]
+    label = max(text_width(text, size) for text, size, _ in labels) + 0.1
+    pitch = on_pixels(max(side, LINE * max(len(row.label) for row in rows)) + GAP)
+    strip = images * (side + GAP)
+    wide = label + strip + (0.1 + BAR + BAR_TEXT if bars else 0.0) + 2 * MARGIN
+    high = max(
+        pitch * (len(head) + sum(map(len, column))) + APART * sum(len(group) > 1 for group in column)
+        for column in columns
+    )
+    figure, ax = sheet(len(columns) * wide, HEAD + high + MARGIN, title, subtitle)
+    for number, column in enumerate(columns):
+        left, y = on_pixels(MARGIN + number * wide + label), HEAD
+        for group in (head, *column):
+            y += APART * (len(group) > 1)
+            for row in group:
+                centre = y + (pitch - GAP) / 2
+                draw_label(ax, row, left - 0.1, centre)
+                draw_strip(ax, row.images[:images], left, on_pixels(centre - side / 2), side)
+                if bars:
+                    draw_bar(ax, row, bars, left + strip + 0.1, centre)
+                y += pitch
+    return figure
+
+
+def image_side(pixels: int) -> float:
+    """Inches of an image of so many pixels a side: a whole multiple of its pixels where that fits a cell."""
+    return on_pixels(CELL) if pixels > CELL * DPI else round(CELL * DPI / pixels) * pixels / DPI
+
+
+def draw_label(ax: Axes, row: Row, right: float, centre: float) -> None:
+    """Write the lines of a row's label, ending at `right`."""
+    for k, (text, size, colour) in enumerate(row.label):
+        y = centre + (k - (len(row.label) - 1) / 2) * LINE
+        ax.text(right, y, text, size=size, color=colour, ha="right", va="center_baseline")
+
+
+def draw_strip(ax: Axes, images: Tensor, x: float, y: float, side: float) -> None:
+    """Draw images (N, C, H, W) side by side, the first one's upper left corner at (x, y)."""
+    interpolation = "nearest" if images.shape[-1] <= side * DPI else "antialiased"
+    for k, image in enumerate(images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()):
+        left = on_pixels(x + k * (side + GAP))
+        extent = (left, left + side, y + side, y)
+        ax.imshow(image, extent=extent, aspect="auto", interpolation=interpolation)
+
+
+def draw_bar(ax: Axes, row: Row, bars: Mapping[str, Cell], x: float, centre: float) -> None:
+    """Draw the error of `row` with its interval and number; beside the originals, say what the bars are."""
+    if row.name not in bars:
+        text = "mean squared error per pixel" if row.name == "original" else ""
+        ax.text(x, centre, text, size=SMALL, color=MUTED, va="center_baseline")
+        return
+    scale = BAR / max(cell.mean + cell.half_width for cell in bars.values())
+    cell = bars[row.name]
+    low, end, high = (scale * (cell.mean + sign * cell.half_width) for sign in (-1, 0, 1))
+    ax.add_patch(Rectangle((x, centre - 0.09), end, 0.18, color=look(row.name)[0], lw=0))
+    ax.plot((x + max(low, 0.0), x + high), (centre, centre), color=INK, lw=1)
+    ax.text(x + high + 0.06, centre, str(cell), size=SMALL, va="center_baseline")

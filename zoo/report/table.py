@@ -1,0 +1,225 @@
+"""Records of one data set as a table: a data frame, a Markdown page, tables for the terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from zoo.report.statistics import Cell, by_name, cells, estimate, scope, values
+from zoo.runs.records import Record
+
+ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
+SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
+NOT_MEASURED = {"value": None, "reason": "not measured"}
+TERMINAL, NAME = 80, 26  # characters of a line, and of the longest name that stands in one line
+
+
+def benchmark(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per name, best mse first: `variant`, `seeds`, and `<metric>`, `<metric>_ci95` for every metric.
+
+    `<metric>` is the mean over seeds, `<metric>_ci95` half the width of its 95 % interval (Student's t),
+    empty with one seed; both are empty where the metric does not apply.
+
+    Raises:
+        ZooError: one name stands for several configurations, or has a seed twice.
+    """
+    rows = []
+    for name, group in by_name(records).items():
+        row: dict[str, Any] = {"variant": name, "seeds": len(group)}
+        for metric in definitions(records):
+            found = estimate(values(group, metric))
+            row[metric] = None if found is None else found.mean
+            row[f"{metric}_ci95"] = None if found is None else found.half_width
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys(frame.columns[2:], float))
+
+
+def definitions(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Every metric that the records hold, in their order, with its unit, direction, group and definition."""
+    return {name: about for record in records for name, about in record.metrics.items()}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of the table: its unit and direction, its cells by row, and the rows that are best as displayed."""
+
+    metric: str
+    about: dict[str, Any]
+    cells: dict[str, Cell]
+    best: set[str]
+
+    @property
+    def name(self) -> str:
+        """Metric and direction: "mse ↓"."""
+        return self.metric + ARROWS[self.about["direction"]]
+
+    @property
+    def unit(self) -> str:
+        """In brackets; empty where there is none, or the metric is named after it."""
+        return "" if self.about["unit"] in ("1", self.metric) else f" ({self.about['unit']})"
+
+    def texts(self, rows: Iterable[str], bold: str) -> list[str]:
+        """The texts of `rows`, the best formatted by `bold`."""
+        return [bold.format(self.cells[row]) if row in self.best else str(self.cells.get(row, "")) for row in rows]
+
+
+def columns(records: Sequence[Record]) -> list[Column]:
+    """The columns with at least one value, group by group."""
+    rows, found = by_name(records), []
+    for metric, about in definitions(records).items():
+        if filled := cells(rows, metric):
+            found.append(Column(metric, about, filled, best(filled, about["direction"])))
+    order = list(dict.fromkeys(each.about["group"] for each in found))
+    return sorted(found, key=lambda each: order.index(each.about["group"]))
+
+
+def best(filled: dict[str, Cell], direction: str) -> set[str]:
+    """Rows with the best mean at the displayed precision; none without a direction."""
+    if direction == "none":
+        return set()
+    choose = min if direction == "lower" else max
+    top = choose(filled.values(), key=lambda cell: cell.mean)
+    return {row for row, cell in filled.items() if cell.text == top.text}
+
+
+def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (), stale: Collection[str] = ()) -> str:
+    """The benchmark as a Markdown page: a table for each group of metrics, pictures, definitions.
+
+    Args:
+        records: of one data set.
+        command: writes the page again.
+        figures: names of picture files beside the page.
+        stale: names of the rows whose code has changed since they were recorded.
+    """
+    shared = common(records)
+    records = brief(records, shared)
+    table = columns(records)
+    varies = any(cell.half_text for each in table for cell in each.cells.values())
+    interval = " ± half the width of its 95 % interval (Student's t)" if varies else ""
+    parts = [
+        f"# {records[0].data}: {scope(records)}",
+        *([f"All rows with `{' '.join(shared)}`."] if shared else []),
+        f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best mean "
+        "at the displayed precision. Sorted by mse.",
+    ]
+    for group, part in groupby(table, key=lambda each: str(each.about["group"])):
+        parts += [f"## {group.capitalize()}", markdown_table(records, part)]
+    if figures:
+        parts += ["## Figures", *(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in figures)]
+    parts += [
+        "## Definitions",
+        "\n".join(f"- **{each.metric}**: {each.about['definition']}" for each in table),
+    ]
+    if reasons := missing(records, table):
+        parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
+    if old := [name for name in by_name(records) if name in stale]:
+        parts += ["## Stale rows", f"The code of these rows has changed since they were recorded: {', '.join(old)}."]
+    parts += [f"Written from the records by `{command}`."]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(records: Sequence[Record], shown: Iterable[Column]) -> str:
+    """Some columns of the benchmark as a Markdown table, the best in bold."""
+    rows = by_name(records)
+    text = {"variant": [name.replace("|", r"\|") for name in rows], "seeds": [str(len(r)) for r in rows.values()]}
+    for each in shown:
+        text[each.name + each.unit] = each.texts(rows, "**{}**")
+    alignment = ("left", *["right"] * (len(text) - 1))
+    return pd.DataFrame(text).to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def common(records: Sequence[Record]) -> list[str]:
+    """The changes that the names of all rows share, if there is more than one row."""
+    names = sorted({record.name for record in records})
+    if len(names) < 2:
+        return []
+    return [change for change in words(names[0])[1:] if all(change in words(name) for name in names)]
+
+
+def brief(records: Iterable[Record], shared: Sequence[str]) -> list[Record]:
+    """The records, their names without the shared changes."""
+    return [replace(r, name=" ".join(word for word in words(r.name) if word not in shared)) for r in records]
+
+
+def words(name: str) -> list[str]:
+    """A row's name in its parts: the variant, and each change of it ("hidden=[8, 4]" is one)."""
+    return re.split(r" (?=[\w./]+=)", name)
+
+
+def summary(records: Sequence[Record]) -> str:
+    """The columns that say most, as a Markdown table."""
+    records = brief(records, common(records))
+    return markdown_table(records, [each for each in columns(records) if each.metric in SUMMARY])
+
+
+def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
+    """Why cells of the table are empty: "l0, dead_fraction of pca, svd: the reason"."""
+    rows = by_name(records)
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for column in table:
+        for name, group in rows.items():
+            entries = [record.metrics.get(column.metric, NOT_MEASURED) for record in group]
+            for reason in {entry["reason"]: None for entry in entries if entry["value"] is None}:
+                lacking.setdefault((column.metric, reason), []).append(name)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (metric, reason), names in lacking.items():
+        others = [name for name in rows if name not in names]
+        of = ", ".join(names) if len(names) <= len(others) or not others else f"all but {', '.join(others)}"
+        alike.setdefault((of, reason), []).append(metric)
+    return [f"**{', '.join(metrics)}** of {of}: {reason}" for (of, reason), metrics in alike.items()]
+
+
+def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:
+    """Print some columns of the benchmark, in as many tables of at most 80 characters a line as they need."""
+    shared = common(records)
+    records = brief(records, shared)
+    console, rows = Console(width=TERMINAL, highlight=False), list(by_name(records))
+    room = TERMINAL - min(max(map(len, rows)), NAME) - 3
+    parts: list[list[Column]] = []
+    left = 0
+    for each in (column for column in columns(records) if column.metric in metrics):
+        width = 3 + max(map(len, [each.name, *each.texts(rows, "{}")]))
+        if width > left:
+            parts.append([])
+            left = room
+        parts[-1].append(each)
+        left -= width
+    console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}")
+    if shared:
+        console.print(f"all with {escape(' '.join(shared))}")
+    for part in parts:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("variant", min_width=TERMINAL - 3 - room, max_width=NAME, overflow="fold")
+        for each in part:
+            table.add_column(each.name, justify="right", no_wrap=True)
+        for line in zip(map(escape, rows), *(each.texts(rows, "[bold green]{}[/]") for each in part), strict=True):
+            table.add_row(*line)
+        console.print(table)
+
+
+def print_tables(records: Sequence[Record]) -> None:
+    """Print a table for each data set and width; rows of one name and several configurations are told apart."""
+    groups: dict[tuple[str, int], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.data, record.width), []).append(record)
+    for group in groups.values():
+        print_table(apart(group))
+
+
+def apart(records: Sequence[Record]) -> list[Record]:
+    """The records, their names followed by the hash where one name has several configurations."""
+    hashes: dict[str, set[str]] = {}
+    for record in records:
+        hashes.setdefault(record.name, set()).add(record.hash)
+    return [replace(r, name=f"{r.name} {r.hash[:6]}") if len(hashes[r.name]) > 1 else r for r in records]

@@ -1,0 +1,1 @@
+"""From a configuration to a record: the only rooms that know Hydra."""

@@ -1,0 +1,193 @@
+"""Configurations composed by Hydra from option files and overrides; every mistake in them is one sentence."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from zoo import files
+from zoo.errors import ZooError, nearest
+from zoo.options import TARGET, folders, shipped
+
+OPEN = ("objective", "density")  # axes with settings that are mappings, to which a name may be added
+
+
+@contextmanager
+def composing(overrides: Sequence[str] = (), folder: Path | None = None) -> Iterator[list[str]]:
+    """Within, `composed` and `product` find the option files; yields the overrides that Hydra is to be given.
+
+    Args:
+        overrides: of the command line; `trust=` among them adds the option files of a package.
+        folder: a further folder of option files, such as studies and variants of one's own.
+    """
+    OmegaConf.register_new_resolver("zoo_home", lambda: str(files.home()), replace=True)
+    if folder is not None and not folder.is_dir():
+        raise ZooError(f"--config-dir={folder}: no such folder")
+    trusted = trusted_in(overrides)
+    more = [*folders(trusted)[1:], *([folder] if folder is not None else [])]
+    search = [f"hydra.searchpath=[{','.join(f'file://{place.resolve()}' for place in more)}]"] if more else []
+    with initialize_config_dir(str(shipped().resolve()), version_base="1.3"):
+        yield [*overrides, *search]
+
+
+def trusted_in(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The packages that `trust=mylib` or `trust=[one,two]` names."""
+    said = [override.partition("=")[2] for override in overrides if override.startswith("trust=")]
+    return tuple(name for name in re.split(r"[\[\],\s]+", said[-1]) if name) if said else ()
+
+
+def composed(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration `name`.yaml under overrides, with Hydra's own part under `hydra`.
+
+    Raises:
+        ZooError: an override names an option or a setting that does not exist, or cannot be read.
+    """
+    try:
+        given = [f"trust=[{','.join(trusted_in([o]))}]" if o.startswith("trust=") else o for o in overrides]
+        parsed = parsed_overrides(given)
+        refuse_foreign(parsed)
+        if any(override.is_add() or override.is_force_add() for override in parsed):
+            return compose(name, _added(name, parsed), return_hydra_config=True)
+        try:
+            return compose(name, given, return_hydra_config=True)
+        except HydraException as error:
+            if isinstance(error, MissingConfigException | OverrideParseException):
+                raise
+            return compose(name, _added(name, parsed), return_hydra_config=True)
+    except MissingConfigException as error:
+        axis, _, option = str(error.missing_cfg_file).rpartition("/")
+        raise ZooError(f"{axis}={option}: no such {axis}{nearest(option, error.options or ())}") from error
+    except OverrideParseException as error:
+        problem = str(error.message).splitlines()[0]
+        raise ZooError(
+            f"{error.override}: cannot be read as a setting ({problem}); write key=value, and quote values with "
+            "special characters: 'key=\"a, b\"'"
+        ) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ZooError(" ".join(str(error).split())) from error
+
+
+def resolved(cfg: DictConfig, key: str) -> Any:
+    """A part of a configuration as plain data.
+
+    Raises:
+        ZooError: a value is missing, or refers to one that does not exist.
+    """
+    try:
+        return OmegaConf.to_container(OmegaConf.select(cfg, key), resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ZooError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+def overrides_of(cfg: DictConfig) -> list[str]:
+    """The overrides that made a configuration, as they were written."""
+    said = OmegaConf.to_container(cfg.hydra.overrides, resolve=False)
+    assert isinstance(said, dict)
+    return [*said["task"], *(override for override in said["hydra"] if override.startswith("hydra.searchpath="))]
+
+
+def required(cfg: DictConfig, key: str, what: str) -> str:
+    """A setting without a default.
+
+    Raises:
+        ZooError: it was not given.
+    """
+    if OmegaConf.is_missing(cfg, key):
+        raise ZooError(f"{key}= is missing: give {what}")
+    return str(cfg[key])
+
+
+def as_yaml(cfg: DictConfig) -> str:
+    """A configuration as a person reads it: Hydra's own part left out, references to other settings as they are."""
+    plain = {key: value for key, value in cfg.items_ex(resolve=False) if key != "hydra"}
+    return OmegaConf.to_yaml(OmegaConf.create(plain))
+
+
+def parsed_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Overrides in Hydra's own terms."""
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    return list(parser.parse_overrides(list(overrides)))
+
+
+def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Every combination of the values of a sweep's overrides, in Hydra's syntax (`seed=0,1`, `variant=glob(*)`)."""
+    try:
+        parsed = parsed_overrides(sweep)
+    except OverrideParseException as error:
+        raise ZooError(f"{error.override}: cannot be read as a sweep; write key=value1,value2") from error
+    axes = [
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [override.input_line or ""]
+        for override in parsed
+    ]
+    return itertools.product(*axes)
+
+
+def refuse_foreign(parsed: Sequence[Override]) -> None:
+    """ZooError for an override of Hydra's own settings, which nothing here reads, or for a sweep where it is none."""
+    for override in parsed:
+        key = str(override.key_or_group)
+        if key.startswith(("hydra.", "hydra/")) and key != "hydra.searchpath":
+            raise ZooError(f"{override.input_line}: the zoo runs sweeps itself; settings of Hydra have no effect")
+        if override.is_sweep_override():
+            raise ZooError(f"{override.input_line}: several values are a sweep; add -m to run them all")
+
+
+def _added(name: str, parsed: Sequence[Override]) -> list[str]:
+    """The overrides, with a + where a name is added to a setting that is a mapping.
+
+    Raises:
+        ZooError: a setting does not exist.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    groups = [
+        override
+        for override in parsed
+        if loader.list_groups(str(override.key_or_group).partition("@")[0])
+        or loader.get_group_options(str(override.key_or_group).partition("@")[0])
+    ]
+    searched = [o for o in parsed if str(o.key_or_group) == "hydra.searchpath"]
+    base = compose(name, [o.input_line or "" for o in (*groups, *searched)], return_hydra_config=True)
+    known = [*_keys(base), *(str(entry) for entry in loader.list_groups(""))]
+    found = []
+    for override in parsed:
+        line, key = override.input_line or "", str(override.key_or_group)
+        if override in groups or override in searched or override.is_delete() or key in known:
+            found.append(line.lstrip("+"))
+            continue
+        parent, _, _ = key.rpartition(".")
+        holder = OmegaConf.select(base, parent) if parent else None
+        if not isinstance(holder, DictConfig) or TARGET in holder or key.partition(".")[0] not in OPEN:
+            raise ZooError(f"{line.lstrip('+')}: no such setting{nearest(key, known) if _near(key, known) else ''}")
+        found.append("++" + line.lstrip("+"))
+    return found
+
+
+def _near(key: str, known: Sequence[str]) -> bool:
+    return nearest(key, known).startswith("; did you mean")
+
+
+def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Dotted names of all settings."""
+    for key in node:
+        name = f"{prefix}{key!s}"
+        if name == "hydra" or str(key).startswith("_"):
+            continue
+        yield name
+        if OmegaConf.is_missing(node, str(key)) or OmegaConf.is_interpolation(node, str(key)):
+            continue
+        if isinstance(node[key], DictConfig):
+            yield from _keys(node[key], f"{name}.")

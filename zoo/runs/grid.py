@@ -1,0 +1,51 @@
+"""The runs of a study or a sweep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from zoo.errors import ZooError
+from zoo.runs.compose import composed, overrides_of, product, resolved
+from zoo.runs.job import Job
+
+SEED = re.compile(r"seed=(\d+)")  # the one setting from which nothing else in a configuration follows
+
+
+def jobs_of(cfg: DictConfig) -> tuple[list[Job], list[Job]]:
+    """The runs of a study, each once: those of its table, and those that only its figures show.
+
+    `table` and `figures` of a study are lists of sweeps. A sweep is a list of overrides in Hydra's own syntax
+    (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it stands for their product. Overrides of the command line
+    apply to every run.
+
+    Raises:
+        ZooError: the runs are on several data sets.
+    """
+    changes = [override for override in overrides_of(cfg) if not override.startswith("study=")]
+    study = resolved(cfg, "study")
+    table, figures = (runs(study.get(part) or [], changes) for part in ("table", "figures"))
+    if len(sets := sorted({job.data for job in (table | figures).values()})) > 1:
+        raise ZooError(f"a study compares methods on one data set, this one has {', '.join(sets)}; write one for each")
+    return list(table.values()), [job for path, job in figures.items() if path not in table]
+
+
+def runs(sweeps: Iterable[Sequence[str]], changes: Sequence[str] = ()) -> dict[Path, Job]:
+    """The runs of sweeps under further overrides, by the place of their record."""
+
+    @cache  # Hydra takes a tenth of a second
+    def job(*overrides: str) -> Job:
+        return Job.of(composed("config", overrides))
+
+    def seeded(overrides: Sequence[str]) -> Job:
+        seeds = [int(found[1]) for override in overrides if (found := SEED.fullmatch(override))]
+        one = job(*(override for override in overrides if not SEED.fullmatch(override)))
+        return replace(one, seed=seeds[-1]) if seeds else one
+
+    jobs = (seeded([*overrides, *changes]) for sweep in sweeps for overrides in product(sweep))
+    return {one.record_path: one for one in jobs}

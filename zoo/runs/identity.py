@@ -1,0 +1,167 @@
+"""What determines the result of a run, and the code that its parts come from."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+from zoo.options import Node, targets
+
+PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
+INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
+COUNTED = ("zoo.model", "zoo.objective", "zoo.fit", "zoo.data", "zoo.types")  # rooms whose code determines a result
+UNCOUNTED = ("zoo.fit.progress", "zoo.fit.memory", "zoo.data.sources.download")
+CHUNK = 1 << 22
+
+
+def digest(config: Mapping[str, Any]) -> str:
+    """Ten hex digits that change with any value of `config`, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def determining(axes: Mapping[str, Node]) -> dict[str, Node]:
+    """The options of all axes by name and value, without places and bars; files of one's own by their content."""
+    config = {axis: _without(node, (*PLACES, *INCIDENTAL)) for axis, node in axes.items()}
+    if (content := own_content(axes)) is not None:
+        config["data"]["source"]["content"] = content
+    return config
+
+
+def own_content(axes: Mapping[str, Node]) -> str | None:
+    """Digest of the files of one's own that a run reads; None for published data, or where there are none yet."""
+    path = own_path(axes)
+    return None if path is None or not path.exists() else content_digest(path)
+
+
+def own_path(axes: Mapping[str, Node]) -> Path | None:
+    """Where the files of one's own lie that a run reads; None for published data."""
+    path = axes["data"].get("source", {}).get("path")
+    return None if path is None else Path(path)
+
+
+def content_digest(path: Path) -> str:
+    """Sixteen hex digits that change with the content of a file, or of any file of a folder and its name within."""
+    entries = [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.is_file())
+    seen = tuple((str(entry), entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries)
+    return _content(str(path), seen)
+
+
+@cache
+def _content(path: str, seen: tuple[tuple[str, int, int], ...]) -> str:
+    """The digest; `seen` tells the cache whether a file has changed."""
+    whole, root = hashlib.sha256(), Path(path)
+    for name, _, _ in seen:
+        with open(name, "rb") as file:
+            part = hashlib.sha256()
+            while chunk := file.read(CHUNK):
+                part.update(chunk)
+        relative = "" if root.is_file() else Path(name).relative_to(root).as_posix()
+        whole.update(f"{relative}\0{part.hexdigest()}\0".encode())
+    return whole.hexdigest()[:16]
+
+
+def code_digest(config: Mapping[str, Node], trust: tuple[str, ...] = ()) -> str:
+    """Ten hex digits that change with the code of a run's parts, and of the rooms that this code imports.
+
+    Comments, docstrings, annotations and import lines do not count, so that moving a file changes nothing.
+    """
+    modules = {path.rpartition(".")[0] for axis, node in config.items() for path in targets(axis, node, trust)}
+    counted = (*COUNTED, *trust)
+    found: set[str] = set()
+    waiting = [module for module in modules if _within(module, counted)]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += [other for other in _code(module)[1] if _within(other, counted)]
+    whole = hashlib.sha256()
+    for code in sorted(_code(module)[0] for module in found):
+        whole.update(code.encode())
+    return whole.hexdigest()[:10]
+
+
+def is_stale(config: Mapping[str, Node], code: str, trust: Iterable[str] = ()) -> bool:
+    """Whether the code of a run's parts has changed since its digest `code` was taken; true where parts are gone."""
+    try:
+        return code_digest(config, tuple(trust)) != code
+    except ZooError:
+        return True
+
+
+def _within(module: str, rooms: Iterable[str]) -> bool:
+    inside = any(module == room or module.startswith(f"{room}.") for room in rooms)
+    return inside and module not in UNCOUNTED
+
+
+@cache
+def _code(module: str) -> tuple[str, tuple[str, ...]]:
+    """Digest of a module's code, and the modules that it imports."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return "", ()
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    imported = tuple(sorted(set(_imports(tree))))
+    code = ast.dump(_Stripped().visit(tree), annotate_fields=False)
+    return hashlib.sha256(code.encode()).hexdigest(), imported
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            for alias in node.names:
+                if find_spec_quietly(f"{node.module}.{alias.name}"):
+                    yield f"{node.module}.{alias.name}"
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@cache
+def find_spec_quietly(name: str) -> bool:
+    """Whether `name` is a module of the zoo."""
+    if not name.startswith("zoo."):
+        return False
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class _Stripped(ast.NodeTransformer):
+    """Code without docstrings, annotations and imports."""
+
+    def visit_Import(self, node: ast.Import) -> None:
+        return None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        return None
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        return ast.arg(arg=node.arg)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        if node.value is None:
+            return None
+        return self.generic_visit(ast.Assign(targets=[node.target], value=node.value, lineno=node.lineno))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+
+def _without(node: Any, keys: Iterable[str]) -> Any:
+    if isinstance(node, dict):
+        return {key: _without(value, keys) for key, value in node.items() if key not in keys}
+    if isinstance(node, list):
+        return [_without(value, keys) for value in node]
+    return node

@@ -1,0 +1,198 @@
+"""One run as plain data: what a composed configuration describes, and where its files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from zoo.errors import ZooError
+from zoo.options import Node, build, folders, node_of
+from zoo.runs.compose import overrides_of, resolved
+from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
+from zoo.runs.records import Record, read_record, record_path
+
+AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
+SEEDS = 2**32  # that numpy, and so scikit-learn, can tell apart
+STALE = ("keep", "rerun")
+NOT_IN_NAME = (
+    *("variant", "data", "width", "seed", "force", "refit", "stale", "study", "processes", "evaluation", "trust"),
+    *("paths", "density", "hydra", "data.source.path", "trainer.progress", "trainer.replay", "trainer.stacked"),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, before or after it is done; it can be sent to another process.
+
+    Attributes:
+        name: the row's name: the variant and what the command line changed of it ("vae network=conv").
+        variant: stem of the variant's yaml.
+        data: stem of the data set's yaml; with files of one's own, and the first digits of their digest.
+        width: units of the code that were asked for.
+        seed: determines every random choice.
+        axes: the options of the seven axes by name and value. A setting that no axis refers to is not in it, so a
+            closed form does not depend on epochs or learning rates.
+        groups: the groups of metrics to measure.
+        densities: the densities of codes, by name and settings.
+        threads: CPU threads to compute with.
+        stacked: runs of a study that differ in their seeds, to be fitted at once where that is the same.
+        force: run although the record exists.
+        refit: fit again where a record lacks metrics and its model file is gone.
+        stale: "keep", or "rerun" to run again where the code has changed since.
+        progress: show bars.
+        results: folder of the records.
+        models: folder of the fitted models.
+        features: folder of the networks in whose features samples are compared.
+        trust: packages from elsewhere whose parts may be built.
+    """
+
+    name: str
+    variant: str
+    data: str
+    width: int
+    seed: int
+    axes: dict[str, Node]
+    groups: list[str]
+    densities: dict[str, Node]
+    threads: int
+    stacked: int
+    force: bool
+    refit: bool
+    stale: str
+    progress: bool
+    results: Path
+    models: Path
+    features: Path
+    trust: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if type(self.seed) is not int or not 0 <= self.seed < SEEDS:  # Python's True is an int
+            raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
+        if self.stale not in STALE:
+            raise ZooError(f"stale={self.stale}: choose one of {', '.join(STALE)}")
+        for name in ("force", "refit", "progress"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ZooError(f"{name}={value}: choose true or false")
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Job:
+        """The run that a composed configuration describes."""
+        choices: dict[str, str] = dict(cfg.hydra.runtime.choices)
+        trust = tuple(cfg.trust)
+        nodes = {axis: node_of(axis, resolved(cfg, axis), choices, trust) for axis in AXES}
+        check_prior(choices, nodes["bottleneck"])
+        changes = [o.lstrip("+") for o in overrides_of(cfg) if not _of_any(NOT_IN_NAME, o)]
+        content = own_content(nodes)
+        return cls(
+            name=" ".join([choices["variant"], *sorted(changes)]),
+            variant=choices["variant"],
+            data=choices["data"] if content is None else f"{choices['data']}-{content[:8]}",
+            width=cfg.width,
+            seed=cfg.seed,
+            axes=nodes,
+            groups=list(cfg.evaluation.groups),
+            densities=density_nodes(cfg, trust),
+            threads=cfg.trainer.threads,
+            stacked=cfg.trainer.stacked,
+            force=cfg.force,
+            refit=cfg.refit,
+            stale=cfg.stale,
+            progress=cfg.trainer.progress,
+            results=Path(cfg.paths.results),
+            models=Path(cfg.paths.models),
+            features=Path(cfg.paths.features),
+            trust=trust,
+        )
+
+    @cached_property
+    def config(self) -> dict[str, Node]:
+        """Everything that determines the fitted model but the seed."""
+        return determining(self.axes)
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of `config`."""
+        return digest(self.config)
+
+    @cached_property
+    def code(self) -> str:
+        """Digest of the code that the parts come from."""
+        return code_digest(self.config, self.trust)
+
+    @property
+    def path(self) -> Path | None:
+        """Where files of one's own lie."""
+        return own_path(self.axes)
+
+    @property
+    def record_path(self) -> Path:
+        """Where the record lies."""
+        return record_path(self.results, self.data, self.variant, self.key, self.seed)
+
+    @property
+    def model_path(self) -> Path:
+        """Where the fitted model lies."""
+        return self.models / self.data / self.variant / f"{self.key}-s{self.seed}.safetensors"
+
+    def make(self, axis: str) -> Any:
+        """The part of an axis; a builder where the model makes it to measure."""
+        return build(axis, self.axes[axis], self.trust)
+
+    def recorded(self) -> Record | None:
+        """The record of this run, if there is one."""
+        return read_record(self.record_path) if self.record_path.exists() else None
+
+    def existing(self) -> Record | None:
+        """The record of this run, if it was done before and is not to be done again."""
+        record = None if self.force else self.recorded()
+        return None if record is not None and self.stale == "rerun" and self.is_stale(record) else record
+
+    def is_stale(self, record: Record) -> bool:
+        """Whether the code of the parts has changed since `record` was made."""
+        return is_stale(record.config, record.code, record.trust)
+
+    def fitted(self) -> bool:
+        """Whether the run was done before and its model is there: at most metrics are missing."""
+        return self.existing() is not None and self.model_path.exists()
+
+    def due(self, record: Record | None) -> list[str]:
+        """The metrics asked for that `record` lacks, has in an older version, or failed to measure.
+
+        Raises:
+            ZooError: a group of metrics is unknown.
+        """
+        from zoo.evaluation.evaluator import due  # torch takes a second to import
+
+        folders(self.trust)  # imports trusted packages, whose metrics are then known
+        return due({} if record is None else record.metrics, self.groups, self.densities, self.trust)
+
+    def measurable(self, record: Record | None) -> list[str]:
+        """The metrics of `record` that still exist, all groups."""
+        from zoo.evaluation.registry import METRICS
+
+        return [name for name in ({} if record is None else record.metrics) if name in METRICS]
+
+
+def density_nodes(cfg: DictConfig, trust: Sequence[str]) -> dict[str, Node]:
+    """The densities that a configuration chooses, by name and settings."""
+    settings = resolved(cfg, "density")
+    return {name: node_of("density", node, {"density": name}, tuple(trust)) for name, node in settings.items()}
+
+
+def check_prior(choices: dict[str, str], bottleneck: Node) -> None:
+    """ZooError if a prior was chosen for a bottleneck that has none."""
+    if choices["prior"] != "normal" and "prior" not in bottleneck:
+        raise ZooError(
+            f"prior={choices['prior']}: bottleneck={bottleneck['option']} has no prior of its own axis; choose "
+            "bottleneck=gaussian_posterior, laplace_posterior or importance"
+        )
+
+
+def _of_any(keys: Iterable[str], override: str) -> bool:
+    key = override.lstrip("+").split("=")[0]
+    return key in keys or key.startswith(("paths.", "evaluation.", "density.", "hydra.", "hydra/"))

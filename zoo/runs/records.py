@@ -1,0 +1,96 @@
+"""One JSON record per run: every number in a table or a figure is read from these files.
+
+A record lies at `<results>/records/<data>/<variant>/<hash>-s<seed>.json`, where the hash is taken over exactly the part
+of the configuration that determines the fitted model, so that a run whose record exists need not be run again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+from zoo.files import write_atomically
+from zoo.options import Node
+
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run: what was fitted, how, on which data, and every number that was measured.
+
+    Attributes:
+        name: the row's name: the variant, followed by what the command line changed of it ("vae network=conv").
+        variant: stem of the variant's yaml.
+        data: name of the data set; of files of one's own, with the first digits of their content's digest.
+        width: code width that was asked for (top-level `width`).
+        seed: determines every random choice of the run.
+        hash: digest of `config`.
+        config: the options of the axes by name and value (see `zoo.options`), all that determines the fitted model
+            but the seed. Nothing in it is code, or is ever run.
+        code: digest of the code of the parts, comments and docstrings apart; a record whose code has changed is stale.
+        fit: "seconds", "epochs", "best_epoch", "peak_memory", and "history": {term: [one value per epoch]}. Where
+            models of several seeds were fitted at once, "stacked" is their number; the memory is that of all.
+        metrics: {name: {"value", "unit", "direction", "group", "version", "n", "definition", "per_class"?, "reason"?,
+            "failed"?}}; a metric that does not apply has value null and a reason.
+        images: {strip name: base64 PNG}, test images in a row: "original", "reconstruction", "corrupted", "restored",
+            "samples".
+        environment: package versions, git commit, machine and time of the run.
+        path: where files of one's own lay; None for published data.
+        trust: packages from elsewhere that parts come from.
+    """
+
+    name: str
+    variant: str
+    data: str
+    width: int
+    seed: int
+    hash: str
+    config: dict[str, Node]
+    code: str
+    fit: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
+    images: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    trust: list[str] = field(default_factory=list)
+    schema: int = SCHEMA
+
+
+def record_path(root: Path, data: str, variant: str, key: str, seed: int) -> Path:
+    """Where the record of a run lies below the results folder `root`."""
+    return root / "records" / data / variant / f"{key}-s{seed}.json"
+
+
+def write_record(root: Path, record: Record) -> Path:
+    """Write `record` to its place below `root` and return the path."""
+    path = record_path(root, record.data, record.variant, record.hash, record.seed)
+    write_atomically(path, json.dumps(asdict(record), indent=1, allow_nan=False).encode() + b"\n")
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        ZooError: the file is not a record of this schema.
+    """
+    try:
+        return Record(**check_schema(json.loads(path.read_text(encoding="utf-8"))))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ZooError(f"{path}: not a record of schema {SCHEMA} ({error}); delete it and run again") from error
+
+
+def check_schema(content: dict[str, Any]) -> dict[str, Any]:
+    """Return `content` if it is of this schema; KeyError otherwise."""
+    if content.get("schema") != SCHEMA:
+        raise KeyError(f"its schema is {content.get('schema')}")
+    return content
+
+
+def read_records(root: Path, data: str) -> list[Record]:
+    """All records of one data set below `root`, in the order of their paths."""
+    return [read_record(path) for path in sorted((root / "records" / data).glob("*/*.json"))]

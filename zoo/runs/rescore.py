@@ -1,0 +1,128 @@
+"""Measure metrics of saved models, and add them to their records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from zoo.errors import ZooError
+from zoo.options import Node, build, template
+from zoo.runs.identity import content_digest
+from zoo.runs.job import density_nodes
+from zoo.runs.records import Record, read_record, record_path, write_record
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """What is asked of saved models.
+
+    Attributes:
+        groups: of metrics.
+        densities: densities of codes, by name and settings.
+        again: measure metrics again that a record has already.
+        models: folder of the fitted models.
+        places: {"root", "decoded"}: where data sets and decoded pictures lie.
+        path: where files of one's own lie now; None where the record says.
+        features: folder of the networks in whose features samples are compared.
+        threads: CPU threads to compute with.
+        progress: show a bar.
+        trust: packages from elsewhere whose parts may be built.
+    """
+
+    groups: list[str]
+    densities: dict[str, Node]
+    again: bool
+    models: Path
+    places: dict[str, str]
+    path: str | None
+    features: Path
+    threads: int
+    progress: bool
+    trust: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Rescoring:
+        """What a composed configuration describes."""
+        return cls(
+            groups=list(cfg.evaluation.groups),
+            densities=density_nodes(cfg, cfg.trust),
+            again=cfg.again,
+            models=Path(cfg.paths.models),
+            places={"root": cfg.paths.data, "decoded": cfg.paths.decoded},
+            path=cfg.path,
+            features=Path(cfg.paths.features),
+            threads=cfg.trainer.threads,
+            progress=cfg.trainer.progress,
+            trust=tuple(cfg.trust),
+        )
+
+
+def find_records(run: Path) -> list[Path]:
+    """The record that `run` is, or all records below the folder that it is.
+
+    Raises:
+        ZooError: there is none.
+    """
+    paths = [run] if run.is_file() else sorted(run.rglob("*-s*.json"))
+    if not paths:
+        raise ZooError(f"run={run}: no record there; give a record's file or a folder such as outputs/records/digits")
+    return paths
+
+
+def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
+    """Measure the metrics of a record's model that the record lacks, and write them into it; no metric is lost.
+
+    Returns:
+        The record, and the names of the metrics that were measured.
+
+    Raises:
+        ZooError: the model or its data is not there, or the file is no record, or not where records lie.
+    """
+    import torch  # takes a second to import
+
+    from zoo.evaluation.evaluator import due, evaluate, in_groups
+    from zoo.model.io import load_model
+    from zoo.runs.bars import evaluation_bar
+
+    record = read_record(path)
+    root = path.resolve().parents[3]
+    if record_path(root, record.data, record.variant, record.hash, record.seed) != path.resolve():
+        raise ZooError(f"{path}: lies elsewhere than its content says; records lie at records/<data>/<variant>/<hash>")
+    names = in_groups(asked.groups) if asked.again else due(record.metrics, asked.groups, asked.densities, asked.trust)
+    if not names:
+        return record, []
+    torch.set_num_threads(asked.threads)
+    file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
+    model = load_model(file, asked.trust)
+    data = data_of(path, record, asked)
+    with evaluation_bar(record.name, asked.progress) as show:
+        found = evaluate(model, data, names, record.fit, show, asked.features, asked.densities, asked.trust)
+    record = replace(record, metrics=record.metrics | found)
+    write_record(root, record)
+    return record, list(found)
+
+
+def data_of(path: Path, record: Record, asked: Rescoring) -> Any:
+    """The data that a record's model was fitted on.
+
+    Raises:
+        ZooError: files of one's own are gone, or have changed since.
+    """
+    node = record.config["data"]
+    known: Sequence[str] = template("data", node["option"], asked.trust)["source"]
+    source = {key: value for key, value in node["source"].items() if key != "content"}
+    source |= {name: place for name, place in asked.places.items() if name in known}
+    if (content := node["source"].get("content")) is not None:
+        place = Path(asked.path or record.path or "")
+        if not place.exists():
+            raise ZooError(f"{path}: its data was at {place}, which is not there; say path=<where it is now>")
+        if content_digest(place) != content:
+            raise ZooError(f"{path}: {place} has changed since the fit, so its numbers would be of other data")
+        source["path"] = str(place)
+    data = build("data", {**node, "source": source}, asked.trust)
+    _ = data.train
+    return data

@@ -1,0 +1,249 @@
+"""One run, from data to record."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.data.splits import Splits
+from zoo.errors import ZooError
+from zoo.evaluation.evaluator import evaluate
+from zoo.fit.memory import peak_memory
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.io import build_model, load_model, save_model
+from zoo.runs.bars import evaluation_bar
+from zoo.runs.job import Job
+from zoo.runs.records import Record, write_record
+from zoo.runs.strips import MODES, encode_strip
+from zoo.types import FitReport, HasPrior
+
+PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
+SHOWN = 10  # test images whose reconstructions a record carries
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of a fit.
+
+    Attributes:
+        model: fitted.
+        data: what it was fitted on.
+        report: how the fit went.
+        peak_memory: of the process during the fit, in MiB; None where it can't be measured.
+        stacked: models that were fitted at once, this one among them; the memory is that of all.
+    """
+
+    model: Autoencoder
+    data: Splits
+    report: FitReport
+    peak_memory: float | None
+    stacked: int = 1
+
+
+def run_one(job: Job, fitted: Fitted | None = None) -> Record:
+    """Fit, measure and record one run, as far as its record does not hold it already.
+
+    A fit is saved before it is measured, and a record only ever gains metrics.
+
+    Args:
+        job: the run.
+        fitted: its model, if it was fitted among others.
+
+    Raises:
+        ZooError: a user's mistake; nothing is written then.
+    """
+    due = job.due(None)
+    torch.set_num_threads(job.threads)
+    record = job.existing()
+    if record is not None:
+        due = job.due(record)
+        if not due:
+            return record
+        if job.model_path.exists():
+            return measured(job, record, load_model(job.model_path, job.trust), read(job), due)
+        if not job.refit:
+            raise ZooError(
+                f"{job.model_path}: this model is not on this machine, so the {len(due)} metrics that its record lacks "
+                "cannot be measured; refit=true fits it again, and measures all metrics of the record again"
+            )
+    before = job.recorded()  # of an earlier fit: no metric that it held is lost
+    due = [*due, *(name for name in job.measurable(before) if name not in due)]
+    fitted = fitted or fit_one(job)
+    return measured(job, keep(job, fitted), fitted.model, fitted.data, due)
+
+
+def fit_one(job: Job) -> Fitted:
+    """Fit the model of one run."""
+    data = read(job)
+    model = build_model(job.config, data.shape, job.seed, job.trust)
+    with peak_memory() as peak:
+        report = job.make("fit")(model, data, job.make("objective"), job.seed)
+    return Fitted(model.eval(), data, report, peak())
+
+
+def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
+    """Fit the models of runs that differ in their seeds, all at once; an empty list if that would not be the same.
+
+    Raises:
+        ZooError: the loss of one of them is no longer a finite number.
+    """
+    from zoo.fit.stacked import fit_stacked, stackable  # Lightning takes seconds to import
+
+    first = jobs[0]
+    torch.set_num_threads(first.threads)
+    data, fit, objective = read(first), first.make("fit"), first.make("objective")
+    models = [build_model(first.config, data.shape, job.seed, job.trust) for job in jobs]
+    if not stackable(fit, models, data, objective):
+        return []
+    with peak_memory() as peak:
+        reports = fit_stacked(fit, models, data, objective, [job.seed for job in jobs])
+    return [
+        Fitted(model.eval(), data, report, peak(), len(jobs)) for model, report in zip(models, reports, strict=True)
+    ]
+
+
+def keep(job: Job, fitted: Fitted) -> Record:
+    """Save a fitted model, and write its record without metrics yet."""
+    fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory}
+    if fitted.stacked > 1:
+        fit["stacked"] = fitted.stacked
+    save_model(job.model_path, fitted.model, job.config, fitted.data.shape, job.seed)
+    record = Record(
+        name=job.name,
+        variant=job.variant,
+        data=job.data,
+        width=job.width,
+        seed=job.seed,
+        hash=job.key,
+        config=job.config,
+        code=job.code,
+        fit=fit | {"history": rounded(fitted.report.history)},
+        metrics={},
+        images=strips(fitted.model, fitted.data),
+        environment=environment(),
+        path=None if job.path is None else str(job.path),
+        trust=list(job.trust),
+    )
+    write_record(job.results, record)
+    return record
+
+
+def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Sequence[str]) -> Record:
+    """Measure metrics and add them to the record."""
+    with evaluation_bar(job.name, job.progress) as show:
+        found = evaluate(model, data, due, record.fit, show, job.features, job.densities, job.trust)
+    record = replace(record, metrics=record.metrics | found)
+    write_record(job.results, record)
+    return record
+
+
+def read(job: Job) -> Splits:
+    """The run's data, in memory."""
+    data: Splits = job.make("data")
+    _ = data.train
+    return data
+
+
+@torch.no_grad()
+def strips(model: Autoencoder, data: Splits) -> dict[str, str]:
+    """Test images and their reconstructions, as figures show them; empty for images that are neither grey nor RGB.
+
+    The images are the first of each class in turn, then the first of all; the noise is drawn with a fixed seed.
+    """
+    if data.shape[0] not in MODES:
+        return {}
+    labels = data.test.labels
+    first = [int(torch.nonzero(labels == label)[0]) for label in sorted(set(labels.tolist()))]
+    others = [index for index in range(min(len(labels), 2 * SHOWN)) if index not in first]
+    first = [*first, *others][:SHOWN]
+    x = data.test[torch.tensor(first)]
+    images = {"original": x, "reconstruction": model.reconstruct(x)}
+    seen, hidden = model.corruption(x, torch.Generator().manual_seed(0))
+    if hidden is not None:
+        images |= {"corrupted": seen, "restored": model.reconstruct(seen, hidden if model.corruption.masks else None)}
+    if isinstance(model.bottleneck, HasPrior):
+        images["samples"] = model.decode(model.bottleneck.sample(2 * SHOWN, torch.Generator().manual_seed(0)))
+    return {name: encode_strip(batch) for name, batch in images.items()}
+
+
+def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Six significant digits: as many as a curve can show."""
+    return {name: [float(f"{value:.6g}") for value in values] for name, values in history.items()}
+
+
+def environment() -> dict[str, Any]:
+    """Package versions, git commit of the zoo's checkout, machine, and the time of the run."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}},
+        "git": commit(),
+        "machine": {
+            "system": platform.system(),
+            "processor": processor(),
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "threads": torch.get_num_threads(),
+        },
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def installed(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The commit of the zoo's checkout; None for an installed package, or without git."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    except OSError:
+        return None
+
+
+def processor() -> str:
+    """The processor's name where the system says it (Linux), else its architecture."""
+    try:
+        about = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in about.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def describe(job: Job, record: Record) -> None:
+    """Print what was measured, and where the files are."""
+    show_metrics(record, job.due(None))
+    print(f"record  {job.record_path}")
+    print(f"model   {job.model_path}" + ("" if job.model_path.exists() else " (not on this machine)"))
+
+
+def show_metrics(record: Record, names: Sequence[str]) -> None:
+    """Print values of metrics, one a line, in at most 80 columns; then why some could not be measured."""
+    entries = {name: record.metrics[name] for name in names if name in record.metrics}
+    width = max(map(len, entries), default=0)
+    for name, entry in entries.items():
+        shown = f"{entry['value']:>12.6g}" if entry["value"] is not None else f"{'n/a':>12}"
+        print(f"  {name:<{width}} {shown}  {entry['unit']}"[:80])
+    for name, entry in entries.items():
+        if entry.get("failed"):
+            print(f"failed  {name}: {entry['reason']}")
+
+
+def failed(record: Record) -> list[str]:
+    """The metrics that raised an error."""
+    return [name for name, entry in record.metrics.items() if entry.get("failed")]
