@@ -25,6 +25,13 @@ from zoo.data.images import Source
 from zoo.data.sources import binary_mnist, cifar10, digits, download, faces, fashion_mnist, mnist, patches, scans
 from zoo.errors import ZooError
 
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory, monkeypatch):
+    """Data sets that lie in the checkout are not found."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -397,3 +404,16 @@ def test_invalid_settings_of_patches_are_refused(wrong):
     name, value = next(iter(wrong.items()))
     with pytest.raises(ZooError, match=f"{name}={value}"):
         patches(**wrong)
+
+
+def test_files_in_the_current_folders_data_are_used_there(tmp_path, monkeypatch):
+    def fetch(folder):
+        raise AssertionError("nothing is missing")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "SET").mkdir(parents=True)
+    (tmp_path / "data" / "SET" / "file").write_bytes(b"content")
+    assert download.download(tmp_path / "home", [Path("SET/file")], "a page", fetch) == Path("data")
+    (tmp_path / "home" / "SET").mkdir(parents=True)
+    (tmp_path / "home" / "SET" / "file").write_bytes(b"content")
+    assert download.download(tmp_path / "home", [Path("SET/file")], "a page", fetch) == tmp_path / "home"

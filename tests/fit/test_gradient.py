@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch.optim.lr_scheduler import LambdaLR
 
 from zoo.data.images import Batches, Images, Source
@@ -378,3 +380,19 @@ def test_the_terms_of_the_bar_fit_their_columns():
 def test_without_the_bar_nothing_is_printed(data, capfd):
     fit(epochs=1)(model(), data, Objective(), seed=0)
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_interrupted_fit_raises_what_ctrl_c_raises(compose_job):
+    """Lightning would leave the interpreter with status 1."""
+
+    class Interrupt(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            raise KeyboardInterrupt
+
+    job = compose_job("variant=linear_ae")
+    data, handler = job.make("data"), signal.getsignal(signal.SIGINT)
+    model = build_model(job.config, data.shape, job.seed)
+    fit = replace(job.make("fit"), callbacks=(Interrupt(),))
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, data, job.make("objective"), job.seed)
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -1,5 +1,6 @@
 import io
 import re
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from scipy.stats import ttest_1samp
 from tests.report.digits_records import REPORTED, VARIANTS, digits_record, sweep_records, table_records
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
-from zoo.report.publish import quoted_in, quoting, tell, write_report
+from zoo.report.publish import publish, quoted_in, quoting, report_data, report_study, write_report
 from zoo.report.table import apart, benchmark, columns, markdown, print_table, print_tables, summary
 from zoo.runs.identity import code_digest
+from zoo.runs.job import Job
+from zoo.runs.records import write_record
 
 COMMAND = "zoo report study=digits"
 
@@ -53,14 +56,14 @@ def test_one_seed_has_no_interval_and_a_metric_that_does_not_apply_is_empty() ->
     assert "±" not in page
 
 
-def test_a_metric_that_some_runs_were_not_asked_is_told() -> None:
+def test_a_metric_that_some_runs_lack_is_listed() -> None:
     pca = digits_record("pca", 8, 0)
     old = replace(pca, metrics={name: about for name, about in pca.metrics.items() if name != "ssim"})
     page = markdown([old, digits_record("svd", 8, 0)], COMMAND)
     assert "- **ssim** of pca: not measured" in page
 
 
-def test_reasons_shared_by_rows_and_metrics_are_told_once() -> None:
+def test_reasons_shared_by_rows_and_metrics_are_listed_once() -> None:
     records = [digits_record(name, 8, 0) for name in VARIANTS]
     for metric in ("ssim", "psnr"):
         records = [r if r.name == "svd" else with_metric(r, metric, value=None, reason="too small") for r in records]
@@ -84,7 +87,7 @@ def test_the_best_as_written_is_marked_ties_included() -> None:
     assert {column.metric: column.best for column in columns([*records, *twins])}["mse"] == {"pca", "twin"}
 
 
-def test_the_page_says_all_that_its_reader_needs() -> None:
+def test_the_page_has_scope_tables_definitions_figures_and_command() -> None:
     page = markdown(table_records(), COMMAND, ["overview.png"])
     assert page.startswith("# digits: 360 test images, width 8, seeds 0, 1, 2\n")
     header, *body = table_rows(page, "Reconstruction")
@@ -160,7 +163,7 @@ def test_what_cannot_be_reported_is_refused_and_nothing_is_written(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_all_rows_changed_is_told_once():
+def test_changes_that_all_rows_share_are_written_once() -> None:
     changed = [replace(r, name=f"{r.name} budget.epochs=4") for r in table_records()]
     page = markdown(changed, COMMAND)
     assert "All rows with `budget.epochs=4`." in page
@@ -187,7 +190,7 @@ def test_sparse_variants_are_drawn_over_the_budgets_of_the_sweep(tmp_path):
     assert (tmp_path / "explained_variance_against_l0.png").read_bytes() != drawn
 
 
-def test_tables_of_several_widths_and_configurations_are_told_apart() -> None:
+def test_widths_have_tables_of_their_own_and_configurations_of_one_name_rows_of_their_own() -> None:
     records = [digits_record("pca", width, 0) for width in (2, 8)] + [digits_record("svd", 8, 0)]
     other = replace(records[1], hash="fedcba9876", seed=1)
     with redirect_stdout(io.StringIO()) as out:
@@ -196,6 +199,7 @@ def test_tables_of_several_widths_and_configurations_are_told_apart() -> None:
     assert "width 2, seed 0" in said
     assert f"pca {records[1].hash[:6]}" in said
     assert "pca fedcba" in said
+    assert max(map(len, said.splitlines())) <= 80
     assert [record.name for record in apart(records[1:])] == ["pca", "svd"]
 
 
@@ -212,6 +216,16 @@ def test_a_run_that_is_not_measured_yet_or_failed_breaks_no_table(tmp_path: Path
     write_report([fresh], tmp_path, COMMAND)
 
 
+def test_a_metric_that_failed_in_every_row_is_listed_with_its_reason() -> None:
+    broken = [
+        with_metric(r, "ssim", value=None, failed=True, reason=f"ValueError: fault {r.name}")
+        for r in (digits_record("pca", 8, 0), digits_record("svd", 8, 0))
+    ]
+    page = markdown(broken, COMMAND)
+    assert "ssim" not in [column.metric for column in columns(broken)]
+    assert "- **ssim** of pca: ValueError: fault pca\n- **ssim** of svd: ValueError: fault svd" in page
+
+
 # Staleness
 
 
@@ -221,14 +235,15 @@ def test_rows_of_other_code_are_named(tmp_path: Path) -> None:
         for r in (digits_record("pca", 8, 0), digits_record("svd", 8, 0))
     )
     fresh = replace(svd, code=code_digest(svd.config))
-    page = write_report([pca, fresh], tmp_path, COMMAND)[0].read_text()
+    page = write_report([pca, fresh], tmp_path, COMMAND, rerun="zoo study digits stale=rerun")[0].read_text()
     assert page.split("## Stale rows\n\n")[1].startswith(
-        "The code of these rows has changed since they were recorded: pca.\n"
+        "The code of these rows has changed since they were recorded; `zoo study digits stale=rerun` runs them again."
+        "\n\n- pca\n\n"
     )
-    with redirect_stdout(io.StringIO()) as out:
-        tell([pca, fresh], [], tmp_path, COMMAND, None)
-    assert "stale: the code of 1 rows has changed since (stale=rerun runs them again)" in out.getvalue()
     assert "## Stale rows" not in write_report([fresh], tmp_path, COMMAND)[0].read_text()
+    both = [replace(record, name=f"{record.name} hidden=[8, 4]") for record in (pca, fresh)]
+    page = write_report(both, tmp_path, COMMAND)[0].read_text()
+    assert "`stale=rerun` runs them again.\n\n- pca\n\n" in page, "named as in the table"
 
 
 # Quoting
@@ -241,18 +256,71 @@ def test_a_file_that_quotes_a_table_is_updated_only_if_it_is_given(tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     (readme := tmp_path / "README.md").write_text(README)
     with redirect_stdout(io.StringIO()):
-        tell(table_records(), [], tmp_path / "results" / "digits", COMMAND, None)
+        publish(table_records(), [], tmp_path / "results" / "digits", COMMAND)
         assert readme.read_text() == README
-        tell(table_records(), [], tmp_path / "results" / "digits", COMMAND, readme)
+        publish(table_records(), [], tmp_path / "results" / "digits", COMMAND, readme)
     assert readme.read_text() == f"Text.\n<!-- table: digits -->\n{summary(table_records())}\n<!-- end -->\nMore.\n"
 
 
 def test_a_mark_that_is_missing_is_an_error() -> None:
-    assert quoted_in(README) == ["digits"]
+    other = README.replace("digits", "own-1a2b3c4d")
+    assert quoted_in(README + other) == ["digits", "own-1a2b3c4d"]
     assert quoted_in("nothing") == []
-    with pytest.raises(ZooError, match="one of these is missing"):
-        quoted_in(README.replace("<!-- end -->", ""))
-    with pytest.raises(ZooError, match="one of these is missing"):
-        quoted_in(README.replace("<!-- table: digits -->", ""))
+    start, end = "<!-- table: digits -->", "<!-- end -->"
+    wrong_order = README.replace(start, "?").replace(end, start).replace("?", end)
+    for broken in (README.replace(end, ""), README.replace(start, ""), README.replace(end, "") + other, wrong_order):
+        with pytest.raises(ZooError, match="one of them is missing"):
+            quoted_in(broken)
+        with pytest.raises(ZooError, match="one of them is missing"):
+            quoting(broken, "digits", table_records())
     with pytest.raises(ZooError, match=r"no table of mnist is quoted: the mark <!-- table: mnist --> is missing"):
         quoting(README, "mnist", table_records())
+
+
+# Whole studies and data sets
+
+
+@pytest.fixture
+def recorded_jobs(tmp_path: Path, compose_job: Callable[..., Job]) -> list[Job]:
+    """Two runs of PCA and two of SVD with their records; the code of those of SVD has changed since."""
+    found = []
+    for name in ("pca", "svd"):
+        job = replace(compose_job(f"variant={name}"), results=tmp_path)
+        for seed in range(2):
+            found.append(replace(job, seed=seed))
+            made_by = job.code if name == "pca" else "0123456789"
+            record = replace(digits_record(name, 8, seed), hash=job.key, config=job.config, code=made_by)
+            assert write_record(tmp_path, record) == found[-1].record_path
+    return found
+
+
+def test_a_study_is_reported_in_full(tmp_path: Path, recorded_jobs: list[Job]) -> None:
+    lacking = replace(recorded_jobs[0], seed=7)
+    command = "zoo report study=tour paths.results=results"
+    with redirect_stdout(io.StringIO()) as out:
+        files = report_study([*recorded_jobs, lacking], [], "tour", command)
+    said = out.getvalue().splitlines()
+    assert {path.parent for path in files} == {tmp_path / "tour"}
+    assert "1 runs of this study have no record yet" in said
+    assert "stale rows: 1; rerun: zoo study tour paths.results=results stale=rerun" in said
+    assert said[-len(files) :] == [str(path) for path in files]
+    page = files[0].read_text()
+    assert "`zoo study tour paths.results=results stale=rerun` runs them again.\n\n- svd\n\n" in page
+    assert page.endswith(f"Written from the records by `{command}`.\n")
+
+
+def test_a_study_without_runs_is_refused() -> None:
+    with pytest.raises(ZooError, match="study=tour: no runs"):
+        report_study([], [], "tour", "zoo report study=tour")
+
+
+def test_a_data_set_is_reported_at_one_width(tmp_path: Path) -> None:
+    for record in [*table_records(), *sweep_records()]:
+        write_record(tmp_path, record)
+    with redirect_stdout(io.StringIO()):
+        files = report_data(tmp_path, "digits", 8, "zoo report data=digits")
+    page = files[0].read_text()
+    assert page.startswith("# digits: 360 test images, width 8, seeds 0, 1, 2\n")
+    assert "(error_against_width.png)" in page
+    with pytest.raises(ZooError, match="no records to report"):
+        report_data(tmp_path, "mnist", 8, "zoo report data=mnist")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import time
 import warnings
 from collections import defaultdict
@@ -135,7 +136,14 @@ class Gradient:
                 reason = str(error).rstrip(".!")
                 raise ZooError(f"trainer.accelerator={self.accelerator}: {reason}; choose trainer=cpu") from error
             start = time.perf_counter()
-            trainer.fit(module, datamodule=DataModule(data, self.batch_size, seed))
+            handler = signal.getsignal(signal.SIGINT)
+            try:
+                trainer.fit(module, datamodule=DataModule(data, self.batch_size, seed))
+            except SystemExit as left:  # Lightning leaves so after Ctrl-C, with signals ignored from then on
+                if not trainer.interrupted or handler is None:
+                    raise
+                signal.signal(signal.SIGINT, handler)
+                raise KeyboardInterrupt from left
             seconds = time.perf_counter() - start
         best = callbacks[0]
         assert isinstance(best, KeepBest)

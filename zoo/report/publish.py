@@ -10,13 +10,14 @@ from zoo.errors import ZooError
 from zoo.files import write_atomically
 from zoo.report.figures import FIGURES
 from zoo.report.figures.style import save
-from zoo.report.table import benchmark, brief, common, markdown, print_table, summary
+from zoo.report.table import RERUN, benchmark, brief, common, markdown, print_table, summary
 from zoo.runs.identity import is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_records
 
 OF_SWEEP = {"error_against_width", "explained_variance_against_l0"}  # figures that also show other widths
 MARK, END = "<!-- table: {} -->", "<!-- end -->"
+MARKS = re.compile(r"<!-- (?:table: (\S+)|end) -->")
 
 
 def report_study(
@@ -28,16 +29,23 @@ def report_study(
         table: runs of its table.
         figures: runs that only its figures show.
         name: of the study, and of its folder.
-        command: writes the files again.
-        readme: a file that quotes tables; None leaves all such files alone.
+        command: writes the files again: "zoo report study=digits paths.results=results".
+        readme: a file that quotes tables; without it, no such file is read or changed.
 
     Returns:
         The files, the page first.
+
+    Raises:
+        ZooError: the study has no runs, or see `write_report` and `quoting`.
     """
+    if not (jobs := [*table, *figures]):
+        raise ZooError(f"study={name}: no runs; list sweeps under `table` in its yaml")
     rows, others = ([record for job in jobs if (record := job.recorded())] for jobs in (table, figures))
-    if lacking := len(table) + len(figures) - len(rows) - len(others):
+    if lacking := len(jobs) - len(rows) - len(others):
         print(f"{lacking} runs of this study have no record yet")
-    return tell(rows, [*rows, *others], table[0].results / name, command, readme)
+    settings = [setting for setting in command.split()[2:] if setting != f"study={name}"]
+    rerun = " ".join(["zoo study", name, *settings, RERUN])
+    return publish(rows, [*rows, *others], jobs[0].results / name, command, readme, rerun)
 
 
 def report_data(results: Path, name: str, width: int, command: str, readme: Path | None = None) -> list[Path]:
@@ -47,22 +55,30 @@ def report_data(results: Path, name: str, width: int, command: str, readme: Path
         results: folder of the records.
         name: of the data set, and of its folder.
         width: of the table's rows.
-        command: writes the files again.
+        command: writes the files again: "zoo report data=mnist".
         readme: see `report_study`.
     """
     records = read_records(results, name)
     table = [record for record in records if record.width == width]
-    return tell(table, records, results / name, command, readme)
+    return publish(table, records, results / name, command, readme)
 
 
-def tell(
-    table: Sequence[Record], sweep: Sequence[Record], folder: Path, command: str, readme: Path | None
+def publish(
+    table: Sequence[Record],
+    sweep: Sequence[Record],
+    folder: Path,
+    command: str,
+    readme: Path | None = None,
+    rerun: str = RERUN,
 ) -> list[Path]:
-    """Write tables and figures of one data set, print the table, and name the files."""
-    files = write_report(table, folder, command, sweep)
+    """Write tables and figures of one data set; print the table, the number of stale rows, and the files' paths.
+
+    The arguments are those of `write_report` and, for `readme`, `report_study`.
+    """
+    files = write_report(table, folder, command, sweep, rerun)
     print_table(table)
     if old := stale_rows(table):
-        print(f"stale: the code of {len(old)} rows has changed since (stale=rerun runs them again)")
+        print(f"stale rows: {len(old)}; rerun: {rerun}")
     if readme is not None and folder.name in quoted_in(text := readme.read_text(encoding="utf-8")):
         write_atomically(readme, quoting(text, folder.name, table).encode())
         files.append(readme)
@@ -71,20 +87,23 @@ def tell(
     return files
 
 
-def write_report(records: Sequence[Record], folder: Path, command: str, sweep: Sequence[Record] = ()) -> list[Path]:
-    """Write benchmark.md, benchmark.csv and every figure for which the records hold something.
+def write_report(
+    records: Sequence[Record], folder: Path, command: str, sweep: Sequence[Record] = (), rerun: str = RERUN
+) -> list[Path]:
+    """Write benchmark.md, benchmark.csv and every figure for which the records hold data.
 
     Args:
         records: those of the table, of one data set.
-        folder: where the files go.
+        folder: of the files.
         command: writes them again.
         sweep: records of other widths, for figures over widths.
+        rerun: the command, or the setting, that runs stale rows again.
 
     Returns:
         The files, the page first.
 
     Raises:
-        ZooError: there are no records, or not of one data set, or one name stands for several configurations.
+        ZooError: there are no records, or not of one data set, or one name has several configurations.
     """
     if not records:
         raise ZooError(f"{folder}: no records to report; fit something first, by `zoo run` or `zoo study`")
@@ -98,7 +117,8 @@ def write_report(records: Sequence[Record], folder: Path, command: str, sweep: S
     pictures = {folder / f"{name}.png": figure for name, figure in drawn.items()}
     shown = [path for path, figure in pictures.items() if figure is not None]
     page, table = folder / "benchmark.md", folder / "benchmark.csv"
-    text = markdown(records, command, [path.name for path in shown], stale_rows(brief(records, shared))).encode()
+    names_of_figures = [path.name for path in shown]
+    text = markdown(records, command, names_of_figures, stale_rows(brief(records, shared)), rerun).encode()
     write_atomically(table, benchmark(records).to_csv(index=False, float_format="%.10g", lineterminator="\n").encode())
     for path, figure in pictures.items():
         if figure is None:
@@ -124,26 +144,27 @@ def union(records: Sequence[Record], sweep: Sequence[Record]) -> list[Record]:
 
 
 def quoted_in(text: str) -> list[str]:
-    """Names of the studies whose tables a text quotes.
+    """Names of the studies whose tables a text quotes, each table between its mark and an end mark.
 
     Raises:
-        ZooError: a table's mark has no end.
+        ZooError: a mark has no end mark after it, or an end mark no mark before it.
     """
-    marks = re.findall(r"<!-- table: (\w+) -->\n(.*?)(?:<!-- end -->|(?=<!-- table: )|\Z)", text, flags=re.S)
-    if text.count(END) != len(marks):
+    names = [found[1] for found in MARKS.finditer(text)]
+    starts, ends = names[::2], names[1::2]
+    if len(starts) != len(ends) or None in starts or any(ends):
         raise ZooError(
-            f"a table that is quoted stands between {MARK.format('<study>')} and {END}; one of these is missing"
+            f"a quoted table begins with {MARK.format('<study>')} and ends with {END}, in turn; one of them is missing"
         )
-    return [name for name, _ in marks]
+    return starts
 
 
 def quoting(text: str, name: str, records: Sequence[Record]) -> str:
-    """`text` with the summary of the records between its marks.
+    """`text` with the summary of the records as the quoted table of the study `name`.
 
     Raises:
-        ZooError: the text does not quote this study.
+        ZooError: the text does not quote this study, or a mark is missing.
     """
     if name not in quoted_in(text):
         raise ZooError(f"no table of {name} is quoted: the mark {MARK.format(name)} is missing")
-    mark = re.escape(MARK.format(name))
-    return re.sub(rf"({mark}\n).*?(?={END})", lambda found: f"{found[1]}{summary(records)}\n", text, flags=re.S)
+    mark = MARK.format(name)
+    return re.sub(f"{re.escape(mark)}.*?(?={END})", lambda _: f"{mark}\n{summary(records)}\n", text, flags=re.S)

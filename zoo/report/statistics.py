@@ -1,4 +1,4 @@
-"""What the seeds of one row say together: records by name, means with intervals, and how to write them."""
+"""Statistics over seeds: records grouped into rows, their means with intervals, and these as text."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
     """Records grouped by name, seeds ascending, names in order of their mean mse (those without one last).
 
     Raises:
-        ZooError: one name stands for several data sets or configurations, or has a seed twice.
+        ZooError: one name has several data sets or configurations, or a seed twice.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -76,7 +76,7 @@ def check_same_row(name: str, group: Sequence[Record]) -> None:
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of a column and how it is written; `half_text` is empty where there is no interval to tell."""
+    """One value of a column and its text; `half_text` is empty without an interval."""
 
     mean: float
     half_width: float
@@ -88,9 +88,9 @@ class Cell:
 
 
 def cells(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Cell]:
-    """The mean of `metric` in each row to which it applies, all written alike.
+    """The mean of `metric` in each row to which it applies, all in the same format.
 
-    A half-width of 0 stands for one seed. Where seeds never differ (parameters, say), no interval is written.
+    The half-width of one seed is 0. Where seeds never differ (parameters, say), no interval is written.
     """
     found = {name: estimate(values(group, metric)) for name, group in groups.items()}
     known = {name: each for name, each in found.items() if each is not None}
@@ -135,14 +135,14 @@ def listing(numbers: Iterable[int]) -> str:
 
 
 def scope(records: Sequence[Record]) -> str:
-    """What the numbers of `records` rest on: "360 test images, width 16, seeds 0, 1, 2"."""
+    """Test images, widths and seeds of `records`: "360 test images, width 16, seeds 0, 1, 2"."""
     counts = sorted({record.metrics["mse"]["n"] for record in records if values([record], "mse")})
     tested = [f"{' or '.join(f'{n:,}' for n in counts)} test images"] if counts else []
     return ", ".join([*tested, models(records)])
 
 
 def models(records: Sequence[Record]) -> str:
-    """Which models `records` are of: "width 16, seeds 0, 1, 2", or "1 to 3 seeds" where that differs by model."""
+    """Widths and seeds of `records`: "width 16, seeds 0, 1, 2", or "1 to 3 seeds" where that differs by model."""
     seeds: dict[tuple[str, int], set[int]] = {}
     for record in records:
         seeds.setdefault((record.name, record.width), set()).add(record.seed)

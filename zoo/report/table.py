@@ -21,7 +21,8 @@ from zoo.runs.records import Record
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
 SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
 NOT_MEASURED = {"value": None, "reason": "not measured"}
-TERMINAL, NAME = 80, 26  # characters of a line, and of the longest name that stands in one line
+RERUN = "stale=rerun"  # the setting that runs stale rows again
+TERMINAL, NAME = 80, 26  # characters of a line, and of the longest name that is not wrapped
 
 
 def benchmark(records: Sequence[Record]) -> pd.DataFrame:
@@ -31,7 +32,7 @@ def benchmark(records: Sequence[Record]) -> pd.DataFrame:
     empty with one seed; both are empty where the metric does not apply.
 
     Raises:
-        ZooError: one name stands for several configurations, or has a seed twice.
+        ZooError: one name has several configurations, or a seed twice.
     """
     rows = []
     for name, group in by_name(records).items():
@@ -46,7 +47,7 @@ def benchmark(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def definitions(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """Every metric that the records hold, in their order, with its unit, direction, group and definition."""
+    """Every metric of the records, in their order, with its unit, direction, group and definition."""
     return {name: about for record in records for name, about in record.metrics.items()}
 
 
@@ -93,14 +94,21 @@ def best(filled: dict[str, Cell], direction: str) -> set[str]:
     return {row for row, cell in filled.items() if cell.text == top.text}
 
 
-def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (), stale: Collection[str] = ()) -> str:
+def markdown(
+    records: Sequence[Record],
+    command: str,
+    figures: Sequence[str] = (),
+    stale: Collection[str] = (),
+    rerun: str = RERUN,
+) -> str:
     """The benchmark as a Markdown page: a table for each group of metrics, pictures, definitions.
 
     Args:
         records: of one data set.
         command: writes the page again.
         figures: names of picture files beside the page.
-        stale: names of the rows whose code has changed since they were recorded.
+        stale: names, as in the table, of the rows whose code has changed since they were recorded.
+        rerun: the command, or the setting, that runs these again.
     """
     shared = common(records)
     records = brief(records, shared)
@@ -124,7 +132,11 @@ def markdown(records: Sequence[Record], command: str, figures: Sequence[str] = (
     if reasons := missing(records, table):
         parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
     if old := [name for name in by_name(records) if name in stale]:
-        parts += ["## Stale rows", f"The code of these rows has changed since they were recorded: {', '.join(old)}."]
+        parts += [
+            "## Stale rows",
+            f"The code of these rows has changed since they were recorded; `{rerun}` runs them again.",
+            "\n".join(f"- {name}" for name in old),
+        ]
     parts += [f"Written from the records by `{command}`."]
     return "\n\n".join(parts) + "\n"
 
@@ -158,20 +170,24 @@ def words(name: str) -> list[str]:
 
 
 def summary(records: Sequence[Record]) -> str:
-    """The columns that say most, as a Markdown table."""
+    """The main metrics as a Markdown table."""
     records = brief(records, common(records))
     return markdown_table(records, [each for each in columns(records) if each.metric in SUMMARY])
 
 
 def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
-    """Why cells of the table are empty: "l0, dead_fraction of pca, svd: the reason"."""
+    """Why cells of the table are empty: "l0, dead_fraction of pca, svd: the reason".
+
+    A metric that failed is listed even where no row has a value, and so no column.
+    """
     rows = by_name(records)
+    failed = (name for record in records for name, entry in record.metrics.items() if entry.get("failed"))
     lacking: dict[tuple[str, str], list[str]] = {}
-    for column in table:
+    for metric in dict.fromkeys([*(column.metric for column in table), *failed]):
         for name, group in rows.items():
-            entries = [record.metrics.get(column.metric, NOT_MEASURED) for record in group]
+            entries = [record.metrics.get(metric, NOT_MEASURED) for record in group]
             for reason in {entry["reason"]: None for entry in entries if entry["value"] is None}:
-                lacking.setdefault((column.metric, reason), []).append(name)
+                lacking.setdefault((metric, reason), []).append(name)
     alike: dict[tuple[str, str], list[str]] = {}
     for (metric, reason), names in lacking.items():
         others = [name for name in rows if name not in names]
@@ -209,7 +225,7 @@ def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> 
 
 
 def print_tables(records: Sequence[Record]) -> None:
-    """Print a table for each data set and width; rows of one name and several configurations are told apart."""
+    """Print a table for each data set and width; see `apart` for rows of one name and several configurations."""
     groups: dict[tuple[str, int], list[Record]] = {}
     for record in records:
         groups.setdefault((record.data, record.width), []).append(record)

@@ -44,7 +44,7 @@ def test_robustness_curves_draw_what_the_records_hold(records):
     assert {r.name for r in records} <= set(names(figure))
 
 
-def test_nothing_is_drawn_of_what_was_not_asked(records):
+def test_nothing_is_drawn_of_what_was_not_measured(records):
     assert rate_distortion(without(records, "code_bits")) is None
     assert robustness_curves(without(records, *CORRUPTIONS)) is None
     assert len(robustness_curves(without(records, "depixelation_mse")).axes) == len(CORRUPTIONS)

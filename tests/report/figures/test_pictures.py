@@ -36,7 +36,7 @@ def labels(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_reconstructions_stand_below_the_originals_in_order_of_error() -> None:
+def test_reconstructions_are_below_the_originals_in_order_of_error() -> None:
     records = table_records()
     figure = reconstructions(records)
     assert figure is not None
@@ -75,7 +75,7 @@ def test_overview_draws_bars_of_error_to_one_scale() -> None:
     assert all(str(cell) in labels(figure) for cell in mse.values())
 
 
-def test_damage_shows_input_above_output() -> None:
+def test_restorations_show_input_above_output() -> None:
     figure = restorations(table_records())
     assert figure is not None
     original, corrupted, restored = rows(figure.axes[0])

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from zoo.errors import ZooError
 
+CURRENT = Path("data")
+
 # MD5 of the unpacked files; torchvision checks the archives only.
 MNIST_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -49,8 +51,7 @@ def published(
     Raises:
         ZooError: the download failed, or a file differs from the published one.
     """
-    place = Path(root) / folder
-    download(Path(root), [Path(folder) / file for file in md5s], page, fetch)
+    place = download(Path(root), [Path(folder) / file for file in md5s], page, fetch) / folder
     contents = []
     for file, expected in md5s.items():
         content = np.memmap(place / file, np.uint8, "c") if (place / file).stat().st_size else np.empty(0, np.uint8)
@@ -66,8 +67,10 @@ def published(
     return contents
 
 
-def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str], object]) -> None:
+def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str], object]) -> Path:
     """Download those of `files` that are missing below `root`; each appears complete or not at all.
+
+    Files that lie in `data` of the current folder, where torchvision's own examples put them, are used there.
 
     Args:
         root: folder of all data sets.
@@ -75,12 +78,17 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
         page: where users find the files, for the message when the download fails.
         fetch: downloads all files into a given folder.
 
+    Returns:
+        The folder below which the files lie.
+
     Raises:
         ZooError: the download failed.
     """
+    files = list(files)
+    for folder in (root, CURRENT):
+        if all((folder / file).is_file() for file in files):
+            return folder
     missing = [file for file in files if not (root / file).is_file()]
-    if not missing:
-        return
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (
@@ -101,3 +109,4 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
             f"{root / missing[0].parent} lacks {names}, and the download failed ({reason}); run again with a "
             f"network connection, or put the files of {page} there"
         ) from error
+    return root

@@ -38,8 +38,7 @@ def faces(root: str = "data") -> Source:
     """
     from scipy.io import loadmat
 
-    path = Path(root) / FACES_FILE
-    download(Path(root), [Path(FACES_FILE)], FACES_PAGE, _fetch_faces)
+    path = download(Path(root), [Path(FACES_FILE)], FACES_PAGE, _fetch_faces) / FACES_FILE
     try:
         columns = loadmat(path)["faces"]
         if columns.shape != (64 * 64, 400) or columns.dtype != np.uint8 or columns.max() != FACES_WHITE:

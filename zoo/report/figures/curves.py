@@ -82,7 +82,7 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
 def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
     """Explained variance against active units, a line over budgets; None unless two variants have sparse codes.
 
-    A code of which more than half is not zero, as that of a quantiser with a level of 0, is none.
+    A code with more than half of its units active, such as that of a quantiser with a level of 0, is not sparse.
     """
     lines: dict[str, list[tuple[float, float]]] = {}
     for width in sorted({record.width for record in records}):
@@ -111,7 +111,7 @@ def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
 def error_against_cost(records: Sequence[Record]) -> Figure | None:
     """Mse against costs, and the variants that no other beats in both (Pareto front); None without costs.
 
-    An error so small that to show it would leave no room to tell the others apart stands at the foot, its value beside.
+    An error below a tenth of the median is drawn at the bottom with its value beside it, to leave room for the others.
     """
     groups = by_name(records)
     error = {name: cell.mean for name, cell in cells(groups, "mse").items()}
@@ -253,9 +253,9 @@ def label_right(
     labels: Mapping[str, str] = MappingProxyType({}),
     plain: Container[str] = (),
 ) -> None:
-    """Write each name to the right of `panel`, as near as can be to its point's height, joined by a line.
+    """Write each name to the right of `panel`, as close to its point's height as possible, joined by a line.
 
-    A name that `labels` has is written as it says. Names in `plain` are no variants and have no colour of their own.
+    `labels` replaces the text of names. Names in `plain` are references, drawn in the colour of text.
     """
     panel.get_xlim(), panel.get_ylim()  # settles the limits that the transform below needs
     to_inches = panel.transData + ax.transData.inverted()

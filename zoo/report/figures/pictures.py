@@ -160,7 +160,7 @@ def picture(
     """Rows of images in as many columns as they need.
 
     Args:
-        head: rows that stand above each column.
+        head: rows above each column.
         groups: rows that stay together, from top to bottom.
         title: of the figure.
         subtitle: in smaller type below it.
@@ -218,7 +218,7 @@ def draw_strip(ax: Axes, images: Tensor, x: float, y: float, side: float) -> Non
 
 
 def draw_bar(ax: Axes, row: Row, bars: Mapping[str, Cell], x: float, centre: float) -> None:
-    """Draw the error of `row` with its interval and number; beside the originals, say what the bars are."""
+    """Draw the error of `row` with its interval and number; beside the originals, the quantity."""
     if row.name not in bars:
         text = "mean squared error per pixel" if row.name == "original" else ""
         ax.text(x, centre, text, size=SMALL, color=MUTED, va="center_baseline")
