@@ -87,6 +87,10 @@ def test_completions_are_axes_and_options():
     assert {"variant=", "network=", "seed="} <= set(completions("v"))
     assert {"variant=vae", "variant=pca"} <= set(completions("variant=v"))
     assert completions("seed=") == []
+    assert {"digits", "budget.epochs=", "seed="} <= set(completions("d", command="study"))
+    assert {"run=", "again=", "evaluation="} <= set(completions("", command="evaluate"))
+    assert "seed=" not in completions("", command="evaluate")
+    assert "sparse" in completions("s", command="variants")
 
 
 @pytest.mark.parametrize("module", ["run", "evaluate", "report"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError, nearest
-from zoo.options import folders, is_axis, names
+from zoo.options import folders, is_axis, names, shipped
 
 if TYPE_CHECKING:
     from zoo.runs.job import Job
@@ -132,7 +132,7 @@ def own_parser(name: str, command: Command) -> argparse.ArgumentParser:
 def with_arguments(parser: argparse.ArgumentParser, name: str, command: Command) -> argparse.ArgumentParser:
     """Add a command's arguments."""
     positional = parser.add_argument("overrides", nargs="*", metavar=command.takes, help="see above")
-    setattr(positional, "completer", completions)  # noqa: B010 (argcomplete's way)
+    setattr(positional, "completer", partial(completions, command=name))  # noqa: B010 (argcomplete's way)
     if name in ("run", "study", "report"):
         parser.add_argument("--config-dir", type=Path, metavar="DIR", help="more option files: studies, variants")
     if name in ("run", "study", "evaluate"):
@@ -363,17 +363,28 @@ def wrapped(text: str, indent: str) -> str:
     return textwrap.fill(text, 79, initial_indent=indent, subsequent_indent=indent)
 
 
-def completions(prefix: str, **_: object) -> Iterable[str]:
-    """What a shell may complete `prefix` to: axes, and their options behind the equals sign."""
+def completions(prefix: str, command: str = "run", **_: object) -> Iterable[str]:
+    """What a shell may complete `prefix` to: axes, their options behind the equals sign, settings, names."""
     key, equals, _value = prefix.partition("=")
     if equals:
         return [f"{key}={option}" for option in names(key)] if is_axis(key) else []
-    return [f"{axis}=" for axis in AXES] + [f"{key}=" for key in top_level()]
+    if command == "variants":
+        from zoo.catalogue import FAMILIES
+
+        return FAMILIES
+    axes = ("evaluation", "trainer") if command == "evaluate" else AXES
+    first = names("study") if command == "study" else []
+    return [*first, *(f"{name}=" for name in (*axes, *settings("evaluate" if command == "evaluate" else "config")))]
 
 
-def top_level() -> list[str]:
-    """Settings of the top level."""
-    return ["seed", "width", "hidden", "budget.epochs", "budget.batch_size", "force", "refit", "stale", "processes"]
+def settings(file: str) -> list[str]:
+    """The settings of the top level of a configuration, as its file has them."""
+    import yaml
+
+    content = yaml.safe_load((shipped() / f"{file}.yaml").read_text(encoding="utf-8"))
+    plain = {key: value for key, value in content.items() if key not in ("defaults", "hydra", "about", "study")}
+    nested = {key: value if isinstance(value, dict) and value else {"": None} for key, value in plain.items()}
+    return [f"{key}.{inner}".rstrip(".") for key, inners in nested.items() for inner in inners]
 
 
 COMMANDS = {
