@@ -139,8 +139,12 @@ def fitted(
 ) -> Run:
     """Every variant after a short fit with seed 0; its weights are not to be changed."""
 
-    def make() -> tuple[Any, ...]:  # pickle finds no class of a conftest
+    def make() -> tuple[Any, ...]:  # parametrised modules are not pickled, their state is
         run = fit_job(compose_job(f"variant={variant}"))
-        return run.job, run.data, run.model, run.report, run.metrics
+        return run.job, run.model.state_dict(), run.report, run.metrics
 
-    return Run(*shared(f"fitted-{variant}", make))
+    job, weights, report, metrics = shared(f"fitted-{variant}", make)
+    data = job.make("data")
+    model = build_model(job.config, data.shape, job.seed)
+    model.load_state_dict(weights)
+    return Run(job, data, model.eval(), report, metrics)

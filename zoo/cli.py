@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -299,7 +300,7 @@ def report(arguments: argparse.Namespace) -> int:
     from zoo.report.publish import report_data
 
     name, results = str(cfg.hydra.runtime.choices["data"]), Path(cfg.paths.results)
-    report_data(results, name, cfg.width, " ".join(["zoo report", *arguments.overrides]), readme(arguments.overrides))
+    report_data(results, name, cfg.width, written(arguments.overrides), readme(arguments.overrides))
     return 0
 
 
@@ -313,7 +314,12 @@ def report_study(
     from zoo.report import publish
 
     kept = [override for override in overrides if not override.startswith(("force=", "stale=", "processes="))]
-    publish.report_study(table, figures, name, " ".join(["zoo report", *kept]), readme(overrides))
+    publish.report_study(table, figures, name, written(kept), readme(overrides))
+
+
+def written(overrides: Sequence[str]) -> str:
+    """The command that reports under these overrides, as a shell takes it."""
+    return shlex.join(["zoo", "report", *overrides])
 
 
 def readme(overrides: Sequence[str]) -> Path | None:

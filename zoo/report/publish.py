@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def report_study(
     rows, others = ([record for job in jobs if (record := job.recorded())] for jobs in (table, figures))
     if lacking := len(jobs) - len(rows) - len(others):
         print(f"{lacking} runs of this study have no record yet")
-    settings = [setting for setting in command.split()[2:] if setting != f"study={name}"]
-    rerun = " ".join(["zoo study", name, *settings, RERUN])
+    settings = [setting for setting in shlex.split(command)[2:] if setting != f"study={name}"]
+    rerun = shlex.join(["zoo", "study", name, *settings, RERUN])
     return publish(rows, [*rows, *others], jobs[0].results / name, command, readme, rerun)
 
 

@@ -108,8 +108,25 @@ def _code(module: str) -> tuple[str, tuple[str, ...]]:
         return "", ()
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     imported = tuple(sorted(set(_imports(tree))))
-    code = ast.dump(_Stripped().visit(tree), annotate_fields=False)
+    code = "".join(_serialised(_Stripped().visit(tree)))
     return hashlib.sha256(code.encode()).hexdigest(), imported
+
+
+def _serialised(node: object) -> Iterator[str]:
+    """A syntax tree as text that is the same in every version of Python: `ast.dump` gains fields with each."""
+    if isinstance(node, ast.AST):
+        yield type(node).__name__
+        for name, value in ast.iter_fields(node):
+            if name not in ("kind", "type_comment") and value not in (None, []):
+                yield f"({name}"
+                yield from _serialised(value)
+                yield ")"
+    elif isinstance(node, list):
+        for item in node:
+            yield from _serialised(item)
+            yield ","
+    else:
+        yield repr(node)
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

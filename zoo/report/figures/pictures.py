@@ -64,6 +64,17 @@ class Row:
 
 
 @figure
+def overview(records: Sequence[Record]) -> Figure | None:
+    """Reconstructions of test images by each variant, with its error as a bar; None without images."""
+    shown = with_images(records, "original", "reconstruction")
+    if not shown:
+        return None
+    groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
+    title = f"Bottlenecks side by side on {records[0].data}"
+    return picture([original(shown)], groups, title, caption(shown, records), cells(by_name(records), "mse"))
+
+
+@figure
 def reconstructions(records: Sequence[Record]) -> Figure | None:
     """The test images, and below them the reconstructions of each variant, best first; None without images."""
     shown = with_images(records, "original", "reconstruction")
@@ -108,17 +119,6 @@ def samples(records: Sequence[Record]) -> Figure | None:
         groups.append([Row(record.name, "", first), *(Row("", "", images) for images in more)])
     title = f"Samples from the priors of models of {records[0].data}"
     return picture([], groups, title, models(shown))
-
-
-@figure
-def overview(records: Sequence[Record]) -> Figure | None:
-    """Reconstructions of test images by each variant, with its error as a bar; None without images."""
-    shown = with_images(records, "original", "reconstruction")
-    if not shown:
-        return None
-    groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
-    title = f"Bottlenecks side by side on {records[0].data}"
-    return picture([original(shown)], groups, title, caption(shown, records), cells(by_name(records), "mse"))
 
 
 def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:
