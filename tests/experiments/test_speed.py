@@ -16,6 +16,7 @@ from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, fresh, load, m
 from experiments.speed.bench import Bench
 from experiments.speed.measure import Findings, Goal, Row, Sample, exponent, interleaved, ratio, ratio_goal
 from experiments.speed.report import margin, markdown, number
+from zoo.evaluation.evaluator import in_groups
 
 IMAGES, EPOCHS = 200, 5
 # all images in one batch, so that their order makes no difference
@@ -151,6 +152,7 @@ def test_every_part_exists(repository):
     said = OmegaConf.load(repository / "experiments" / "speed" / "sizes.yaml")
     assert {*said.parts, "recipe", "quality", "growth", "precision"} == set(PARTS)
     assert said.full.keys() == said.quick_sizes.keys()
+    assert in_groups(said.full.evaluation)
 
 
 def test_images_beyond_the_set_are_its_own_again(compose_job):

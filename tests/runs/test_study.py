@@ -189,3 +189,8 @@ def test_what_only_lacks_scores_is_in_no_group(compose_job, tmp_path, command):
     command(*said, "seed=1", "evaluation.groups=[reconstruction]", "trainer.matmul=highest")
     jobs = [compose_job(*said, f"seed={seed}", "trainer.stacked=4") for seed in range(3)]
     assert [[job.seed for job in group] for group in together(jobs)] == [[0, 2], [1]]
+
+
+def test_every_study_asks_for_groups_of_metrics_that_exist(written):
+    _, table, figures = written
+    assert all(job.due(None) for job in (*table, *figures))
