@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -12,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from filelock import FileLock
 
 from zoo.data.splits import Splits
 from zoo.evaluation.evaluator import evaluate, in_groups
@@ -86,33 +83,13 @@ def compose_job() -> Callable[..., Job]:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
-    """What one worker of this session has made is read by the others."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-    @cache
-    def once(name: str, make: Callable[[], Any]) -> Any:
-        path = folder / f"{name}.pickle"
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                path.write_bytes(pickle.dumps(make()))
-            return pickle.loads(path.read_bytes())
-
-    return once
-
-
-@pytest.fixture(scope="session")
-def study_jobs(shared: Callable[[str, Callable[[], Any]], Any]) -> Callable[[str], tuple[list[Job], list[Job]]]:
+def study_jobs() -> Callable[[str], tuple[list[Job], list[Job]]]:
     """A study's name -> the runs of its table, and those of its figures alone; composed once."""
 
     @cache
     def jobs(name: str) -> tuple[list[Job], list[Job]]:
-        def make() -> tuple[list[Job], list[Job]]:
-            with composing():
-                return jobs_of(composed("config", [f"study={name}"]))
-
-        return shared(f"study-{name}", make)
+        with composing():
+            return jobs_of(composed("config", [f"study={name}"]))
 
     return jobs
 
@@ -131,20 +108,18 @@ def fit_job() -> Callable[[Job], Run]:
 
 
 @pytest.fixture(scope="session")
-def fitted(
-    compose_job: Callable[..., Job],
-    fit_job: Callable[[Job], Run],
-    shared: Callable[[str, Callable[[], Any]], Any],
-    variant: str,
-) -> Run:
+def fitted(compose_job: Callable[..., Job], fit_job: Callable[[Job], Run], variant: str) -> Run:
     """Every variant after a short fit with seed 0; its weights are not to be changed."""
+    return fit_job(compose_job(f"variant={variant}"))
 
-    def make() -> tuple[Any, ...]:  # parametrised modules are not pickled, their state is
-        run = fit_job(compose_job(f"variant={variant}"))
-        return run.job, run.model.state_dict(), run.report, run.metrics
 
-    job, weights, report, metrics = shared(f"fitted-{variant}", make)
-    data = job.make("data")
-    model = build_model(job.config, data.shape, job.seed)
-    model.load_state_dict(weights)
-    return Run(job, data, model.eval(), report, metrics)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one fitted variant, or of one study, go to one worker: it is fitted, or composed, once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            parameters = item.callspec.params
+            if "fitted" in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group(f"fitted {parameters['variant']}"))
+            for name in {"written", "page"} & parameters.keys():  # a study's name, or the folder of its page
+                study = getattr(parameters[name], "parent", Path(parameters[name])).name
+                item.add_marker(pytest.mark.xdist_group(f"study {study}"))
