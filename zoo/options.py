@@ -35,6 +35,20 @@ Node = dict[str, Any]
 TARGET, PARTIAL = "_target_", "_partial_"
 AXIS = re.compile(r"\$\{(\w+)\}")  # a setting that another axis fills
 PLAIN = (type(None), bool, int, float, str)
+PLAIN_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # an annotation -> its name in messages, and its test
+    "None": ("null", lambda value: value is None),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "float": ("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    "str": ("a text", lambda value: isinstance(value, str)),
+    "Sequence[int]": ("a list of whole numbers", lambda value: _all("int", value)),
+    "Sequence[float]": ("a list of numbers", lambda value: _all("float", value)),
+    "Sequence[str]": ("a list of texts", lambda value: _all("str", value)),
+    "Mapping[str, float]": (
+        "names with numbers",
+        lambda value: isinstance(value, Mapping) and _all("float", list(value.values())),
+    ),
+}
 
 
 def shipped() -> Path:
@@ -191,7 +205,7 @@ def _made(name: str, described: Node, settings: Mapping[str, Any], trust: tuple[
             ]
         else:
             values[key] = _checked(f"{name}.{key}", value)
-    _check_names(name, target, values)
+    _check_settings(name, target, values)
     return partial(target, **values) if described.get(PARTIAL) else target(**values)
 
 
@@ -255,13 +269,26 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
-def _check_names(name: str, target: Callable[..., Any], values: Mapping[str, Any]) -> None:
-    """ZooError if the part has no setting of that name."""
+def _all(kind: str, values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(PLAIN_TYPES[kind][1](value) for value in values)
+
+
+def _check_settings(name: str, target: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """ZooError if the part has no setting of that name, or the setting is of another type: a number, a text, ..."""
     parameters = inspect.signature(target).parameters
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    for key in values:
-        if key not in parameters:
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    for key, value in values.items():
+        if key in parameters:
+            annotation = parameters[key].annotation
+            text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+            allowed = [kind for kind in text.split(" | ") if kind != "torch.Tensor"]  # which no plain value is
+            if all(kind in PLAIN_TYPES for kind in allowed) and not any(
+                PLAIN_TYPES[kind][1](value) for kind in allowed
+            ):
+                raise ZooError(
+                    f"{name}: {key}={value}: must be {' or '.join(PLAIN_TYPES[kind][0] for kind in allowed)}"
+                )
+        elif not open_ended:
             raise ZooError(f"{name} has no setting {key}{nearest(key, parameters)}")
 
 

@@ -28,6 +28,9 @@ from zoo.runs.compose import composed, composing
         ("variant=[a", r"variant=\[a: cannot be read as a setting"),
         ("seed=0,1", r"seed=0,1: several values are a sweep; add -m"),
         ("hydra/launcher=joblib", r"hydra/launcher=joblib: the zoo runs sweeps itself"),
+        ("density=[]", r"density=\[\]: must be the name of one option, or of several in brackets: autoregressive, "),
+        ("network=[deep,conv]", r"network=\[deep,conv\]: must be the name of one option: "),
+        ("prior=null", r"prior=null: must be the name of one option: flow, "),
         ("trust=nopackage", r"trust=nopackage: no package of this name"),
     ],
 )

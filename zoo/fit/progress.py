@@ -21,9 +21,6 @@ class ProgressBar(Callback):
 
     def __init__(self, history: Mapping[str, Sequence[float]]) -> None:
         self.history = history
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show the empty bar."""
         self.bar = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
@@ -32,6 +29,9 @@ class ProgressBar(Callback):
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[left]}"),
         )
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the empty bar."""
         self.task = self.bar.add_task("fit", total=trainer.max_epochs, terms="", left="left")
         self.bar.start()
 

@@ -46,6 +46,8 @@ class Objective:
         capacities: Mapping[str, float] | None = None,
         importance_weighted: bool = False,
     ) -> None:
+        if not isinstance(terms, Sequence) or not all(callable(term) for term in terms):
+            raise ZooError(f"objective: terms={terms}: must be a list of penalties, as in conf/objective/mmd.yaml")
         self.weights, self.terms = dict(weights or {}), tuple(terms)
         self.visible_weight, self.warmup = visible_weight, warmup
         self.capacities, self.importance_weighted = dict(capacities or {}), importance_weighted

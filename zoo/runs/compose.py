@@ -12,7 +12,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +22,8 @@ from zoo.errors import ZooError, nearest
 from zoo.options import TARGET, folders, shipped
 
 OPEN = ("objective", "density")  # axes with settings that are mappings, to which a name may be added
+
+SEVERAL = ("density",)  # axes of which several options are chosen at once
 
 
 @contextmanager
@@ -58,6 +60,7 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
         given = [f"trust=[{','.join(trusted_in([o]))}]" if o.startswith("trust=") else o for o in overrides]
         parsed = parsed_overrides(given)
         refuse_foreign(parsed)
+        refuse_values_for_options(parsed)
         if any(override.is_add() or override.is_force_add() for override in parsed):
             return compose(name, _added(name, parsed), return_hydra_config=True)
         try:
@@ -144,6 +147,18 @@ def refuse_foreign(parsed: Sequence[Override]) -> None:
             raise ZooError(f"{override.input_line}: the zoo runs sweeps itself; settings of Hydra have no effect")
         if override.is_sweep_override():
             raise ZooError(f"{override.input_line}: several values are a sweep; add -m to run them all")
+
+
+def refuse_values_for_options(parsed: Sequence[Override]) -> None:
+    """ZooError for an axis that is given something else than the name of an option, or of several where it may be."""
+    loader = GlobalHydra.instance().config_loader()
+    for override in parsed:
+        axis, value = str(override.key_or_group).partition("@")[0], override.value()
+        known = loader.get_group_options(axis)
+        several = axis in SEVERAL and isinstance(value, list) and len(value) > 0
+        if known and not override.is_delete() and not several and not isinstance(value, str | QuotedString):
+            number = "one option, or of several in brackets" if axis in SEVERAL else "one option"
+            raise ZooError(f"{override.input_line}: must be the name of {number}: {', '.join(known)}")
 
 
 def _added(name: str, parsed: Sequence[Override]) -> list[str]:
