@@ -113,12 +113,13 @@ def fitted(compose_job: Callable[..., Job], fit_job: Callable[[Job], Run], varia
     return fit_job(compose_job(f"variant={variant}"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one fitted variant, or of one study, go to one worker: it is fitted, or composed, once."""
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             parameters = item.callspec.params
-            if "fitted" in item.fixturenames:
+            if "fitted" in item.fixturenames and "variant" in parameters:
                 item.add_marker(pytest.mark.xdist_group(f"fitted {parameters['variant']}"))
             for name in {"written", "page"} & parameters.keys():  # a study's name, or the folder of its page
                 study = getattr(parameters[name], "parent", Path(parameters[name])).name

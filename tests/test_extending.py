@@ -18,6 +18,8 @@ from zoo.evaluation.registry import METRICS
 from zoo.report.figures import FIGURES
 from zoo.runs.records import read_record
 
+pytestmark = pytest.mark.xdist_group("extending")  # the commands build on one another
+
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 BLOCKS = re.findall(r"^```(python|yaml|sh)\n(.*?)^```", PAGE.read_text(), flags=re.S | re.M)
 FILES = {re.match(r"# (\S+)\n", text)[1]: text for kind, text in BLOCKS if kind != "sh"}

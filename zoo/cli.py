@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         sys.exit(dispatch(parser, given))
     except ZooError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(MISTAKE)
     except KeyboardInterrupt:
         print("\ninterrupted: finished runs are kept; the same command resumes", file=sys.stderr)
@@ -168,6 +168,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     with composing(arguments.overrides, arguments.config_dir) as given:
         if arguments.multirun:
+            if arguments.cfg:
+                raise ZooError("--cfg shows one configuration: leave out -m")
             return sweep(given)
         cfg = composed("config", given)
         if arguments.cfg:
@@ -204,6 +206,8 @@ def sweep(overrides: Sequence[str]) -> int:
     from zoo.runs.grid import runs
     from zoo.runs.study import run_jobs
 
+    if named := [override for override in overrides if override.startswith("study=")]:
+        raise ZooError(f"{named[0]}: a study is a grid of runs already; leave out -m")
     jobs = list(runs([overrides]).values())
     failures = run_jobs(jobs, None, partial(import_module, "zoo.report.table"))
     from zoo.report.table import print_tables
@@ -246,6 +250,8 @@ def study(arguments: argparse.Namespace) -> int:
     name, *others = arguments.overrides
     if "=" in name:
         raise ZooError(f"zoo study {name}: name the study first; zoo study alone lists them")
+    if again := [override for override in others if override.startswith("study=")]:
+        raise ZooError(f"{again[0]}: the study is {name}; one command runs one study")
     arguments.overrides = [f"study={name}", *others]
     return run(arguments)
 
@@ -290,6 +296,7 @@ def report(arguments: argparse.Namespace) -> int:
     """Tables and figures."""
     from zoo.runs.compose import composed, composing
     from zoo.runs.grid import jobs_of
+    from zoo.runs.job import Job
 
     with composing(arguments.overrides, arguments.config_dir) as given:
         cfg = composed("config", given)
@@ -297,10 +304,13 @@ def report(arguments: argparse.Namespace) -> int:
             table, figures = jobs_of(cfg)
             report_study(str(cfg.hydra.runtime.choices["study"]), arguments.overrides, table, figures)
             return 0
+        job = Job.of(cfg)
     from zoo.report.publish import report_data
 
-    name, results = str(cfg.hydra.runtime.choices["data"]), Path(cfg.paths.results)
-    report_data(results, name, cfg.width, written(arguments.overrides), readme(arguments.overrides))
+    if "path" in job.axes["data"]["source"] and job.path is None:
+        raise ZooError(f"data={job.data}: say which, by data.source.path=")
+    overrides = arguments.overrides
+    report_data(job.results, job.data, job.width, written(overrides), readme(overrides), job.trust)
     return 0
 
 

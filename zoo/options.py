@@ -273,6 +273,12 @@ def _all(kind: str, values: Any) -> bool:
     return isinstance(values, list | tuple) and all(PLAIN_TYPES[kind][1](value) for value in values)
 
 
+def check_type(name: str, value: Any, *kinds: str) -> None:
+    """ZooError if `value` is of none of `kinds`, which are keys of `PLAIN_TYPES`."""
+    if not any(PLAIN_TYPES[kind][1](value) for kind in kinds):
+        raise ZooError(f"{name}={value}: must be {' or '.join(PLAIN_TYPES[kind][0] for kind in kinds)}")
+
+
 def _check_settings(name: str, target: Callable[..., Any], values: Mapping[str, Any]) -> None:
     """ZooError if the part has no setting of that name, or the setting is of another type: a number, a text, ..."""
     parameters = inspect.signature(target).parameters
@@ -281,13 +287,9 @@ def _check_settings(name: str, target: Callable[..., Any], values: Mapping[str, 
         if key in parameters:
             annotation = parameters[key].annotation
             text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-            allowed = [kind for kind in text.split(" | ") if kind != "torch.Tensor"]  # which no plain value is
-            if all(kind in PLAIN_TYPES for kind in allowed) and not any(
-                PLAIN_TYPES[kind][1](value) for kind in allowed
-            ):
-                raise ZooError(
-                    f"{name}: {key}={value}: must be {' or '.join(PLAIN_TYPES[kind][0] for kind in allowed)}"
-                )
+            kinds = [kind for kind in text.split(" | ") if kind != "torch.Tensor"]  # which no plain value is
+            if all(kind in PLAIN_TYPES for kind in kinds):
+                check_type(f"{name}: {key}", value, *kinds)
         elif not open_ended:
             raise ZooError(f"{name} has no setting {key}{nearest(key, parameters)}")
 

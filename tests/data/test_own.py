@@ -72,7 +72,8 @@ def test_a_missing_path_is_refused(source):
 
 def test_missing_and_other_files_are_refused(tmp_path):
     (tmp_path / "text.npy").write_text("no array")
-    for name in ("missing.npy", "text.npy"):
+    (tmp_path / "empty.npy").touch()
+    for name in ("missing.npy", "text.npy", "empty.npy"):
         with pytest.raises(ZooError, match=rf"{name}: no .npy or .npz file"):
             array(str(tmp_path / name))
 

@@ -8,7 +8,8 @@ import pytest
 
 from zoo import options
 from zoo.runs import identity
-from zoo.runs.identity import code_digest, content_digest, is_stale
+from zoo.runs.identity import code_digest, content_digest, digest, is_stale
+from zoo.runs.records import Record
 
 CODE = '''
 """A part."""
@@ -47,6 +48,11 @@ def digest_of(tmp_path, monkeypatch):
     return digest
 
 
+def record_of(config, code, trust=()):
+    """A record of that configuration, whose code has that digest."""
+    return Record("vae", "vae", "digits", 8, 0, digest(config), config, code, {"seconds": 1.0}, {}, trust=list(trust))
+
+
 def test_comments_docstrings_annotations_and_imports_are_no_code(digest_of):
     before = digest_of(CODE)
     assert digest_of(CODE.replace('"""z = h."""', '"""Another text."""')) == before
@@ -72,12 +78,12 @@ def test_the_rooms_that_a_part_imports_count_too(compose_job):
     vae, pca, vq = (compose_job(f"variant={variant}") for variant in ("vae", "pca", "vq_vae"))
     assert len({vae.code, pca.code, vq.code}) == 3
     assert vae.code == compose_job("variant=vae", "seed=3", "width=4").code
-    assert not is_stale(vae.config, vae.code)
-    assert is_stale(vae.config, pca.code)
+    assert not is_stale(record_of(vae.config, vae.code))
+    assert is_stale(record_of(vae.config, pca.code))
 
 
 def test_a_record_whose_parts_are_gone_is_stale():
-    assert is_stale({"bottleneck": {"option": "gone"}}, "0123456789")
+    assert is_stale(record_of({"bottleneck": {"option": "gone"}}, "0123456789"))
 
 
 def test_a_folder_is_known_by_its_files_and_their_names_within(tmp_path):

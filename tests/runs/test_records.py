@@ -10,6 +10,7 @@ from zoo.files import write_atomically
 from zoo.runs.identity import digest
 from zoo.runs.records import Record, read_record, read_records, record_path, write_record
 
+KIND = {"unit": "", "direction": "lower", "group": "reconstruction"}
 CONFIG = {"network": {"hidden": [4, 2], "activation": None}, "fit": {"epochs": 3, "clip": 0.5}}
 
 
@@ -25,7 +26,10 @@ def record():
         config=CONFIG,
         code="0123456789",
         fit={"seconds": 0.1, "epochs": 3, "best_epoch": 2, "history": {"epoch": [1.0, 2.0, 3.0]}},
-        metrics={"mse": {"value": 1 / 3, "n": 360}, "ssim": {"value": None, "reason": "too small"}},
+        metrics={
+            "mse": {"value": 1 / 3, "n": 360, **KIND},
+            "ssim": {"value": None, "reason": "too small", **KIND},
+        },
         images={"original": "AAAA"},
         environment={"git": None},
     )
@@ -114,6 +118,29 @@ def test_a_record_of_another_schema_is_refused(record, tmp_path):
     path = write_record(tmp_path, record)
     path.write_text(json.dumps(asdict(record) | {"schema": 1}))
     with pytest.raises(ZooError, match="its schema is 1"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"metrics": []}, "metrics is no mapping"),
+        ({"metrics": {"mse": 5}}, r"metrics\.mse is incomplete"),
+        ({"metrics": {"mse": KIND}}, r"metrics\.mse is incomplete"),
+        ({"metrics": {"mse": {**KIND, "value": "x"}}}, r"metrics\.mse\.value=x: must be a number or null"),
+        ({"config": None}, "config is no mapping"),
+        ({"config": {}}, "its config is not the one that its hash was taken of"),
+        ({"name": 5}, "name=5: must be a text"),
+        ({"seed": "0"}, "seed=0: must be a whole number"),
+        ({"fit": {}}, r"fit\.seconds=None: must be a number"),
+        ({"trust": "os"}, "trust=os: must be a list of texts"),
+        ({"spoon": 1}, "spoon"),
+    ],
+)
+def test_a_record_that_was_changed_by_hand_is_refused(record, tmp_path, changes, told):
+    path = write_record(tmp_path, record)
+    path.write_text(json.dumps(asdict(record) | changes))
+    with pytest.raises(ZooError, match=rf"not a record of schema 2 \(.*{told}.*\); delete it and run again"):
         read_record(path)
 
 

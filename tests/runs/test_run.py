@@ -176,6 +176,8 @@ def truncated(folder):
         ),
         ("variant=linear_ae budget.epochs=0", r"epochs=0: must be a whole number, at least 1"),
         ("variant=linear_ae budget.batch_size=0", r"batch_size=0: must be a whole number"),
+        ("variant=deep_ae optimizer.lr=-1 trainer.progress=true", r"optimizer: Invalid learning rate: -1"),
+        ("variant=deep_ae hidden=[8,0]", r"units of a layer=0: must be a whole number, at least 1"),
         ("variant=topk width=2000", r"bottleneck\.k=2000: more active units than the bottleneck\.units=1024"),
         ("variant=vae likelihood.std=0", r"likelihood\.std=0: .* greater than 0"),
         ("variant=conv_ae network.filters=[4,4,4,4]", r"network\.filters=\[4, 4, 4, 4\] halves a 8x8 image to nothing"),
@@ -319,6 +321,28 @@ def test_a_record_of_other_code_is_stale_and_runs_again_if_asked(command, tmp_pa
     assert "done before" not in command(*FAST, "stale=rerun").said
     assert read_record(path).code == record.code
     assert "done before" in command(*FAST, "stale=rerun").said
+
+
+def test_what_a_record_calls_trusted_is_not_imported(command, zoo, tmp_path, monkeypatch):
+    """A record from elsewhere may name any package."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "hostile.py").write_text("open('harm', 'w')")
+    command(*FAST)
+    write_record(tmp_path / "outputs", replace(read_record(only(tmp_path, "*.json")), trust=["hostile"]))
+    assert "done before" in command(*FAST, "stale=rerun").said
+    said = zoo("report", "data=digits").said
+    assert "whether rows with parts of hostile are stale is not known without trust=hostile" in said
+    assert zoo("evaluate", "run=outputs").status == 0
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_forced_run_replaces_a_record_that_cannot_be_read(command, tmp_path):
+    command(*FAST)
+    path = only(tmp_path, "*.json")
+    path.write_text(path.read_text()[:500])
+    assert "not a record of schema 2" in command(*FAST).said
+    assert command(*FAST, "force=true").status == 0
+    assert read_record(path).variant == "pca"
 
 
 # Files of one's own

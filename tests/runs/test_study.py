@@ -80,6 +80,8 @@ def test_sweeps_are_products_in_hydras_syntax(repository):
             ("variant=vae", "seed=1", "data=digits"),
         ]
         assert [one for (one,) in product(["variant=glob(*)"])] == [f"variant={variant}" for variant in variants]
+        with pytest.raises(ZooError, match=r"variant=glob\(zzz\*\): matches no option"):
+            product(["variant=glob(zzz*)"])
 
 
 def test_a_run_of_a_study_is_the_run_alone(study_jobs):

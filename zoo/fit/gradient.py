@@ -62,7 +62,7 @@ class Gradient:
         callbacks: further Lightning callbacks; for them, an epoch is a single batch.
 
     Raises:
-        ZooError: a number below 1, or an unknown precision.
+        ZooError: a number below 1, an unknown precision, or a setting that the optimiser refuses.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -89,6 +89,10 @@ class Gradient:
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
                 raise ZooError(f"trainer.{name}={value}: choose one of {', '.join(known)}")
+        try:
+            self.optimizer([nn.Parameter(torch.zeros(1, 1))])
+        except (TypeError, ValueError) as error:
+            raise ZooError(f"optimizer: {error}") from error
 
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Fit `model` in place.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -46,7 +46,7 @@ class Objective:
         capacities: Mapping[str, float] | None = None,
         importance_weighted: bool = False,
     ) -> None:
-        if not isinstance(terms, Sequence) or not all(callable(term) for term in terms):
+        if not isinstance(terms, Sequence) or not all(isinstance(term, Callable) for term in terms):  # type: ignore[arg-type]
             raise ZooError(f"objective: terms={terms}: must be a list of penalties, as in conf/objective/mmd.yaml")
         self.weights, self.terms = dict(weights or {}), tuple(terms)
         self.visible_weight, self.warmup = visible_weight, warmup

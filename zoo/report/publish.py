@@ -46,10 +46,12 @@ def report_study(
         print(f"{lacking} runs of this study have no record yet")
     settings = [setting for setting in shlex.split(command)[2:] if setting != f"study={name}"]
     rerun = shlex.join(["zoo", "study", name, *settings, RERUN])
-    return publish(rows, [*rows, *others], jobs[0].results / name, command, readme, rerun)
+    return publish(rows, [*rows, *others], jobs[0].results / name, command, readme, rerun, jobs[0].trust)
 
 
-def report_data(results: Path, name: str, width: int, command: str, readme: Path | None = None) -> list[Path]:
+def report_data(
+    results: Path, name: str, width: int, command: str, readme: Path | None = None, trust: Sequence[str] = ()
+) -> list[Path]:
     """Write and print all records of a data set: a table of one width, figures of all widths.
 
     Args:
@@ -58,10 +60,11 @@ def report_data(results: Path, name: str, width: int, command: str, readme: Path
         width: of the table's rows.
         command: writes the files again: "zoo report data=mnist".
         readme: see `report_study`.
+        trust: see `publish`.
     """
     records = read_records(results, name)
     table = [record for record in records if record.width == width]
-    return publish(table, records, results / name, command, readme)
+    return publish(table, records, results / name, command, readme, trust=trust)
 
 
 def publish(
@@ -71,15 +74,18 @@ def publish(
     command: str,
     readme: Path | None = None,
     rerun: str = RERUN,
+    trust: Sequence[str] = (),
 ) -> list[Path]:
     """Write tables and figures of one data set; print the table, the number of stale rows, and the files' paths.
 
     The arguments are those of `write_report` and, for `readme`, `report_study`.
     """
-    files = write_report(table, folder, command, sweep, rerun)
+    files = write_report(table, folder, command, sweep, rerun, trust)
     print_table(table)
-    if old := stale_rows(table):
+    if old := stale_rows(table, trust):
         print(f"stale rows: {len(old)}; rerun: {rerun}")
+    if packages := sorted({package for record in table for package in record.trust} - set(trust)):
+        print(f"whether rows with parts of {', '.join(packages)} are stale is not known without trust={packages[0]}")
     if readme is not None and folder.name in quoted_in(text := readme.read_text(encoding="utf-8")):
         write_atomically(readme, quoting(text, folder.name, table).encode())
         files.append(readme)
@@ -89,7 +95,12 @@ def publish(
 
 
 def write_report(
-    records: Sequence[Record], folder: Path, command: str, sweep: Sequence[Record] = (), rerun: str = RERUN
+    records: Sequence[Record],
+    folder: Path,
+    command: str,
+    sweep: Sequence[Record] = (),
+    rerun: str = RERUN,
+    trust: Sequence[str] = (),
 ) -> list[Path]:
     """Write benchmark.md, benchmark.csv and every figure for which the records hold data.
 
@@ -99,6 +110,7 @@ def write_report(
         command: writes them again.
         sweep: records of other widths, for figures over widths.
         rerun: the command, or the setting, that runs stale rows again.
+        trust: packages whose code may be looked at, to tell whether rows are stale.
 
     Returns:
         The files, the page first.
@@ -119,7 +131,7 @@ def write_report(
     shown = [path for path, figure in pictures.items() if figure is not None]
     page, table = folder / "benchmark.md", folder / "benchmark.csv"
     names_of_figures = [path.name for path in shown]
-    text = markdown(records, command, names_of_figures, stale_rows(brief(records, shared)), rerun).encode()
+    text = markdown(records, command, names_of_figures, stale_rows(brief(records, shared), trust), rerun).encode()
     write_atomically(table, benchmark(records).to_csv(index=False, float_format="%.10g", lineterminator="\n").encode())
     for path, figure in pictures.items():
         if figure is None:
@@ -130,12 +142,12 @@ def write_report(
     return [page, table, *shown]
 
 
-def stale_rows(records: Sequence[Record]) -> list[str]:
+def stale_rows(records: Sequence[Record], trust: Sequence[str] = ()) -> list[str]:
     """Names of the rows whose code has changed since they were recorded."""
     found: dict[tuple[str, str], bool] = {}
     for record in records:
         if (key := (record.hash, record.code)) not in found:
-            found[key] = is_stale(record.config, record.code, record.trust)
+            found[key] = is_stale(record, trust)
     return list(dict.fromkeys(record.name for record in records if found[record.hash, record.code]))
 
 

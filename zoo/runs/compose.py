@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zoo import files
 from zoo.errors import ZooError, nearest
-from zoo.options import TARGET, folders, shipped
+from zoo.options import TARGET, check_type, folders, shipped
 
 OPEN = ("objective", "density")  # axes with settings that are mappings, to which a name may be added
 
@@ -46,7 +46,7 @@ def composing(overrides: Sequence[str] = (), folder: Path | None = None) -> Iter
 
 def trusted_in(overrides: Sequence[str]) -> tuple[str, ...]:
     """The packages that `trust=mylib` or `trust=[one,two]` names."""
-    said = [override.partition("=")[2] for override in overrides if override.startswith("trust=")]
+    said = [override.partition("=")[2] for override in overrides if override.lstrip("+").startswith("trust=")]
     return tuple(name for name in re.split(r"[\[\],\s]+", said[-1]) if name) if said else ()
 
 
@@ -57,10 +57,10 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
         ZooError: an override names an option or a setting that does not exist, or cannot be read.
     """
     try:
-        given = [f"trust=[{','.join(trusted_in([o]))}]" if o.startswith("trust=") else o for o in overrides]
+        given = [f"trust=[{','.join(trusted_in([o]))}]" if o.lstrip("+").startswith("trust=") else o for o in overrides]
         parsed = parsed_overrides(given)
         refuse_foreign(parsed)
-        refuse_values_for_options(parsed)
+        refuse_unknown_options(parsed)
         if any(override.is_add() or override.is_force_add() for override in parsed):
             return compose(name, _added(name, parsed), return_hydra_config=True)
         try:
@@ -79,19 +79,33 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
             "special characters: 'key=\"a, b\"'"
         ) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise ZooError(" ".join(str(error).split())) from error
+        foreign = re.match(r"Could not override '(.+?)'", str(error))
+        raise ZooError(f"{foreign[1]}: no such setting" if foreign else " ".join(str(error).split())) from error
 
 
 def resolved(cfg: DictConfig, key: str) -> Any:
-    """A part of a configuration as plain data.
+    """A part of a configuration, or one value, as plain data.
 
     Raises:
         ZooError: a value is missing, or refers to one that does not exist.
     """
     try:
-        return OmegaConf.to_container(OmegaConf.select(cfg, key), resolve=True, throw_on_missing=True)
+        found = OmegaConf.select(cfg, key, throw_on_missing=True)
+        whole = OmegaConf.is_config(found)
+        return OmegaConf.to_container(found, resolve=True, throw_on_missing=True) if whole else found
     except OmegaConfBaseException as error:
         raise ZooError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+def setting(cfg: DictConfig, key: str, *kinds: str) -> Any:
+    """A value of a configuration, of one of `kinds`: keys of `options.PLAIN_TYPES`.
+
+    Raises:
+        ZooError: it is missing, or of another type.
+    """
+    value = resolved(cfg, key)
+    check_type(key, value, *kinds)
+    return value
 
 
 def overrides_of(cfg: DictConfig) -> list[str]:
@@ -107,7 +121,7 @@ def required(cfg: DictConfig, key: str, what: str) -> str:
     Raises:
         ZooError: it was not given.
     """
-    if OmegaConf.is_missing(cfg, key):
+    if OmegaConf.is_missing(cfg, key) or cfg[key] in ("", None):
         raise ZooError(f"{key}= is missing: give {what}")
     return str(cfg[key])
 
@@ -136,6 +150,9 @@ def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:
         else [override.input_line or ""]
         for override in parsed
     ]
+    for override, values in zip(parsed, axes, strict=True):
+        if not values:
+            raise ZooError(f"{override.input_line}: matches no option")
     return itertools.product(*axes)
 
 
@@ -143,22 +160,30 @@ def refuse_foreign(parsed: Sequence[Override]) -> None:
     """ZooError for an override of Hydra's own settings, which nothing here reads, or for a sweep where it is none."""
     for override in parsed:
         key = str(override.key_or_group)
+        if not key:
+            raise ZooError(f"{override.input_line}: cannot be read as a setting; write key=value")
         if key.startswith(("hydra.", "hydra/")) and key != "hydra.searchpath":
             raise ZooError(f"{override.input_line}: the zoo runs sweeps itself; settings of Hydra have no effect")
+        if override.is_delete():
+            raise ZooError(f"{override.input_line}: a setting cannot be taken away; give it another value")
         if override.is_sweep_override():
             raise ZooError(f"{override.input_line}: several values are a sweep; add -m to run them all")
 
 
-def refuse_values_for_options(parsed: Sequence[Override]) -> None:
+def refuse_unknown_options(parsed: Sequence[Override]) -> None:
     """ZooError for an axis that is given something else than the name of an option, or of several where it may be."""
     loader = GlobalHydra.instance().config_loader()
     for override in parsed:
         axis, value = str(override.key_or_group).partition("@")[0], override.value()
-        known = loader.get_group_options(axis)
-        several = axis in SEVERAL and isinstance(value, list) and len(value) > 0
-        if known and not override.is_delete() and not several and not isinstance(value, str | QuotedString):
-            number = "one option, or of several in brackets" if axis in SEVERAL else "one option"
-            raise ZooError(f"{override.input_line}: must be the name of {number}: {', '.join(known)}")
+        if not (known := loader.get_group_options(axis)):
+            continue
+        for name in value if axis in SEVERAL and isinstance(value, list) and value else [value]:
+            text = name.text if isinstance(name, QuotedString) else name
+            if not isinstance(text, str):
+                number = "one option, or of several in brackets" if axis in SEVERAL else "one option"
+                raise ZooError(f"{override.input_line}: must be the name of {number}: {', '.join(known)}")
+            if not re.fullmatch(r"\w+", text):
+                raise ZooError(f"{axis}={text}: no such {axis}{nearest(text, known)}")
 
 
 def _added(name: str, parsed: Sequence[Override]) -> list[str]:
@@ -180,7 +205,7 @@ def _added(name: str, parsed: Sequence[Override]) -> list[str]:
     found = []
     for override in parsed:
         line, key = override.input_line or "", str(override.key_or_group)
-        if override in groups or override in searched or override.is_delete() or key in known:
+        if override in groups or override in searched or key in known:
             found.append(line.lstrip("+"))
             continue
         parent, _, _ = key.rpartition(".")

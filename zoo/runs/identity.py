@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
-from zoo.options import Node, targets
+from zoo.options import Node, check_type, targets
+
+if TYPE_CHECKING:
+    from zoo.runs.records import Record
 
 PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
 INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
@@ -43,7 +46,12 @@ def own_content(axes: Mapping[str, Node]) -> str | None:
 def own_path(axes: Mapping[str, Node]) -> Path | None:
     """Where the files of one's own lie that a run reads; None for published data."""
     path = axes["data"].get("source", {}).get("path")
-    return None if path is None else Path(path)
+    if path is None:
+        return None
+    check_type("data.source.path", path, "str")
+    if not path:
+        raise ZooError("data.source.path= is empty: give a file or a folder")
+    return Path(path)
 
 
 def content_digest(path: Path) -> str:
@@ -87,10 +95,18 @@ def code_digest(config: Mapping[str, Node], trust: tuple[str, ...] = ()) -> str:
     return whole.hexdigest()[:10]
 
 
-def is_stale(config: Mapping[str, Node], code: str, trust: Iterable[str] = ()) -> bool:
-    """Whether the code of a run's parts has changed since its digest `code` was taken; true where parts are gone."""
+def is_stale(record: Record, trust: Iterable[str] = ()) -> bool:
+    """Whether the code of a run's parts has changed since it was recorded; true where parts are gone.
+
+    Args:
+        record: of the run. What it says is never imported.
+        trust: packages whose code may be looked at. A run with parts of other packages is not called stale: whether
+            it is can't be known.
+    """
+    if not set(record.trust) <= set(trust):
+        return False
     try:
-        return code_digest(config, tuple(trust)) != code
+        return code_digest(record.config, tuple(trust)) != record.code
     except ZooError:
         return True
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from zoo.errors import ZooError
 from zoo.options import Node, build, folders, node_of
-from zoo.runs.compose import overrides_of, resolved
+from zoo.runs.compose import overrides_of, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
 from zoo.runs.records import Record, read_record, record_path
 
@@ -75,9 +75,6 @@ class Job:
             raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
         if self.stale not in STALE:
             raise ZooError(f"stale={self.stale}: choose one of {', '.join(STALE)}")
-        for name in ("force", "refit", "progress"):
-            if not isinstance(value := getattr(self, name), bool):
-                raise ZooError(f"{name}={value}: choose true or false")
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Job:
@@ -92,20 +89,20 @@ class Job:
             name=" ".join([choices["variant"], *sorted(changes)]),
             variant=choices["variant"],
             data=choices["data"] if content is None else f"{choices['data']}-{content[:8]}",
-            width=cfg.width,
-            seed=cfg.seed,
+            width=setting(cfg, "width", "int"),
+            seed=resolved(cfg, "seed"),
             axes=nodes,
-            groups=list(cfg.evaluation.groups),
+            groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, trust),
-            threads=cfg.trainer.threads,
-            stacked=cfg.trainer.stacked,
-            force=cfg.force,
-            refit=cfg.refit,
-            stale=cfg.stale,
-            progress=cfg.trainer.progress,
-            results=Path(cfg.paths.results),
-            models=Path(cfg.paths.models),
-            features=Path(cfg.paths.features),
+            threads=threads_of(cfg),
+            stacked=setting(cfg, "trainer.stacked", "int"),
+            force=setting(cfg, "force", "bool"),
+            refit=setting(cfg, "refit", "bool"),
+            stale=setting(cfg, "stale", "str"),
+            progress=setting(cfg, "trainer.progress", "bool"),
+            results=Path(setting(cfg, "paths.results", "str")),
+            models=Path(setting(cfg, "paths.models", "str")),
+            features=Path(setting(cfg, "paths.features", "str")),
             trust=trust,
         )
 
@@ -145,7 +142,14 @@ class Job:
 
     def recorded(self) -> Record | None:
         """The record of this run, if there is one."""
-        return read_record(self.record_path) if self.record_path.exists() else None
+        if not self.record_path.exists():
+            return None
+        try:
+            return read_record(self.record_path)
+        except ZooError:
+            if self.force:  # the run replaces it
+                return None
+            raise
 
     def existing(self) -> Record | None:
         """The record of this run, if it was done before and is not to be done again."""
@@ -154,7 +158,7 @@ class Job:
 
     def is_stale(self, record: Record) -> bool:
         """Whether the code of the parts has changed since `record` was made."""
-        return is_stale(record.config, record.code, record.trust)
+        return is_stale(record, self.trust)
 
     def fitted(self) -> bool:
         """Whether the run was done before and its model is there: at most metrics are missing."""
@@ -182,6 +186,14 @@ def density_nodes(cfg: DictConfig, trust: Sequence[str]) -> dict[str, Node]:
     """The densities that a configuration chooses, by name and settings."""
     settings = resolved(cfg, "density")
     return {name: node_of("density", node, {"density": name}, tuple(trust)) for name, node in settings.items()}
+
+
+def threads_of(cfg: DictConfig) -> int:
+    """CPU threads to compute with."""
+    threads: int = setting(cfg, "trainer.threads", "int")
+    if threads < 1:
+        raise ZooError(f"trainer.threads={threads}: must be a whole number, at least 1")
+    return threads
 
 
 def check_prior(choices: dict[str, str], bottleneck: Node) -> None:

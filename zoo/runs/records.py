@@ -7,15 +7,24 @@ of the configuration that determines the fitted model, so that a run whose recor
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
 from zoo.files import write_atomically
-from zoo.options import Node
+from zoo.options import Node, check_type
+from zoo.runs.identity import digest
 
 SCHEMA = 2
+KINDS = {  # of the fields that are one value, by keys of `options.PLAIN_TYPES`
+    **dict.fromkeys(("name", "variant", "data", "hash", "code"), ("str",)),
+    **dict.fromkeys(("width", "seed"), ("int",)),
+    "path": ("str", "None"),
+    "trust": ("Sequence[str]",),
+}
+KINDS_OF_METRIC = {"value": ("float", "None"), **dict.fromkeys(("unit", "direction", "group"), ("str",))}
 
 
 @dataclass(frozen=True)
@@ -76,19 +85,34 @@ def read_record(path: Path) -> Record:
     """Read one record.
 
     Raises:
-        ZooError: the file is not a record of this schema.
+        ZooError: the file is not a record of this schema, or was changed by hand.
     """
     try:
-        return Record(**check_schema(json.loads(path.read_text(encoding="utf-8"))))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise ZooError(f"its schema is {content.get('schema') if isinstance(content, dict) else None}")
+        record = Record(**content)
+        check_record(record)
+    except (ValueError, TypeError, ZooError) as error:
         raise ZooError(f"{path}: not a record of schema {SCHEMA} ({error}); delete it and run again") from error
+    return record
 
 
-def check_schema(content: dict[str, Any]) -> dict[str, Any]:
-    """Return `content` if it is of this schema; KeyError otherwise."""
-    if content.get("schema") != SCHEMA:
-        raise KeyError(f"its schema is {content.get('schema')}")
-    return content
+def check_record(record: Record) -> None:
+    """ZooError if a field of a record is of another type than it should be, or its hash is not that of its config."""
+    for name, kinds in KINDS.items():
+        check_type(name, getattr(record, name), *kinds)
+    for name in ("config", "fit", "metrics", "images", "environment"):
+        if not isinstance(getattr(record, name), Mapping):
+            raise ZooError(f"{name} is no mapping")
+    for name, entry in record.metrics.items():
+        if not isinstance(entry, Mapping) or not entry.keys() >= KINDS_OF_METRIC.keys():
+            raise ZooError(f"metrics.{name} is incomplete")
+        for key, kinds in KINDS_OF_METRIC.items():
+            check_type(f"metrics.{name}.{key}", entry[key], *kinds)
+    check_type("fit.seconds", record.fit.get("seconds"), "float")
+    if digest(record.config) != record.hash:
+        raise ZooError("its config is not the one that its hash was taken of")
 
 
 def read_records(root: Path, data: str) -> list[Record]:

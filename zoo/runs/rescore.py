@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 
 from zoo.errors import ZooError
 from zoo.options import Node, build, template
+from zoo.runs.compose import setting
 from zoo.runs.identity import content_digest
-from zoo.runs.job import density_nodes
+from zoo.runs.job import density_nodes, threads_of
 from zoo.runs.records import Record, read_record, record_path, write_record
 
 
@@ -48,15 +49,15 @@ class Rescoring:
     def of(cls, cfg: DictConfig) -> Rescoring:
         """What a composed configuration describes."""
         return cls(
-            groups=list(cfg.evaluation.groups),
+            groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, cfg.trust),
-            again=cfg.again,
-            models=Path(cfg.paths.models),
-            places={"root": cfg.paths.data, "decoded": cfg.paths.decoded},
-            path=cfg.path,
-            features=Path(cfg.paths.features),
-            threads=cfg.trainer.threads,
-            progress=cfg.trainer.progress,
+            again=setting(cfg, "again", "bool"),
+            models=Path(setting(cfg, "paths.models", "str")),
+            places={"root": setting(cfg, "paths.data", "str"), "decoded": setting(cfg, "paths.decoded", "str")},
+            path=setting(cfg, "path", "str", "None"),
+            features=Path(setting(cfg, "paths.features", "str")),
+            threads=threads_of(cfg),
+            progress=setting(cfg, "trainer.progress", "bool"),
             trust=tuple(cfg.trust),
         )
 

@@ -46,7 +46,7 @@ def _array(path: str, test_fraction: float, split_seed: int, seen: Seen) -> Sour
     try:
         content = np.load(path, allow_pickle=False)
         named = {"train": content} if isinstance(content, np.ndarray) else dict(content)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ZooError(f"{path}: no .npy or .npz file ({error}); write it with numpy.save or numpy.savez") from error
     if "train" not in named:
         raise ZooError(

@@ -9,6 +9,7 @@ from itertools import pairwise
 from torch import nn
 
 from zoo.model.activations import activation_named
+from zoo.model.checks import check_count
 from zoo.types import Shape
 
 
@@ -45,6 +46,8 @@ def mlp(
 
 def layers(sizes: Sequence[int], activation: Callable[[], nn.Module]) -> list[nn.Module]:
     """Linear layers from each size to the next, with an activation between two of them."""
+    for size in sizes:
+        check_count(size, "units of a layer")
     modules: list[nn.Module] = []
     for before, after in pairwise(sizes):
         modules += [nn.Linear(before, after), activation()]
