@@ -76,7 +76,7 @@ def fitted(job: Job) -> Autoencoder:
         data = job.make("data")
         model = build_model(job.config, data.shape, job.seed)
         fit = job.make("fit")(model, data, job.make("objective"), job.seed)
-        save_model(job.model_path, model, job.config, data.shape, job.seed)
+        save_model(job.model_path, model, job.config, data.form, job.seed)
         write_json(job.model_path.with_suffix(".json"), asdict(fit))
     return load_model(job.model_path)
 

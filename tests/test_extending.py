@@ -88,7 +88,7 @@ def test_without_trust_its_models_are_refused(package):
         for path in (package / "outputs" / "models").rglob("deep_ae/*.safetensors")
         if b"halved" in path.read_bytes()[:4000]
     )
-    assert zoo.load(model, trust=("mylib",)).bottleneck.scale == 0.25
+    assert zoo.load(model, trust=("mylib",)).module.bottleneck.scale == 0.25
     with pytest.raises(ZooError, match=r"bottleneck=halved: no such bottleneck.* trust=<package>"):
         zoo.load(model)
     with pytest.raises(ZooError, match=r"trust=mylibb: no package of this name can be imported"):

@@ -26,7 +26,7 @@ import torch, zoo
 from pathlib import Path
 (path,) = Path("home/outputs/models").rglob("*.safetensors")
 model = zoo.load(str(path))
-x = torch.rand(3, 1, 8, 8)
+x = 16 * torch.rand(3, 8, 8)
 assert model.encode(x).shape == (3, 8)
 assert model.decode(model.encode(x)).shape == x.shape
 print(zoo.__file__, len(zoo.variants()))

@@ -243,7 +243,7 @@ def test_a_short_fit_beats_the_mean_image(fitted):
 
 def test_a_saved_model_gives_identical_outputs(fitted, tmp_path):
     model, x, path = fitted.model, fitted.data.test[:], tmp_path / "deeper" / "model.safetensors"
-    save_model(path, model, fitted.job.config, fitted.data.shape, fitted.job.seed)
+    save_model(path, model, fitted.job.config, fitted.data.form, fitted.job.seed)
     loaded = load_model(path)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert not any(module.training for module in loaded.modules())

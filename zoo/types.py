@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.data.splits import Splits
     from zoo.model.autoencoder import Autoencoder
     from zoo.objective.objective import Objective
+    from zoo.samples import Kind
 
 Shape = tuple[int, int, int]  # (C, H, W)
 
@@ -253,6 +254,16 @@ class Density(Protocol):
 
 
 # Abilities: what only some parts can do
+
+
+class Serves(ABC):
+    """A part that says which kinds of samples it serves; a part that does not serves images and vectors.
+
+    Attributes:
+        kinds: of samples.
+    """
+
+    kinds: ClassVar[tuple[Kind, ...]]
 
 
 class StartsFromData(ABC):

@@ -34,6 +34,7 @@ class FixedSplits:
     validation: Images
     test: Images
     classes: tuple[str, ...]
+    kind: str = "image"
 
 
 def autoencoder(encoder: nn.Module, decoder: nn.Module, width: int) -> Autoencoder:

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.samples import Form
 from zoo.types import Shape
+
+Scaling = Literal["given", "range", "standard"]
+COPIED = 1 << 28  # bytes up to which a subset is a copy, which is faster to read than a choice
 
 
 @dataclass(frozen=True)
 class Images:
-    """A set of images as stored: `pixels / scale` lies in [0, 1].
+    """A set of samples as stored; what a model sees is (pixels - shift) / scale, see `zoo.samples`.
 
     Attributes:
-        pixels: (N, C, H, W), uint8, or float32 for sources of floats.
+        pixels: (N, C, H, W), of any type of numbers. The memory may be that of a mapped file.
         labels: (N,), int64; all zero for sources without labels.
-        scale: the pixel value that means 1.0.
+        scale: one number (of images, the pixel value that means 1.0), or (C, H, W).
+        shift: one number, or (C, H, W).
+        chosen: (M,) int64, which of the stored samples the set holds, in its order; None for all. Large sets are
+            divided by it, without a copy.
     """
 
     pixels: Tensor
     labels: Tensor
-    scale: float = 255.0
+    scale: float | Tensor = 255.0
+    shift: float | Tensor = 0.0
+    chosen: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.pixels if self.chosen is None else self.chosen)
 
     @property
     def shape(self) -> Shape:
@@ -36,18 +46,41 @@ class Images:
         return c, h, w
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """The images at `index`: (B,) int64 or a slice, as float32: (B, C, H, W) in [0, 1]."""
+        """The samples at `index`: (B,) int64 or a slice, as float32: (B, C, H, W)."""
+        stored = self.stored(index)
+        if isinstance(self.shift, float) and self.shift == 0 and isinstance(self.scale, float):
+            return torch.div(stored, self.scale).float()
+        return ((stored.double() - self.shift) / self.scale).float()
+
+    def stored(self, index: Tensor | slice) -> Tensor:
+        """The samples at `index` as they are stored."""
+        if self.chosen is not None:
+            index = self.chosen[index]
         # index_select copies whole images; indexing by a tensor copies single pixels and is eight times slower
-        chosen = self.pixels[index] if isinstance(index, slice) else self.pixels.index_select(0, index)
-        return torch.div(chosen, self.scale)
+        return self.pixels[index] if isinstance(index, slice) else self.pixels.index_select(0, index)
 
     def to(self, device: torch.device | str) -> Images:
         """The set in the memory of `device`, which then gathers its batches."""
-        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
+        if torch.device(device) == self.pixels.device:
+            return self
+        scale, shift = (part.to(device) if isinstance(part, Tensor) else part for part in (self.scale, self.shift))
+        return Images(self.stored(slice(None)).to(device), self.labels.to(device), scale, shift)
 
     def subset(self, index: Tensor) -> Images:
-        """The images at `index`: (B,) int64, as a set of their own."""
-        return Images(self.pixels.index_select(0, index), self.labels.index_select(0, index), self.scale)
+        """The samples at `index`: (B,) int64, as a set of their own."""
+        labels = self.labels.index_select(0, index)
+        if self.pixels.nbytes > COPIED:
+            chosen = index if self.chosen is None else self.chosen.index_select(0, index)
+            return replace(self, labels=labels, chosen=chosen)
+        return replace(self, pixels=self.stored(index), labels=labels, chosen=None)
+
+    def scaled(self, form: Form) -> Images:
+        """The set with the scaling of a form."""
+        shift, scale = (
+            values[0] if len(values) == 1 else torch.tensor(values, dtype=torch.float64).view(form.inner_shape)
+            for values in (form.shift, form.scale)
+        )
+        return replace(self, shift=shift, scale=scale)
 
     def binarised(self, generator: torch.Generator) -> Images:
         """The set with binary pixels: each is 1 with its grey level as the probability."""
@@ -120,6 +153,9 @@ class Source:
         classes: names of the labels; empty where there are none.
         redrawn: training images are grey, and gradient fits use them dynamically binarised, anew in each epoch; closed
             forms and evaluation use the grey images.
+        form: what its owner calls a sample; None for images whose `scale` says what means 1.0.
+        scaling: "given", by `scale` and `shift` of the samples; "range", so that the training samples fill [0, 1]; or
+            "standard", so that each feature has mean 0 and standard deviation 1 on them.
     """
 
     name: str
@@ -127,3 +163,5 @@ class Source:
     test: Images
     classes: tuple[str, ...] = ()
     redrawn: bool = False
+    form: Form | None = None
+    scaling: Scaling = "given"

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 import torch
 
 from zoo.data.images import Images, Source
 from zoo.errors import ZooError
+from zoo.samples import Form, Kind
 from zoo.types import Shape
+
+CONSTANT = 1e-10  # of a feature's mean: a deviation below it is rounding
+BLOCK = 1 << 26  # bytes of float64 that are looked at at once
+
+
+def learned(source: Source, train: Images) -> Form:
+    """The form of a source's samples with the scaling that training samples suggest.
+
+    With scaling "standard", the mean and the standard deviation (divisor N) of each feature; a constant feature keeps
+    the scale 1. With "range", the least and the greatest of all values; equal ones keep the scale 1.
+    """
+    if source.form is None:
+        raise ValueError("a source whose scaling is learned needs a form")
+    size = max(1, BLOCK // (8 * math.prod(train.shape)))
+    blocks = (train.stored(slice(start, start + size)).double() for start in range(0, len(train), size))
+    if source.scaling == "range":
+        ends = torch.stack([torch.stack(torch.aminmax(block)) for block in blocks])
+        low, high = ends[:, 0].min().item(), ends[:, 1].max().item()
+        return replace(source.form, shift=(low,), scale=(high - low if high > low else 1.0,))
+    count, mean, squares = 0, torch.zeros(1), torch.zeros(1)
+    for block in blocks:  # T. Chan, G. Golub, R. LeVeque 1983: sums of squares about means, joined
+        rows = block.flatten(1)
+        own, n = rows.mean(0), len(rows)
+        squares = squares + (rows - own).square().sum(0) + (own - mean).square() * (count * n / (count + n))
+        mean, count = mean + (own - mean) * (n / (count + n)), count + n
+    std = (squares / count).sqrt()
+    std = torch.where(std > CONSTANT * mean.abs().clamp(min=1e-300), std, 1.0)
+    return replace(source.form, shift=tuple(mean.tolist()), scale=tuple(std.tolist()))
 
 
 class Splits:
@@ -53,6 +84,9 @@ class Splits:
             )
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.split_seed))
         train, validation = (images.subset(part.sort().values) for part in (order[n_validation:], order[:n_validation]))
+        if self.source.scaling != "given":
+            form = learned(self.source, train)
+            return train.scaled(form), validation.scaled(form)
         if self.source.redrawn:
             validation = validation.binarised(torch.Generator().manual_seed(self.split_seed))
         return train, validation
@@ -70,7 +104,23 @@ class Splits:
     @property
     def test(self) -> Images:
         """The source's own test images, for the evaluator only."""
-        return self.source.test
+        return self.source.test if self.source.scaling == "given" else self.source.test.scaled(self.form)
+
+    @cached_property
+    def form(self) -> Form:
+        """The form of a sample, with the scaling learned from the training samples."""
+        if self.source.scaling != "given":
+            return learned(self.source, self.train)
+        if self.source.form is not None:
+            return self.source.form
+        c, h, w = self.shape
+        white = (float(self.source.train.scale),)
+        return Form("image", (h, w), "none", scale=white) if c == 1 else Form("image", (c, h, w), "first", scale=white)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether samples are images, vectors or counts."""
+        return "image" if self.source.form is None else self.source.form.kind
 
     @property
     def name(self) -> str:

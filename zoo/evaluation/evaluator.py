@@ -168,6 +168,8 @@ def deterministic(model: nn.Module) -> Iterator[None]:
 
 def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     """Apply one metric: "value", "n", and what else its kind of outcome has (see `evaluate`)."""
+    if (kind := subject.data.kind) not in metric.kinds:
+        return {"value": None, "n": None, "reason": f"it has no meaning for samples of kind {kind}"}
     try:
         arguments = [getattr(subject, name) for name in metric.needs]
         found = summary(metric.function(*arguments), metric.direction, subject)

@@ -9,6 +9,10 @@ from typing import Literal, TypeVar
 
 from torch import Tensor
 
+from zoo.samples import KINDS, Kind
+
+IMAGES: tuple[Kind, ...] = ("image",)
+REAL: tuple[Kind, ...] = ("image", "vector")
 Direction = Literal["lower", "higher", "none"]
 
 
@@ -52,6 +56,7 @@ class Metric:
         definition: first paragraph of the function's docstring.
         version: raised when the definition changes; values of different versions are not compared.
         measured: whether the value is a measurement, such as wall-clock time, that differs from run to run.
+        kinds: of samples for which it has a meaning.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Metric:
     definition: str
     version: int = 1
     measured: bool = False
+    kinds: tuple[Kind, ...] = KINDS
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -73,7 +79,14 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def metric(group: str, unit: str, direction: Direction, version: int = 1, measured: bool = False) -> Callable[[F], F]:
+def metric(
+    group: str,
+    unit: str,
+    direction: Direction,
+    version: int = 1,
+    measured: bool = False,
+    kinds: tuple[Kind, ...] = KINDS,
+) -> Callable[[F], F]:
     """Register the decorated function as a metric under its own name; see `Metric` for the arguments.
 
     Raises:
@@ -87,7 +100,7 @@ def metric(group: str, unit: str, direction: Direction, version: int = 1, measur
         if not function.__doc__:
             raise ValueError(f"the metric {name!r} has no docstring; its first paragraph is its definition")
         definition = " ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split())
-        METRICS[name] = Metric(name, function, group, unit, direction, definition, version, measured)
+        METRICS[name] = Metric(name, function, group, unit, direction, definition, version, measured, kinds)
         return function
 
     return register

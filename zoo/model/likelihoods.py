@@ -12,17 +12,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ZooError
-from zoo.types import Likelihood
+from zoo.types import Likelihood, Serves, StartsFromData
 
 LEAST_VARIANCE = 1e-6  # a std of a quarter of a grey level of 256, which rounding hides
 
 
-class BernoulliLikelihood(Likelihood):
+class BernoulliLikelihood(Likelihood, Serves):
     """p(x | raw) = prod_pixels sigmoid(raw)^x (1 - sigmoid(raw))^(1 - x) of binary pixels; x is rounded at 0.5.
 
     With binary pixels this is a probability, unlike the cross-entropy of grey pixels. Train with corruption=binarise,
     so that the encoder receives the same pixels; the evaluator's bounds are those of binary images, too.
     """
+
+    kinds = ("image",)
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
@@ -36,6 +38,39 @@ class BernoulliLikelihood(Likelihood):
     def mean(self, raw: Tensor) -> Tensor:
         """The probability that a pixel is 1."""
         return raw.float().sigmoid()
+
+
+class MultinomialLikelihood(Likelihood, Serves, StartsFromData):
+    """p(x | raw) = n! / prod_i x_i! prod_i p_i^x_i of counts x with n = sum_i x_i, and p = softmax(raw).
+
+    The number n of a sample's counts is taken as given. For decoded samples it is the mean number of the training
+    samples. D. Liang, R. Krishnan, M. Hoffman, T. Jebara, "Variational autoencoders for collaborative filtering", 2018,
+    arXiv:1802.05814, eq. 2 (which leaves out the factor without parameters).
+
+    Attributes:
+        total: mean number of counts of a training sample.
+    """
+
+    kinds = ("counts",)
+    total: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.tensor(1.0))
+
+    def start_from_data(self, images: Tensor) -> None:
+        """Take the mean number of counts of (N, 1, 1, D)."""
+        self.total.copy_(images.flatten(1).sum(1).mean())
+
+    def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(K*B, 1, 1, D) and (B, 1, 1, D) -> (K*B,), nats per sample."""
+        log_p = by_sample(raw, x).flatten(2).log_softmax(2).view(-1, *x.shape)
+        factor = torch.lgamma(x.flatten(1).sum(1) + 1) - torch.lgamma(x + 1).flatten(1).sum(1)
+        return summed(-x * log_p, weight) - factor.repeat(len(log_p))
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """Expected counts of a sample with `total` counts."""
+        return self.total * raw.float().flatten(1).softmax(1).view(raw.shape)
 
 
 class OptimalGaussianLikelihood(Likelihood):

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
 INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
-COUNTED = ("zoo.model", "zoo.objective", "zoo.fit", "zoo.data", "zoo.types")  # rooms whose code determines a result
+COUNTED = (
+    "zoo.model",
+    "zoo.objective",
+    "zoo.fit",
+    "zoo.data",
+    "zoo.samples",
+    "zoo.types",
+)  # rooms whose code determines a result
 UNCOUNTED = ("zoo.fit.progress", "zoo.fit.memory", "zoo.data.sources.download")
 CHUNK = 1 << 22
 

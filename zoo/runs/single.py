@@ -18,7 +18,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
 from zoo.fit.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
-from zoo.model.io import build_model, load_model, save_model
+from zoo.model.io import build_model, kept_codes, load_model, save_model
 from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
@@ -83,7 +83,7 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
 def fit_one(job: Job) -> Fitted:
     """Fit the model of one run."""
     data = read(job)
-    model = build_model(job.config, data.shape, job.seed, job.trust)
+    model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
     with peak_memory() as peak:
         report = job.make("fit")(model, data, job.make("objective"), job.seed)
     return Fitted(model.eval(), data, report, peak())
@@ -100,7 +100,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     first = jobs[0]
     torch.set_num_threads(first.threads)
     data, fit, objective = read(first), first.make("fit"), first.make("objective")
-    models = [build_model(first.config, data.shape, job.seed, job.trust) for job in jobs]
+    models = [build_model(first.config, data.shape, job.seed, job.trust, data.kind) for job in jobs]
     if not stackable(fit, models, data, objective):
         return []
     with peak_memory() as peak:
@@ -115,7 +115,8 @@ def keep(job: Job, fitted: Fitted) -> Record:
     fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory}
     if fitted.stacked > 1:
         fit["stacked"] = fitted.stacked
-    save_model(job.model_path, fitted.model, job.config, fitted.data.shape, job.seed)
+    codes = kept_codes(fitted.model, fitted.data.train)
+    save_model(job.model_path, fitted.model, job.config, fitted.data.form, job.seed, codes)
     record = Record(
         name=job.name,
         variant=job.variant,
@@ -158,7 +159,7 @@ def strips(model: Autoencoder, data: Splits) -> dict[str, str]:
 
     The images are the first of each class in turn, then the first of all; the noise is drawn with a fixed seed.
     """
-    if data.shape[0] not in MODES:
+    if data.kind != "image" or data.shape[0] not in MODES:
         return {}
     labels = data.test.labels
     first = [int(torch.nonzero(labels == label)[0]) for label in sorted(set(labels.tolist()))]

@@ -7,6 +7,7 @@ from zoo.data.sources.own import array, folder
 from zoo.data.sources.photographs import faces, patches
 from zoo.data.sources.printed import documents
 from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
+from zoo.data.sources.tables import table
 
 __all__ = [
     "array",
@@ -19,4 +20,5 @@ __all__ = [
     "folder",
     "mnist",
     "patches",
+    "table",
 ]

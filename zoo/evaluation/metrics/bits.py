@@ -10,12 +10,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from zoo.evaluation.measures.rate_distortion import RateDistortion, bd_rate
-from zoo.evaluation.registry import Curve, metric
+from zoo.evaluation.registry import IMAGES, Curve, metric
 
 TOLERANCE = 1.05
 
 
-@metric("rate", "bits per image", "lower")
+@metric("rate", "bits per image", "lower", kinds=IMAGES)
 def code_bits(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy of quantised test codes under histograms of training codes, at one step of the grid.
 
@@ -25,13 +25,13 @@ def code_bits(rate_curve: RateDistortion) -> Curve:
     return Curve(rate_curve.bits[chosen(rate_curve)], rate_curve.table(), rate_curve.n)
 
 
-@metric("rate", "bits per image", "none")
+@metric("rate", "bits per image", "none", kinds=IMAGES)
 def code_entropy(rate_curve: RateDistortion) -> Curve:
     """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits."""
     return Curve(rate_curve.entropy[chosen(rate_curve)], {}, rate_curve.n)
 
 
-@metric("rate", "bits per image", "lower")
+@metric("rate", "bits per image", "lower", kinds=IMAGES)
 def code_gap(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy minus entropy at the step of code_bits: the cost of coding under the training histograms.
 
@@ -41,7 +41,7 @@ def code_gap(rate_curve: RateDistortion) -> Curve:
     return Curve(rate_curve.bits[place] - rate_curve.entropy[place], {}, rate_curve.n)
 
 
-@metric("rate", "bits per image", "lower")
+@metric("rate", "bits per image", "lower", kinds=IMAGES)
 def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
     """Bits of a discrete code's entries under an autoregressive density fitted to the training codes.
 
@@ -51,7 +51,7 @@ def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
     return index_bits
 
 
-@metric("rate", "%", "lower")
+@metric("rate", "%", "lower", kinds=IMAGES)
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.
 
@@ -61,7 +61,7 @@ def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -
     return against(rate_curve, pca_curve, "PCA")
 
 
-@metric("rate", "%", "lower")
+@metric("rate", "%", "lower", kinds=IMAGES)
 def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against JPEG without headers and tables, on 500 test images.
 
@@ -70,7 +70,7 @@ def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion)
     return against(rate_curve, jpeg_curve, "JPEG")
 
 
-@metric("rate", "%", "lower")
+@metric("rate", "%", "lower", kinds=IMAGES)
 def bd_rate_against_webp(rate_curve: RateDistortion, webp_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against lossy WebP without headers, on 500 test images.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from zoo.evaluation.measures.code_points import GapPoints
-from zoo.evaluation.registry import Curve, metric
+from zoo.evaluation.registry import IMAGES, Curve, metric
 
 
-@metric("gaps", "distance of test images", "lower")
+@metric("gaps", "distance of test images", "lower", kinds=IMAGES)
 def gap_feature_distance(gap_points: GapPoints) -> Curve:
     """Distance of decoded points in gaps to the nearest training image in feature space, over that of test images.
 
@@ -22,7 +22,7 @@ def gap_feature_distance(gap_points: GapPoints) -> Curve:
     return curve("distance", gap_points.distance)
 
 
-@metric("gaps", "standard deviations of the code", "lower")
+@metric("gaps", "standard deviations of the code", "lower", kinds=IMAGES)
 def gap_reencoding_shift(gap_points: GapPoints) -> Curve:
     """|encode(decode(z)) - z| of points z in gaps, over the root mean square distance of training codes to their mean.
 

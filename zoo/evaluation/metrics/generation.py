@@ -18,7 +18,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from zoo.evaluation.measures.distances import Likeness, frechet_distance
-from zoo.evaluation.registry import Curve, Direction, metric
+from zoo.evaluation.registry import IMAGES, Curve, Direction, metric
 
 Comparison = Callable[[Likeness], float]
 
@@ -62,7 +62,7 @@ def table(values: dict[str, float], shown: str, n: int | None) -> Curve:
     return Curve(values.get(shown), {"samples": list(values), "value": list(values.values())}, n, reason)
 
 
-@metric("generation", "fraction", "none")
+@metric("generation", "fraction", "none", kinds=IMAGES)
 def feature_network_accuracy(test_logits: Tensor, test_labels: Tensor) -> Tensor:
     """Accuracy on test images of the classifier whose features are used; the same for every model.
 
@@ -83,7 +83,7 @@ def frechet(sets: Likeness) -> float:
     return sets.frechet
 
 
-@metric("generation", "squared feature distance", "lower")
+@metric("generation", "squared feature distance", "lower", kinds=IMAGES)
 def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> float:
     """Frechet distance, as `frechet`, of samples from an autoregressive density of a discrete code's entries.
 
@@ -94,7 +94,7 @@ def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> floa
     return frechet_distance(test_features, index_samples)
 
 
-@metric("inception", "squared feature distance", "lower")
+@metric("inception", "squared feature distance", "lower", kinds=IMAGES)
 def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
     """Frechet Inception distance of samples from test images, with the weights of torch-fidelity.
 
@@ -139,7 +139,7 @@ def coverage(sets: Likeness) -> float:
     return sets.manifold.coverage
 
 
-@metric("learned_generation", "nats per code", "none")
+@metric("learned_generation", "nats per code", "none", kinds=IMAGES)
 def code_log_likelihood(code_log_likelihoods: dict[str, Tensor]) -> Curve:
     """Mean log density of the first 500 test codes under the flow; the curve shows every density.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.evaluation.registry import NotApplicable, metric
+from zoo.evaluation.registry import IMAGES, REAL, NotApplicable, metric
 
 PERFECT_MSE = 1e-10
 WINDOW, WINDOW_STD = 11, 1.5
 SCALES = 5
 
 
-@metric("reconstruction", "squared error per image", "lower")
+@metric("reconstruction", "squared error per image", "lower", kinds=REAL)
 def sse(x: Tensor, x_hat: Tensor) -> Tensor:
     """Sum over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped.
 
@@ -23,19 +23,19 @@ def sse(x: Tensor, x_hat: Tensor) -> Tensor:
     return (x_hat - x).square().flatten(1).sum(1)
 
 
-@metric("reconstruction", "squared error per pixel", "lower")
+@metric("reconstruction", "squared error per pixel", "lower", kinds=REAL)
 def mse(x: Tensor, x_hat: Tensor) -> Tensor:
     """Mean over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W)."""
     return (x_hat - x).square().flatten(1).mean(1)
 
 
-@metric("reconstruction", "absolute error per pixel", "lower")
+@metric("reconstruction", "absolute error per pixel", "lower", kinds=REAL)
 def mae(x: Tensor, x_hat: Tensor) -> Tensor:
     """Mean over pixels of |x_hat - x|, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W)."""
     return (x_hat - x).abs().flatten(1).mean(1)
 
 
-@metric("reconstruction", "dB", "higher")
+@metric("reconstruction", "dB", "higher", kinds=IMAGES)
 def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
     """-10 log10(max(mse, 1e-10)) of each image for a data range of 1; 100 dB where the error is zero.
 
@@ -64,7 +64,7 @@ def blur_matrix(size: int) -> Tensor:
     )
 
 
-@metric("reconstruction", "1", "higher")
+@metric("reconstruction", "1", "higher", kinds=IMAGES)
 def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
     """Structural similarity for a data range of 1, Gaussian window 11x11 of std 1.5, edges reflected.
 
@@ -99,7 +99,7 @@ def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
     return torch.cat(values)
 
 
-@metric("reconstruction", "1", "higher")
+@metric("reconstruction", "1", "higher", kinds=IMAGES)
 def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
     """Structural similarity over five scales, each half of the one before, with the window and constants of ssim.
 
@@ -126,7 +126,7 @@ def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
     return torch.cat([similarity(b, a, data_range=1.0, reduction="none") for b, a in pairs])
 
 
-@metric("reconstruction", "1", "higher")
+@metric("reconstruction", "1", "higher", kinds=REAL)
 def explained_variance(x: Tensor, x_hat: Tensor) -> float:
     """1 - sum (x - x_hat)^2 / sum (x - mean)^2, both sums over all test images and pixels.
 

@@ -11,36 +11,36 @@ from __future__ import annotations
 from torch import Tensor
 
 from zoo.evaluation.measures.restoration import Restoration
-from zoo.evaluation.registry import Curve, metric
+from zoo.evaluation.registry import IMAGES, Curve, metric
 
 GROUP, UNIT = "robustness", "squared error per pixel"
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def denoising_gaussian_mse(gaussian_noise: Restoration) -> Curve:
     """Mean squared error of reconstructions of images with Gaussian noise, mean over several stds."""
     return curve(gaussian_noise, gaussian_noise.mse())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def denoising_salt_and_pepper_mse(salt_and_pepper: Restoration) -> Curve:
     """Mean squared error of reconstructions of images with pixels turned black or white, mean over several rates."""
     return curve(salt_and_pepper, salt_and_pepper.mse())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def depixelation_mse(pixelation: Restoration) -> Curve:
     """Mean squared error of reconstructions of images whose blocks are replaced by their mean, over several sides."""
     return curve(pixelation, pixelation.mse())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_block_inside_mse(block_masks: Restoration) -> Curve:
     """Mean squared error inside a masked block, mean over several fractions of the image's height and width."""
     return curve(block_masks, block_masks.mse_inside())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_block_drawn_mse(block_masks: Restoration) -> Curve:
     """Mean squared error inside a masked block, on patches of the image that are not blank.
 
@@ -50,37 +50,37 @@ def inpainting_block_drawn_mse(block_masks: Restoration) -> Curve:
     return curve(block_masks, block_masks.mse_inside_drawn())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_block_outside_mse(block_masks: Restoration) -> Curve:
     """Mean squared error outside a masked block, mean over several fractions of the image's height and width."""
     return curve(block_masks, block_masks.mse_outside())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_pixels_inside_mse(pixel_masks: Restoration) -> Curve:
     """Mean squared error on masked pixels, mean over several rates of masking."""
     return curve(pixel_masks, pixel_masks.mse_inside())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_pixels_drawn_mse(pixel_masks: Restoration) -> Curve:
     """Mean squared error on masked pixels of patches (2x2 of 8x8 pixels, 4x4 of 28x28) that are not blank."""
     return curve(pixel_masks, pixel_masks.mse_inside_drawn())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_pixels_outside_mse(pixel_masks: Restoration) -> Curve:
     """Mean squared error on the pixels that are not masked, mean over several rates of masking."""
     return curve(pixel_masks, pixel_masks.mse_outside())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def stain_inside_mse(stains: Restoration) -> Curve:
     """Mean squared error under blots, and half as many creases, painted in random greys; mean over several numbers."""
     return curve(stains, stains.mse_inside())
 
 
-@metric(GROUP, UNIT, "lower")
+@metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def stain_outside_mse(stains: Restoration) -> Curve:
     """Mean squared error on the pixels that are not stained, mean over several numbers of blots."""
     return curve(stains, stains.mse_outside())

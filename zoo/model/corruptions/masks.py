@@ -11,10 +11,11 @@ from torch import Tensor
 
 from zoo.errors import ZooError
 from zoo.model.corruptions.levels import Level, check_level, level_per_image, uniform_per_pixel
+from zoo.types import Serves
 
 
 @dataclass(frozen=True)
-class BlockMask:
+class BlockMask(Serves):
     """One rectangle per image, at a random place, set to `fill`.
 
     D. Pathak et al., "Context Encoders: Feature Learning by Inpainting", 2016, arXiv:1604.07379.
@@ -27,6 +28,7 @@ class BlockMask:
         ZooError: a fraction outside (0, 1].
     """
 
+    kinds = ("image",)
     masks: ClassVar[bool] = True
 
     fraction: float = 0.5
@@ -77,7 +79,7 @@ class PixelMask:
 
 
 @dataclass(frozen=True)
-class PatchMask:
+class PatchMask(Serves):
     """A share `rate` of the image's square patches, the same number in every image, set to `fill`.
 
     K. He et al., "Masked Autoencoders Are Scalable Vision Learners", 2021, arXiv:2111.06377, section 3.
@@ -90,6 +92,7 @@ class PatchMask:
         ZooError: a rate outside [0, 1].
     """
 
+    kinds = ("image",)
     masks: ClassVar[bool] = True
 
     rate: float = 0.75
@@ -110,7 +113,7 @@ class PatchMask:
 
 
 @dataclass(frozen=True)
-class Stain:
+class Stain(Serves):
     """Blots and creases, each of one random grey level.
 
     A blot is a disc around a random pixel with the radius r (1 + 0.3 sin(3 a + phase)) at angle a. A crease is a
@@ -126,6 +129,7 @@ class Stain:
         ZooError: a negative value.
     """
 
+    kinds = ("image",)
     masks: ClassVar[bool] = True
 
     blots: int = 2

@@ -13,12 +13,14 @@ from torch.nn import functional as F
 
 from zoo.errors import ZooError
 from zoo.model.corruptions.levels import Level, check_level, ends, full_mask, level_per_image, uniform_per_pixel
+from zoo.types import Serves
 
 
 @dataclass(frozen=True)
-class NoCorruption:
+class NoCorruption(Serves):
     """The identity: the encoder receives x."""
 
+    kinds = ("image", "vector", "counts")
     masks: ClassVar[bool] = False
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, None]:
@@ -27,9 +29,10 @@ class NoCorruption:
 
 
 @dataclass(frozen=True)
-class Binarise:
+class Binarise(Serves):
     """x > 0.5, pixel by pixel, as the Bernoulli likelihood rounds its targets; no corruption in the narrow sense."""
 
+    kinds = ("image",)
     masks: ClassVar[bool] = False
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, None]:
@@ -67,7 +70,7 @@ class GaussianNoise:
 
 
 @dataclass(frozen=True)
-class SaltAndPepper:
+class SaltAndPepper(Serves):
     """Each pixel is set to 0 or 1, with equal probability, at probability `rate`.
 
     P. Vincent et al., "Stacked Denoising Autoencoders", JMLR 11, 2010.
@@ -79,6 +82,7 @@ class SaltAndPepper:
         ZooError: a rate outside [0, 1], or a range in descending order.
     """
 
+    kinds = ("image",)
     masks: ClassVar[bool] = False
 
     rate: Level = 0.25
@@ -95,7 +99,7 @@ class SaltAndPepper:
 
 
 @dataclass(frozen=True)
-class Pixelate:
+class Pixelate(Serves):
     """Every block of `size` x `size` pixels is replaced by its mean; blocks at the far edges may be smaller.
 
     Args:
@@ -105,6 +109,7 @@ class Pixelate:
         ZooError: a size below 1, or a range in descending order.
     """
 
+    kinds = ("image",)
     masks: ClassVar[bool] = False
 
     size: int | Sequence[int] = 4

@@ -1,0 +1,319 @@
+"""The Python face: fit, use, save, load and measure any method, in the units and shapes of one's own data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from zoo.data.images import Images, Scaling, Source
+from zoo.data.splits import Splits
+from zoo.errors import ZooError
+from zoo.evaluation.measures.bounds import importance_bounds
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.io import build_model, kept_codes, read_model, save_model
+from zoo.options import Node
+from zoo.options import build as build_part
+from zoo.runs.compose import composed, composing
+from zoo.runs.job import Job
+from zoo.samples import Form, Kind, as_tensor, form_of
+from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
+
+BATCH = 512
+BOUND_SAMPLES = 16
+OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the data axis, whose defaults serve
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted bottleneck, with NumPy arrays (or tensors) in and NumPy arrays out.
+
+    Samples are in the units and the shape of the data that the model was fitted on; flattened ones are taken too.
+
+    Attributes:
+        module: the PyTorch model; it sees scaled float tensors (N, C, H, W), as `form.inward` makes them.
+        form: kind, shape and scaling of the samples.
+        config: the options of all axes by name and value.
+        seed: that it was fitted with.
+        codes: up to 2,000 codes of training samples, for densities: (M, D).
+        report: how the fit went; None for a model from a file.
+        data: what it was fitted on; None for a model from a file.
+    """
+
+    module: Autoencoder
+    form: Form
+    config: dict[str, Node]
+    seed: int
+    codes: Tensor
+    report: FitReport | None = None
+    data: Splits | None = field(default=None, repr=False)
+
+    @property
+    def width(self) -> int:
+        """D, the number of units of the code."""
+        return self.module.bottleneck.out_features
+
+    def encode(self, x: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """Deterministic codes of samples: (N, *shape) -> (N, D)."""
+        return _joined(self.module.encode(batch) for batch in self._batches(x))
+
+    def decode(self, z: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """Expected samples of codes: (N, D) -> (N, *shape).
+
+        Raises:
+            ZooError: another shape.
+        """
+        codes = as_tensor(z)
+        if codes.ndim != 2 or codes.shape[1] != self.width:
+            raise ZooError(f"codes of shape {tuple(codes.shape)}: this model decodes (N, {self.width})")
+        with torch.no_grad():
+            parts = [
+                self.form.outward(self.module.decode(part.to(next(self.module.parameters()))))
+                for part in torch.split(codes, BATCH)
+            ]
+        return np.concatenate(parts)
+
+    def reconstruct(self, x: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """`decode(encode(x))`: (N, *shape) -> (N, *shape)."""
+        return self.decode(self.encode(x))
+
+    def sample(self, n: int, seed: int = 0, density: str | None = None, **settings: Any) -> NDArray[np.float32]:
+        """New samples: (n, *shape), decoded from codes drawn from the model's prior, or from a density of its codes.
+
+        Args:
+            n: how many.
+            seed: determines them.
+            density: an option of the axis `density` ("gaussian", "mixture", "kernel", "flow", ...), fitted to the codes
+                of training samples; None for the prior, and for a Gaussian where the model has none.
+            settings: of the density.
+
+        Raises:
+            ZooError: a number below 1, or no such density.
+        """
+        if n < 1:
+            raise ZooError(f"n={n}: must be 1 or more")
+        bottleneck = self.module.bottleneck
+        if density is None and isinstance(bottleneck, HasPrior):
+            with torch.no_grad():
+                return self.decode(bottleneck.sample(n, torch.Generator().manual_seed(seed)))
+        chosen = build_part("density", {"option": density or "gaussian", **settings})
+        if isinstance(chosen, BindsCodebook):
+            if not isinstance(bottleneck, Discrete):
+                raise ZooError(f"density={density}: for discrete codes, and this model's are real numbers")
+            chosen = chosen.bind_codebook(bottleneck)
+        with torch.enable_grad():
+            fitted = chosen.fit(self.codes)
+        return self.decode(fitted.sample(n, seed))
+
+    def score_samples(self, x: ArrayLike | Tensor) -> NDArray[np.float64]:
+        """How well the model explains each sample: (N,), in nats of its scaled values; higher is more usual.
+
+        Of a model with a posterior, a lower bound on log p(x) from 16 samples of it (Burda et al. 2015); of others,
+        log p(x | code) at the deterministic code, which is the reconstruction error in another unit. The two kinds are
+        not comparable with one another, nor are models with different likelihoods.
+        """
+        bottleneck, likelihood = self.module.bottleneck, self.module.likelihood
+        found = []
+        for batch in self._batches(x):
+            with torch.no_grad():
+                target = likelihood.target(batch)
+                if isinstance(bottleneck, DrawsCodes):  # one by one: a score does not depend on what else is scored
+                    bounds = [
+                        importance_bounds(self.module, bottleneck, one, BOUND_SAMPLES, 0)
+                        for one in torch.split(target, 1)
+                    ]
+                    found += [bound.iwae for bound in bounds]
+                else:
+                    found.append(-likelihood.nll(self.module.decoder(self.module.encode(batch)), target))
+        return np.concatenate([part.double().cpu().numpy() for part in found])
+
+    def to(self, device: str | torch.device) -> Model:
+        """The model, computing on `device` from now on."""
+        self.module.to(device)
+        return self
+
+    def _batches(self, x: ArrayLike | Tensor) -> Iterator[Tensor]:
+        """Samples as the model sees them, 512 at a time."""
+        whole = as_tensor(x)
+        if not len(whole):
+            raise ZooError("no samples: give at least one")
+        for part in torch.split(whole, BATCH):
+            yield self.form.inward(part).to(next(self.module.parameters()))
+
+
+def fit(
+    variant: str,
+    x: ArrayLike | Tensor,
+    *,
+    width: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    kind: Kind | None = None,
+    validation_fraction: float = 0.1,
+    settings: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    progress: bool = True,
+    trust: Sequence[str] = (),
+) -> Model:
+    """Fit a method to an array of samples.
+
+    Images are scaled to [0, 1] (bytes by 255, others by their least and greatest value); vectors are standardised,
+    feature by feature; counts stay as they are. The scaling belongs to the model.
+
+    Args:
+        variant: one of `zoo.variants()`: "pca", "deep_ae", "vae", ...
+        x: images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D). The memory of a mapped file is used in
+            place.
+        width: units of the code; None for the default: 32 for images, 8 for vectors, and never more than they have.
+        epochs: passes over the samples; None for the default of such data.
+        batch_size: likewise.
+        seed: determines every random choice.
+        kind: "image", "vector" or "counts"; None decides by the number of axes.
+        validation_fraction: of the samples, kept back to choose the best epoch.
+        settings: any other setting of the command `zoo run`: {"network": "conv", "optimizer.lr": 1e-3}.
+        threads: of the CPU.
+        progress: show a progress bar.
+        trust: packages from elsewhere whose parts may be used.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        ZooError: no such variant or setting, or samples that cannot be used.
+    """
+    form = form_of(x, kind)
+    images, scaling = _samples(x, form)
+    data = Splits(
+        Source("array", images, images.subset(torch.arange(0)), (), False, form, scaling), validation_fraction
+    )
+    given: dict[str, Any] = {"width": width, "budget.epochs": epochs, "budget.batch_size": batch_size}
+    if width is None:
+        given["width"] = min(32 if form.kind == "image" else 8, max(1, int(np.prod(form.shape)) - 1))
+    given |= {"seed": seed, "trainer.threads": threads, "trainer.progress": progress, "trust": list(trust)}
+    chosen = [f"{key}={written(value)}" for key, value in (given | dict(settings or {})).items() if value is not None]
+    with composing([f"data={OWN[form.kind]}", f"variant={variant}", *chosen]) as overrides:
+        job = Job.of(composed("config", overrides))
+    torch.set_num_threads(job.threads)
+    model = build_model(job.config, data.shape, job.seed, job.trust, form.kind)
+    report = job.make("fit")(model, data, job.make("objective"), job.seed)
+    return Model(model.eval(), data.form, job.config, job.seed, kept_codes(model, data.train), report, data)
+
+
+def save(model: Model, path: str | Path) -> Path:
+    """Write a model to one safetensors file, whole or not at all, and return its path."""
+    save_model(Path(path), model.module, model.config, model.form, model.seed, model.codes)
+    return Path(path)
+
+
+def load(path: str | Path, trust: Sequence[str] = ()) -> Model:
+    """A model from a file, of `save` or of the command `zoo run`.
+
+    Nothing in the file is executed: it names options and plain values, and the option files of the zoo (and of
+    packages in `trust`) say which code these stand for.
+
+    Args:
+        path: the file.
+        trust: packages from elsewhere whose parts may be built.
+
+    Raises:
+        ZooError: no such file, not a model of the zoo, or one with parts from elsewhere.
+    """
+    found = read_model(path, tuple(trust))
+    return Model(found.model, found.form, found.config, found.seed, found.codes)
+
+
+def evaluate(
+    model: Model,
+    x: ArrayLike | Tensor,
+    labels: ArrayLike | None = None,
+    *,
+    train: tuple[ArrayLike | Tensor, ArrayLike | None] | None = None,
+    groups: Sequence[str] = ("reconstruction", "probing", "code", "cost"),
+    densities: Mapping[str, Mapping[str, Any]] | None = None,
+    trust: Sequence[str] = (),
+) -> dict[str, dict[str, Any]]:
+    """Measure a model on samples that it has not been fitted on.
+
+    Args:
+        model: the model.
+        x: samples in the form that the model was fitted on.
+        labels: (N,) class of each sample, numbers or texts; None for none.
+        train: samples and labels for what is learned from codes (probes, densities): those that the model was fitted
+            on. None divides `x` in two halves, learns from the first and measures on the second.
+        groups: of metrics; see docs/extending.md.
+        densities: see `zoo.evaluation.evaluator.evaluate`.
+        trust: packages from elsewhere.
+
+    Returns:
+        {metric: {"value", "unit", "direction", "definition", "interval"?, "reason"?, ...}}.
+
+    Raises:
+        ZooError: no such group, or samples that cannot be used.
+    """
+    from zoo.evaluation.evaluator import evaluate as measure
+    from zoo.evaluation.evaluator import in_groups
+
+    arranged = model.form.arranged(x)
+    if train is None:
+        middle = max(1, len(arranged) // 2)
+        order = torch.randperm(len(arranged), generator=torch.Generator().manual_seed(0))
+        first, second = order[:middle].sort().values, order[middle:].sort().values
+        y = None if labels is None else np.asarray(labels)
+        sides = [(arranged[part], None if y is None else y[part.numpy()]) for part in (first, second)]
+    else:
+        sides = [(model.form.arranged(train[0]), train[1]), (arranged, labels)]
+    known = sorted({*np.asarray(y).tolist()} for _, y in sides if y is not None)
+    classes = sorted({label for found in known for label in found}, key=str)
+    sets = [Images(part, _numbered(y, classes, len(part))).scaled(model.form) for part, y in sides]
+    source = Source("array", sets[0], sets[1], tuple(map(str, classes)), False, model.form)
+    fit_report = {"seconds": float("nan"), "epochs": 0} if model.report is None else asdict(model.report)
+    data = Splits(source, 0.1)
+    return measure(model.module, data, in_groups(groups), fit_report, densities=densities, trust=tuple(trust))
+
+
+def written(value: Any) -> str:
+    """A plain value in the grammar of the command line."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(written, value)) + "]"
+    return json.dumps(value.item() if isinstance(value, np.generic) else value)
+
+
+def _samples(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Scaling]:
+    """Samples as a set, and how they are scaled."""
+    pixels = form.arranged(x)
+    labels = torch.zeros(len(pixels), dtype=torch.int64)
+    if form.kind == "vector":
+        return Images(pixels, labels, 1.0), "standard"
+    if form.kind == "counts":
+        return Images(pixels, labels, 1.0), "given"
+    if pixels.dtype == torch.uint8:
+        return Images(pixels, labels, 255.0), "given"
+    return Images(pixels, labels, 1.0), "range"
+
+
+def _numbered(labels: ArrayLike | None, classes: Sequence[Any], n: int) -> Tensor:
+    """The number of each label's class."""
+    if labels is None:
+        return torch.zeros(n, dtype=torch.int64)
+    found = np.asarray(labels)
+    if found.shape != (n,):
+        raise ZooError(f"labels of shape {found.shape} for {n} samples: give one per sample")
+    place = {label: index for index, label in enumerate(classes)}
+    return torch.tensor([place[label] for label in found.tolist()])
+
+
+def _joined(parts: Iterator[Tensor]) -> NDArray[np.float32]:
+    with torch.no_grad():
+        return np.concatenate([part.float().cpu().numpy() for part in parts])
