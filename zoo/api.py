@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +190,7 @@ def fit(
         ZooError: no such variant or setting, or samples that cannot be used.
     """
     form = form_of(x, kind)
-    images, scaling = _samples(x, form)
+    images, form, scaling = _samples(x, form)
     data = Splits(
         Source("array", images, images.subset(torch.arange(0)), (), False, form, scaling), validation_fraction
     )
@@ -262,6 +262,8 @@ def evaluate(
     from zoo.evaluation.evaluator import in_groups
 
     arranged = model.form.arranged(x)
+    if labels is not None and np.shape(labels) != (len(arranged),):
+        raise ZooError(f"labels of shape {np.shape(labels)} for {len(arranged)} samples: give one per sample")
     if train is None:
         middle = max(1, len(arranged) // 2)
         order = torch.randperm(len(arranged), generator=torch.Generator().manual_seed(0))
@@ -290,17 +292,15 @@ def written(value: Any) -> str:
     return json.dumps(value.item() if isinstance(value, np.generic) else value)
 
 
-def _samples(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Scaling]:
-    """Samples as a set, and how they are scaled."""
+def _samples(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
+    """Samples as a set, their form with the scaling that is known, and what is learned of it."""
     pixels = form.arranged(x)
-    labels = torch.zeros(len(pixels), dtype=torch.int64)
-    if form.kind == "vector":
-        return Images(pixels, labels, 1.0), "standard"
-    if form.kind == "counts":
-        return Images(pixels, labels, 1.0), "given"
-    if pixels.dtype == torch.uint8:
-        return Images(pixels, labels, 255.0), "given"
-    return Images(pixels, labels, 1.0), "range"
+    if form.kind == "image" and pixels.dtype == torch.uint8:
+        form = replace(form, scale=(255.0,))
+    images = Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).scaled(form)
+    if form.kind == "counts" or form.scale != (1.0,):
+        return images, form, "given"
+    return images, form, "standard" if form.kind == "vector" else "range"
 
 
 def _numbered(labels: ArrayLike | None, classes: Sequence[Any], n: int) -> Tensor:
