@@ -8,7 +8,7 @@ A part is a network, bottleneck, prior, corruption, likelihood, term, fit or den
 stands in its base class or protocol; what only some can do is an *ability* below, and is asked for by `isinstance`.
 `docs/extending.md` lists which ability unlocks which metrics and figures.
 
-Two abilities are abstract classes and not protocols, `StartsFromData` and `BindsEncoder`: they are looked for among all
+`StartsFromData`, `StartsAtMean` and `BindsEncoder` are abstract classes and no protocols: they are looked for among all
 modules of a model, and a module from elsewhere that happens to have a method of that name must not be called.
 """
 
@@ -210,6 +210,16 @@ class Likelihood(nn.Module, ABC):
         """The images whose likelihood is evaluated: (B, C, H, W), x itself or x rounded to what p(x | raw) is of."""
         return x
 
+    @torch.no_grad()
+    def observe(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> None:
+        """Learn from reconstructions what is learned without gradients; called once in each training step.
+
+        Args:
+            raw: as in `nll`.
+            x: as in `nll`.
+            weight: as in `nll`.
+        """
+
     def noise_std(self) -> Tensor | None:
         """Std of the pixels' independent Gaussian noise, a scalar or (C, H, W); None for other likelihoods."""
         return None
@@ -272,6 +282,28 @@ class StartsFromData(ABC):
     @abstractmethod
     def start_from_data(self, images: Tensor) -> None:
         """Initialise from training images: (N, C, H, W)."""
+
+
+@runtime_checkable
+class InvertsMean(Protocol):
+    """A likelihood that knows the decoder's output for an expected image, where a decoder's last layer can start."""
+
+    def raw_of_mean(self, mean: Tensor) -> Tensor:
+        """The output whose expected image is a mean of `target` images: (C, H, W) -> (channels, H, W)."""
+        ...
+
+
+class StartsAtMean(ABC):
+    """The last layer of a decoder, with a bias that starts at the mean image."""
+
+    @abstractmethod
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """Set the bias to the output for the mean image, or for the nearest image that a bias can make.
+
+        Args:
+            mean: (C, H, W), the mean of training images.
+            raw_of_mean: that of the likelihood; a mean over pixels, (C, 1, 1), may be passed.
+        """
 
 
 class BindsEncoder(ABC):

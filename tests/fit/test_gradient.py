@@ -88,7 +88,7 @@ def test_keeps_the_weights_of_the_best_validation(data):
 
 @pytest.mark.parametrize(("patience", "validate_every", "epochs"), [(1, 1, 2), (3, 1, 4), (2, 2, 6), (None, 1, 9)])
 def test_stops_after_the_given_number_of_validations_without_improvement(data, patience, validate_every, epochs):
-    fitted = model()
+    initialise_from_data(fitted := model(), data)
     before = weights(fitted)
     settings = {"optimizer": sgd(0.0), "patience": patience, "validate_every": validate_every, "epochs": 9}
     report = fit(**settings)(fitted, data, Objective(), seed=0)
@@ -135,6 +135,7 @@ def test_history_is_the_mean_over_images_for_any_batch_size(data):
 
 def test_one_step_is_the_gradient_of_the_objective(data):
     fitted, by_hand = model(), model()
+    initialise_from_data(by_hand, data)
     fit(optimizer=sgd(1e-4), epochs=1, batch_size=10_000, matmul="highest")(fitted, data, Objective(), seed=0)
     x = data.train[:]
     by_hand.likelihood.nll(by_hand(x).raw, x).mean().backward()
@@ -159,7 +160,7 @@ def test_terms_that_decode_have_their_gradient_by_hand(compose_job, variant):
 
 def test_clips_the_gradient_to_its_norm(data):
     def step(clip):
-        fitted = model()
+        initialise_from_data(fitted := model(), data)
         before = weights(fitted)
         settings = {"optimizer": sgd(1e-4), "epochs": 1, "batch_size": 10_000, "clip": clip}
         fit(**settings)(fitted, data, Objective(), seed=0)
@@ -168,7 +169,7 @@ def test_clips_the_gradient_to_its_norm(data):
     free, clipped, loose = step(None), step(2.0), step(1e9)
     assert free.norm() > 10 * 1e-4 * 2.0
     assert clipped.norm().item() == pytest.approx(1e-4 * 2.0, rel=1e-3)
-    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=1e-3, atol=3e-4)
     assert torch.equal(loose, free)
 
 
@@ -252,6 +253,7 @@ def test_a_fit_uses_its_own_threads_and_precision(data):
 
 def test_a_step_in_mixed_precision_equals_one_by_hand(data):
     fitted, by_hand = model(), model()
+    initialise_from_data(by_hand, data)
     settings = {"optimizer": sgd(1e-4), "epochs": 2, "batch_size": 500, "matmul": "highest"}
     fit(precision="bf16-mixed", **settings)(fitted, data, Objective(), seed=0)
     optimizer, batches = sgd(1e-4)(by_hand.parameters()), Batches(data.train, 500, seed=0)

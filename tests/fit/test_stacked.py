@@ -97,7 +97,7 @@ def test_weights_and_history_equal_those_of_single_fits(parts, data, overrides):
 
 def test_each_model_keeps_its_own_best_epoch(parts, data):
     fit, models, objective = parts("variant=linear_ae", "budget.epochs=8", "optimizer.lr=0.3")
-    reports = compare(fit, models, data, objective, tolerance=1e-3)
+    reports = compare(fit, models, data, objective, tolerance=5e-3)  # this rate amplifies rounding
     assert len({report.best_epoch for report in reports}) > 1, "at this rate the best epochs should differ"
     for report in reports:
         totals = report.history["validation_total"]

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from zoo.model.activations import activation_named
 from zoo.model.networks import check_halved
 from zoo.model.networks.mlp import layers
-from zoo.types import Shape
+from zoo.types import Shape, StartsAtMean
 
 KERNEL, STRIDE, PADDING = 4, 2, 1  # halves a side; a kernel that is a multiple of the stride avoids checkerboards
 
 
-class ToImage(nn.ConvTranspose2d):
+class ToImage(nn.ConvTranspose2d, StartsAtMean):
     """A transposed convolution to the few channels of an image, computed by torch's own kernel in the forward pass.
 
     On CPUs, torch uses oneDNN for convolutions, whose forward pass to a single channel takes 3 to 17 times as long as
@@ -33,6 +33,12 @@ class ToImage(nn.ConvTranspose2d):
             return super().forward(x, output_size)
         finally:
             onednn.enabled = before
+
+    @torch.no_grad()
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """One bias per channel, from the channel's mean over images and pixels: (C, H, W)."""
+        assert self.bias is not None
+        self.bias.copy_(raw_of_mean(mean.mean((1, 2), keepdim=True)).flatten())
 
 
 class Residual(nn.Module):

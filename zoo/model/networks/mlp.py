@@ -10,6 +10,7 @@ from torch import nn
 
 from zoo.model.activations import activation_named
 from zoo.model.checks import check_count
+from zoo.model.networks.last_layer import LastLinear
 from zoo.types import Shape
 
 
@@ -38,17 +39,19 @@ def mlp(
     return (
         nn.Sequential(nn.Flatten(), *layers([math.prod(shape), *hidden, in_features], between)),
         nn.Sequential(
-            *layers([out_features, *reversed(hidden), channels * shape[1] * shape[2]], between),
+            *layers([out_features, *reversed(hidden), channels * shape[1] * shape[2]], between, LastLinear),
             nn.Unflatten(1, (channels, *shape[1:])),
         ),
     )
 
 
-def layers(sizes: Sequence[int], activation: Callable[[], nn.Module]) -> list[nn.Module]:
-    """Linear layers from each size to the next, with an activation between two of them."""
+def layers(
+    sizes: Sequence[int], activation: Callable[[], nn.Module], last: type[nn.Linear] = nn.Linear
+) -> list[nn.Module]:
+    """Linear layers from each size to the next, with an activation between two of them; `last` builds the last one."""
     for size in sizes:
         check_count(size, "units of a layer")
     modules: list[nn.Module] = []
-    for before, after in pairwise(sizes):
+    for before, after in pairwise(sizes[:-1]):
         modules += [nn.Linear(before, after), activation()]
-    return modules[:-1]
+    return [*modules, last(sizes[-2], sizes[-1])]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from zoo.model.activations import activation_named
 from zoo.model.corruptions.masks import patch_side
-from zoo.types import ReadsMask, Shape
+from zoo.types import ReadsMask, Shape, StartsAtMean
 
 
 def vit(
@@ -151,9 +151,31 @@ def decoder(
         nn.Unflatten(1, (tokens, dim)),
         *(Block(dim, heads, activation) for _ in range(depth)),
         *([nn.LayerNorm(dim)] if depth else []),  # of the residual stream
-        nn.Linear(dim, channels * patch**2),
+        PatchHead(dim, channels, patch),
         Unpatch(shape, patch),
     )
+
+
+class PatchHead(nn.Linear, StartsAtMean):
+    """A linear map from each token to its patch: (B, patches, dim) -> (B, patches, channels * side^2).
+
+    Args:
+        dim: width of a token.
+        channels: channels of a patch.
+        patch: side of a patch.
+    """
+
+    def __init__(self, dim: int, channels: int, patch: int) -> None:
+        super().__init__(dim, channels * patch**2)
+        self.patch = patch
+
+    @torch.no_grad()
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """One bias for all patches: their mean over images and positions, of (C, H, W)."""
+        channels, height, width = mean.shape
+        side = self.patch
+        patches = mean.view(channels, height // side, side, width // side, side)
+        self.bias.copy_(raw_of_mean(patches.mean((1, 3))).flatten())
 
 
 class Unpatch(nn.Module):
