@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -54,7 +56,7 @@ def test_the_first_units_are_the_best_ones(run):
     """On test images, for every k, the last k and 20 random choices of k are at most 5 % better than the first."""
     x, g = run.data.test[:], torch.Generator().manual_seed(0)
     errors = [error(run, x, torch.arange(k)) for k in range(WIDTH + 1)]
-    assert errors == sorted(errors, reverse=True)
+    assert all(more < 1.01 * fewer for fewer, more in pairwise(errors))
     for k in range(1, WIDTH):
         for units in [torch.arange(WIDTH - k, WIDTH), *(torch.randperm(WIDTH, generator=g)[:k] for _ in range(20))]:
             if set(units.tolist()) != set(range(k)):

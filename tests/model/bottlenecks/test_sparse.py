@@ -214,3 +214,20 @@ def test_nested_codes_are_further_samples_in_training():
 def test_invalid_numbers_are_refused(arguments, message):
     with pytest.raises(ZooError, match=message):
         Sparse(*arguments)
+
+
+# Batch top-k in evaluation
+
+
+def test_a_batch_with_few_positive_values_does_not_lower_the_threshold_to_zero():
+    rule = BatchTopK(4, k=2)
+    rule(torch.tensor([[3.0, -1.0, -2.0, 0.0], [2.0, -1.0, 0.0, -1.0]]))
+    assert rule.threshold.item() == 2
+    assert rule(-torch.ones(2, 4)).z.eq(0).all()
+    assert rule.threshold.item() == 2, "a batch without active units says nothing of the threshold"
+
+
+def test_batch_topk_keeps_its_budget_in_evaluation(compose_job, fit_job):
+    run = fit_job(compose_job("variant=batch_topk"))
+    active = (run.model.encode(run.data.train[:]) != 0).sum(1).float().mean().item()
+    assert active == pytest.approx(run.model.bottleneck.k, rel=0.05)
