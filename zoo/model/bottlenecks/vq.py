@@ -24,8 +24,8 @@ class VQ(Bottleneck):
     Kavukcuoglu, "Neural discrete representation learning", 2017, arXiv:1711.00937; more are residual quantisation: N.
     Zeghidour et al., "SoundStream", 2021, arXiv:2107.03312, section III-C; D. Lee et al., 2022, arXiv:2203.01941.
 
-    commit = sum_s |h - sg(z(s))|^2, summed over positions, with z(s) the sum of the first s entries: the squared residual
-    of every stage (arXiv:1711.00937, eq. 3, third term; arXiv:2203.01941, section 3.1).
+    commit = sum_s |h - sg(z(s))|^2, summed over positions, with z(s) the sum of the first s entries: the squared
+    residual of every stage (arXiv:1711.00937, eq. 3, third term; arXiv:2203.01941, section 3.1).
 
     Codebooks are buffers, not parameters: each backward pass moves them towards the encoder outputs assigned to them,
     by the moving averages of arXiv:1711.00937, appendix A.1: with n_i outputs of sum s_i assigned to entry i,

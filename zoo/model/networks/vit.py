@@ -30,6 +30,9 @@ def vit(
 
     A. Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929, with linear maps to and from a code.
 
+    Where this differs from masked autoencoders in the papers: the decoder receives one code for the image, and not a
+    token for each patch.
+
     Args:
         shape: (C, H, W); patches are squares of `zoo.model.corruptions.masks.patch_side`.
         in_features: width of the encoder's output.
@@ -38,7 +41,7 @@ def vit(
         dim: width of the encoder's tokens.
         depth: number of the encoder's blocks.
         decoder_dim: width of the decoder's tokens.
-        decoder_depth: number of the decoder's blocks; with 0, a linear head maps each token to its patch.
+        decoder_depth: number of the decoder's blocks; with 0, the map from the code to the image is affine.
         heads: attention heads.
         mask_token: replace masked patches by a learned token (SimMIM); otherwise, leave them out (MAE).
         activation: name of the activation inside the blocks.
