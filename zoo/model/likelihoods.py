@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ZooError
+from zoo.model.checks import check_positive, is_finite
 from zoo.types import Likelihood, Serves, StartsFromData
 
 LEAST_VARIANCE = 1e-6  # a std of a quarter of a grey level of 256, which rounding hides
@@ -104,7 +105,7 @@ class OptimalGaussianLikelihood(Likelihood):
 
     def __init__(self, momentum: float = 0.05) -> None:
         super().__init__()
-        if not 0 < momentum <= 1:
+        if not is_finite(momentum) or not 0 < momentum <= 1:
             raise ZooError(f"likelihood.momentum={momentum}: must be in (0, 1]")
         self.momentum = momentum
         self.register_buffer("variance", torch.tensor(0.2**2))
@@ -147,14 +148,12 @@ class GaussianLikelihood(Likelihood):
         std: standard deviation, in units of the pixel range [0, 1].
 
     Raises:
-        ZooError: a std not above 0.
+        ZooError: a std that is not above 0, or not finite.
     """
 
     def __init__(self, std: float = 0.2) -> None:
         super().__init__()
-        if not std > 0:
-            raise ZooError(f"likelihood.std={std}: must be greater than 0")
-        self.std = std
+        self.std = check_positive(std, "likelihood.std")
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""

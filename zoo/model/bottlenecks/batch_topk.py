@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.model.bottlenecks import update_running_mean
+from zoo.model.checks import check_active, check_width
 from zoo.types import Bottleneck, Code
 
 
@@ -22,13 +23,16 @@ class BatchTopK(Bottleneck):
     Args:
         units: D.
         k: active units per image, on average.
+
+    Raises:
+        ZooError: k is not in 1..units.
     """
 
     threshold: Tensor
 
     def __init__(self, units: int, k: int) -> None:
-        super().__init__(units, units)
-        self.k = k
+        super().__init__(check_width(units, "bottleneck.units"), units)
+        self.k = check_active(k, units)
         self.register_buffer("threshold", torch.tensor(torch.nan))
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:

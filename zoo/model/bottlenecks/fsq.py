@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.errors import ZooError
 from zoo.model.bottlenecks.vq import straight_through
-from zoo.model.checks import check_count
+from zoo.model.checks import check_count, is_whole
 from zoo.types import Bottleneck, Code
 
 EPSILON = 1e-3  # keeps the outermost levels inside the range of tanh
@@ -38,7 +38,7 @@ class FSQ(Bottleneck):
 
     def __init__(self, positions: int, levels: Sequence[int] = (8, 6, 5)) -> None:
         levels = list(levels)
-        if not levels or min(levels) < 2:
+        if not levels or not all(is_whole(level) and level >= 2 for level in levels):
             raise ZooError(
                 f"bottleneck.levels={levels}: a symbol needs at least one unit, and each unit at least two levels"
             )

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import ZooError
 from zoo.model.bottlenecks.vq import straight_through
-from zoo.model.checks import check_count
+from zoo.model.checks import check_count, check_positive
 from zoo.types import Bottleneck, Code
 
 
@@ -32,8 +31,7 @@ class Gumbel(Bottleneck):
     """
 
     def __init__(self, positions: int, categories: int = 16, temperature: float = 1.0) -> None:
-        if not temperature > 0:
-            raise ZooError(f"bottleneck.temperature={temperature}: must be greater than 0")
+        check_positive(temperature, "bottleneck.temperature")
         units = check_count(positions, "bottleneck.positions") * check_count(categories, "bottleneck.categories")
         super().__init__(units, units)
         self.positions, self.codebook_size, self.temperature = positions, categories, temperature

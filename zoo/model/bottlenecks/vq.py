@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ZooError
-from zoo.model.checks import check_count
+from zoo.model.checks import check_count, is_finite
 from zoo.types import Bottleneck, Code
 
 BEAM = 16  # width of the beam search for the entries of a sum
@@ -66,7 +66,7 @@ class VQ(Bottleneck):
         self.positions, self.dimensions = positions, dimensions
         self.codebook_size = check_count(codebook_size, "bottleneck.codebook_size")
         self.stages = check_count(stages, "bottleneck.stages")
-        if not 0 <= decay < 1:
+        if not is_finite(decay) or not 0 <= decay < 1:
             raise ZooError(f"bottleneck.decay={decay}: must be at least 0 and less than 1")
         self.decay, self.rotation = decay, rotation
         self.register_buffer("codebook", torch.randn(stages, codebook_size, dimensions))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ZooError
+from zoo.model.checks import is_whole
 from zoo.model.corruptions.levels import Level, check_level, ends, full_mask, level_per_image, uniform_per_pixel
 from zoo.types import Serves
 
@@ -116,9 +117,9 @@ class Pixelate(Serves):
 
     def __post_init__(self) -> None:
         low, high = ends(self.size)
-        if not 1 <= low <= high:
+        if not (is_whole(low) and is_whole(high) and 1 <= low <= high):
             raise ZooError(
-                f"corruption.size={self.size}: a block is at least 1 pixel wide; give a range as [low, high]"
+                f"corruption.size={self.size}: a block is 1, 2, ... pixels wide; give a range as [low, high]"
             )
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.model.activations import activation_named
+from zoo.model.checks import check_count, check_counts
 from zoo.model.networks import check_halved
 from zoo.model.networks.mlp import layers
 from zoo.types import Shape, StartsAtMean
@@ -89,12 +90,14 @@ def conv(
         blocks: residual blocks after each halving, and as many before each doubling.
 
     Raises:
-        ZooError: the image is too small for so many halvings.
+        ZooError: the image is too small for so many halvings, or a number is out of range.
     """
+    filters, hidden = check_counts(filters, "network.filters", fewest=1), check_counts(hidden, "network.hidden")
+    check_count(blocks, "network.blocks", least=0)
     sides = [shape[1:]]
     for _ in filters:
         sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
-    check_halved(list(filters), shape, sides[-1])
+    check_halved(filters, shape, sides[-1])
     maps, between = [shape[0], *filters], activation_named(activation)
     down: list[nn.Module] = []
     for before, after in pairwise(maps):

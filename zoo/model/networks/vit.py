@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.errors import ZooError
 from zoo.model.activations import activation_named
+from zoo.model.checks import check_count
 from zoo.model.corruptions.masks import patch_side
 from zoo.types import ReadsMask, Shape, StartsAtMean
 
@@ -45,7 +47,16 @@ def vit(
         heads: attention heads.
         mask_token: replace masked patches by a learned token (SimMIM); otherwise, leave them out (MAE).
         activation: name of the activation inside the blocks.
+
+    Raises:
+        ZooError: a number is out of range, or the heads do not divide the width of the tokens.
     """
+    for name, value in {"dim": dim, "decoder_dim": decoder_dim, "heads": heads}.items():
+        check_count(value, f"network.{name}")
+    for name, value in {"depth": depth, "decoder_depth": decoder_depth}.items():
+        check_count(value, f"network.{name}", least=0)
+    if dim % heads or decoder_dim % heads:
+        raise ZooError(f"network.heads={heads}: must divide network.dim={dim} and network.decoder_dim={decoder_dim}")
     patch, inside = patch_side(*shape[1:]), activation_named(activation)
     return (
         Encoder(shape, patch, in_features, dim, depth, heads, mask_token, inside),
