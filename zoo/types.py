@@ -73,12 +73,16 @@ class Step:
         raw: (B, ...) or (K*B, ...), the decoder's output, in the likelihood's own parameters.
         seen: (B, C, H, W), the possibly corrupted image that the encoder received.
         hidden: (B, 1 or C, H, W) in {0, 1}, one where the corruption touched the image; None without a corruption.
+        images: number of training images that the batch is drawn from; None if it is all of them.
+        generator: source of the randomness of terms, that of the forward pass; None for torch's global one.
     """
 
     code: Code
     raw: Tensor
     seen: Tensor
     hidden: Tensor | None
+    images: int | None = None
+    generator: torch.Generator | None = None
 
 
 @dataclass(frozen=True)
