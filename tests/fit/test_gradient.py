@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,7 @@ from zoo.errors import ZooError
 from zoo.fit.arithmetic import flushes_denormals
 from zoo.fit.gradient import Gradient, initialise_from_data
 from zoo.fit.progress import TERMS, latest_terms
-from zoo.fit.schedules import constant
+from zoo.fit.schedules import constant, one_cycle
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.bottlenecks.topk import TopK
@@ -29,6 +30,8 @@ from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.dictionary import dictionary
 from zoo.model.networks.linear import linear
 from zoo.objective.objective import Objective
+
+STILL = 1e-50  # above 0, but 0 in float32: it changes no weight
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def test_keeps_the_weights_of_the_best_validation(data):
 def test_stops_after_the_given_number_of_validations_without_improvement(data, patience, validate_every, epochs):
     initialise_from_data(fitted := model(), data)
     before = weights(fitted)
-    settings = {"optimizer": sgd(0.0), "patience": patience, "validate_every": validate_every, "epochs": 9}
+    settings = {"optimizer": sgd(STILL), "patience": patience, "validate_every": validate_every, "epochs": 9}
     report = fit(**settings)(fitted, data, Objective(), seed=0)
     assert report.epochs == epochs
     assert report.best_epoch == validate_every, "the first of equal epochs is the best"
@@ -127,7 +130,7 @@ def test_seconds_are_those_of_the_fit_itself(data, monkeypatch):
 def test_history_is_the_mean_over_images_for_any_batch_size(data):
     fitted = model()
     for batch_size in (100, 10_000):  # the last batch of a hundred is smaller than the others
-        settings = {"optimizer": sgd(0.0), "epochs": 1, "batch_size": batch_size}
+        settings = {"optimizer": sgd(STILL), "epochs": 1, "batch_size": batch_size}
         history = fit(**settings)(fitted, data, Objective(), seed=0).history
         assert history["train_total"] == pytest.approx([total(fitted, data.train)], rel=1e-5)
         assert history["validation_total"] == pytest.approx([total(fitted, data.validation)], rel=1e-5)
@@ -187,7 +190,7 @@ def test_progress_goes_from_zero_to_one(data):
 
 def test_modules_that_start_from_data_receive_the_training_images(data):
     fitted = build((1, 8, 8), dictionary, lambda: TopK(80, 3), GaussianLikelihood(), NoCorruption(), seed=0)
-    fit(optimizer=sgd(0.0), epochs=1)(fitted, data, Objective(), seed=0)
+    fit(optimizer=sgd(STILL), epochs=1)(fitted, data, Objective(), seed=0)
     torch.testing.assert_close(fitted.encoder[1].origin, data.train[:].mean(0).flatten())
 
 
@@ -216,7 +219,7 @@ def test_foreign_methods_are_not_called_by_a_fit(data):
 
 
 def test_the_noise_of_training_differs_by_epoch_and_that_of_validation_does_not(data):
-    report = fit(optimizer=sgd(0.0), epochs=3)(model(GaussianNoise(0.5)), data, Objective(), seed=0)
+    report = fit(optimizer=sgd(STILL), epochs=3)(model(GaussianNoise(0.5)), data, Objective(), seed=0)
     assert len(set(report.history["train_total"])) == 3
     assert len(set(report.history["validation_total"])) == 1
 
@@ -354,6 +357,27 @@ def test_a_loss_that_is_not_finite_stops_the_fit_with_advice(data, schedule):
 def test_invalid_numbers_are_refused(name, value):
     with pytest.raises(ZooError, match=rf"{name}={value}: must be a whole number, at least 1"):
         replace(fit(), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clip": -1.0}, r"^fit\.clip=-1\.0: must be greater than 0"),
+        ({"clip": 0}, r"^fit\.clip=0: must be greater than 0"),
+        ({"clip": math.nan}, r"^fit\.clip=nan"),
+        ({"clip": math.inf}, r"^fit\.clip=inf"),
+        ({"clip": True}, r"^fit\.clip=True"),
+        ({"patience": -1}, r"^fit\.patience=-1: must be a whole number, at least 1$"),
+        ({"patience": 0}, r"^fit\.patience=0"),
+        ({"patience": True}, r"^fit\.patience=True"),
+        ({"epochs": True}, r"^epochs=True"),
+        ({"schedule": partial(one_cycle, warmup=5)}, r"^schedule\.warmup=5: .* less than 1$"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_a_number_out_of_range_is_refused(settings, message):
+    with pytest.raises(ZooError, match=message):
+        fit(**settings)
 
 
 def test_the_bar_shows_epochs_and_terms(data, capsys):

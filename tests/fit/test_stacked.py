@@ -13,6 +13,7 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fit.augment import Shift
 from zoo.fit.gradient import KeepBest
+from zoo.fit.muon import Muon
 from zoo.fit.stacked import fit_stacked, stackable
 from zoo.model.io import build_model
 from zoo.objective.objective import Objective
@@ -83,6 +84,7 @@ def compare(fit, models, data, objective, tolerance):
         ["variant=conv_ae", "network.filters=[4]"],
         ["variant=rae_l2", "objective.warmup=0.5"],
         ["variant=overcomplete_ae", "network=dictionary"],
+        ["variant=conv_ae", "network.filters=[4]", "optimizer.weight_decay=1.0"],
         ["variant=deep_ae", "optimizer=momentum", "schedule=cosine", "fit.validate_every=2"],
     ],
     ids=" ".join,
@@ -148,8 +150,8 @@ def test_which_variants_are_stackable(parts, data, variant):
         {"patience": 1},
         {"augment": Shift(1)},
         {"callbacks": (KeepBest(),)},
-        {"optimizer": torch.optim.LBFGS},
-        {"optimizer": lambda parameters: torch.optim.SGD([{"params": [p]} for p in parameters], lr=0.1)},
+        {"optimizer": torch.optim.Adagrad},
+        {"optimizer": Muon},
     ],
     ids=lambda setting: next(iter(setting)),
 )
