@@ -35,8 +35,10 @@ class Objective:
         terms: further penalties: functions of (model, x, step) that return {name: (B,) in nats}.
         visible_weight: weight, in the nll, of pixels that a corruption left unchanged; the others have weight 1.
         warmup: fraction of the fit, in [0, 1], over which all penalty weights grow linearly from 0.
-        capacities: {penalty: C}, in nats: the term is |mean penalty - C|, and the warm-up grows C.
-            C. Burgess et al., "Understanding disentangling in beta-VAE", 2018, arXiv:1804.03599, eq. 8.
+        capacities: {penalty: C}, in nats: the term is max(mean penalty - C, 0), and the warm-up grows C and not the
+            weight. C. Burgess et al., "Understanding disentangling in beta-VAE", 2018, arXiv:1804.03599, eq. 8. Where
+            this differs from the paper: there, |mean penalty - C|, which also rewards a penalty that carries nothing:
+            a code fills a growing C with means that are equal for all images, and the decoder ignores it.
         importance_weighted: combine the samples of an image by importance weights.
 
     Raises:
@@ -98,7 +100,7 @@ class Objective:
             for name, value in means.items():
                 weight = self.weights.get(name, 1.0)
                 if name in self.capacities:
-                    total = total + weight * (value - ramp * self.capacities[name]).abs()
+                    total = total + weight * (value - ramp * self.capacities[name]).relu()
                 else:
                     total = total + ramp * weight * value
         return {"total": total, "nll": nll.mean(), **means}
