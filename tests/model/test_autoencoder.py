@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.fit.gradient import initialise_from_data
+from zoo.fitting.gradient import initialise_from_data
 from zoo.model.autoencoder import Autoencoder, build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoo.errors import ZooError
-from zoo.fit.streaming_pca import principal_axes
+from zoo.fitting.streaming_pca import principal_axes
 from zoo.model.bottlenecks.nested_dropout import NestedDropout, truncated
 
 WIDTH = 8

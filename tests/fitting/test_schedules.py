@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from zoo.errors import ZooError
-from zoo.fit.schedules import burda, constant, cosine, one_cycle
+from zoo.fitting.schedules import burda, constant, cosine, one_cycle
 
 
 def rates(schedule, steps, lr=0.5, **optimizer):

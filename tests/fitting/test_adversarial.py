@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.adversarial import Adversarial
-from zoo.fit.discriminators import ImageDiscriminator, PermutationDiscriminator, PriorDiscriminator, permuted
-from zoo.fit.gradient import Gradient, initialise_from_data
-from zoo.fit.schedules import cosine
+from zoo.fitting.adversarial import Adversarial
+from zoo.fitting.discriminators import ImageDiscriminator, PermutationDiscriminator, PriorDiscriminator, permuted
+from zoo.fitting.gradient import Gradient, initialise_from_data
+from zoo.fitting.schedules import cosine
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.data.images import Images
 from zoo.data.splits import Splits
-from zoo.fit.closed_form import check_components, linear_layers, write_axes
+from zoo.fitting.closed_form import check_components, linear_layers, write_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport

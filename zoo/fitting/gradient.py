@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from zoo.data.datamodule import DataModule
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.arithmetic import MATMUL, arithmetic
-from zoo.fit.memory import keep_freed_memory
-from zoo.fit.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
-from zoo.fit.progress import ProgressBar
-from zoo.fit.replay import Replay, drop_gradients, replayable
-from zoo.fit.schedules import constant
+from zoo.fitting.arithmetic import MATMUL, arithmetic
+from zoo.fitting.memory import keep_freed_memory
+from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
+from zoo.fitting.progress import ProgressBar
+from zoo.fitting.replay import Replay, drop_gradients, replayable
+from zoo.fitting.schedules import constant
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.checks import check_count, check_positive
 from zoo.objective.objective import Loss, Objective, step_on
@@ -47,7 +47,7 @@ class Gradient:
     """Minimise the objective by stochastic gradients; keep the weights of the best epoch on validation.
 
     Args:
-        optimizer: builds the optimiser from groups of parameters, see `zoo.fit.optimizers.grouped`.
+        optimizer: builds the optimiser from groups of parameters, see `zoo.fitting.optimizers.grouped`.
         schedule: builds the learning-rate schedule from the optimiser and the number of steps.
         epochs: largest number of passes over the training images.
         batch_size: images per step.
@@ -56,8 +56,8 @@ class Gradient:
         validate_every: epochs between validations.
         accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
-        matmul: torch's precision of float32 products, or "auto", see `zoo.fit.arithmetic.exact_matmul`.
-        replay: on a GPU, record a step and replay it where results are equal, see `zoo.fit.replay.Replay`.
+        matmul: torch's precision of float32 products, or "auto", see `zoo.fitting.arithmetic.exact_matmul`.
+        replay: on a GPU, record a step and replay it where results are equal, see `zoo.fitting.replay.Replay`.
         threads: CPU threads; they affect results, because sums are split over them.
         progress: show a progress bar.
         augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.closed_form import sole_layers
-from zoo.fit.streaming_pca import principal_axes
+from zoo.fitting.closed_form import sole_layers
+from zoo.fitting.streaming_pca import principal_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import FAMILIES, DiagonalPosterior
 from zoo.model.likelihoods import FittedGaussianLikelihood
@@ -72,7 +72,7 @@ class LinearGaussian:
         """The function that finds loadings W: (P, D) and noise variances (P,) from variances, axes and width."""
         if self.isotropic:
             return self._principal
-        from zoo.fit.factor_analysis import factors  # scikit-learn is imported only where it is needed
+        from zoo.fitting.factor_analysis import factors  # scikit-learn is imported only where it is needed
 
         def limited(variances: Tensor, axes: Tensor, width: int) -> tuple[Tensor, Tensor]:
             w, noise = factors(variances, axes, width)

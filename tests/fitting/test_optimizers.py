@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from zoo.errors import ZooError
-from zoo.fit.gradient import Gradient
-from zoo.fit.muon import Muon, orthogonal
-from zoo.fit.optimizers import check_optimizer, parameter_groups, weight_matrices
-from zoo.fit.schedules import cosine, one_cycle
+from zoo.fitting.gradient import Gradient
+from zoo.fitting.muon import Muon, orthogonal
+from zoo.fitting.optimizers import check_optimizer, parameter_groups, weight_matrices
+from zoo.fitting.schedules import cosine, one_cycle
 from zoo.model.io import build_model
 
 

@@ -11,10 +11,10 @@ import torch
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.augment import Shift
-from zoo.fit.gradient import KeepBest
-from zoo.fit.muon import Muon
-from zoo.fit.stacked import fit_stacked, stackable
+from zoo.fitting.augment import Shift
+from zoo.fitting.gradient import KeepBest
+from zoo.fitting.muon import Muon
+from zoo.fitting.stacked import fit_stacked, stackable
 from zoo.model.io import build_model
 from zoo.objective.objective import Objective
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.discriminators import Discriminator
-from zoo.fit.gradient import MONITOR, Gradient, GradientModule
-from zoo.fit.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
+from zoo.fitting.discriminators import Discriminator
+from zoo.fitting.gradient import MONITOR, Gradient, GradientModule
+from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport, Shape, Step
