@@ -56,6 +56,14 @@ updated where it quotes them.
   zoo report study=digits                      a study
   zoo report data=mnist                        a data set, at its own width
   zoo report study=digits paths.results=results"""
+ADVISE = """Advise which method and width to use for some data.
+
+Methods are fitted within the minutes given, and judged on samples held out: for
+reconstruction, compression, labels, sampling and outliers. Ctrl-C ends with
+advice from what is done. The page is outputs/<data>/advice/README.md.
+
+  zoo advise data=digits minutes=3
+  zoo advise data=folder data.source.path=photos minutes=10"""
 VARIANTS = """List the methods, or those of one family.
 
   zoo variants
@@ -314,6 +322,15 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def advise(arguments: argparse.Namespace) -> int:
+    """Advice for some data, and its page."""
+    from zoo.advice.asked import advice_for
+
+    advice, folder = advice_for(arguments.overrides)
+    print("", advice, "", *advice.save(folder), sep="\n")
+    return 0
+
+
 def report_study(
     name: str,
     overrides: Sequence[str],
@@ -408,6 +425,7 @@ COMMANDS = {
     "study": Command(study, STUDY, "name [key=value ...]"),
     "evaluate": Command(evaluate, EVALUATE, "key=value"),
     "report": Command(report, REPORT, "key=value"),
+    "advise": Command(advise, ADVISE, "data=name [minutes=5]"),
     "variants": Command(variants, VARIANTS, "family"),
 }
 
