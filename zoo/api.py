@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from zoo.data.images import Images, Scaling, Source
+from zoo.data.arrays import images_of
+from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.measures.bounds import importance_bounds
@@ -165,8 +166,8 @@ def fit(
 ) -> Model:
     """Fit a method to an array of samples.
 
-    Images are scaled to [0, 1] (bytes by 255, others by their least and greatest value); vectors are standardised,
-    feature by feature; counts stay as they are. The scaling belongs to the model.
+    Images are scaled to [0, 1] (bytes by 255, floats in [0, 1] not at all, others by their least and greatest value);
+    vectors are standardised, feature by feature; counts stay as they are. The scaling belongs to the model.
 
     Args:
         variant: one of `zoo.variants()`: "pca", "deep_ae", "vae", ...
@@ -190,7 +191,7 @@ def fit(
         ZooError: no such variant or setting, or samples that cannot be used.
     """
     form = form_of(x, kind)
-    images, form, scaling = _samples(x, form)
+    images, form, scaling = images_of(x, form)
     data = Splits(
         Source("array", images, images.subset(torch.arange(0)), (), False, form, scaling), validation_fraction
     )
@@ -290,17 +291,6 @@ def written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(written, value)) + "]"
     return json.dumps(value.item() if isinstance(value, np.generic) else value)
-
-
-def _samples(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
-    """Samples as a set, their form with the scaling that is known, and what is learned of it."""
-    pixels = form.arranged(x)
-    if form.kind == "image" and pixels.dtype == torch.uint8:
-        form = replace(form, scale=(255.0,))
-    images = Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).scaled(form)
-    if form.kind == "counts" or form.scale != (1.0,):
-        return images, form, "given"
-    return images, form, "standard" if form.kind == "vector" else "range"
 
 
 def _numbered(labels: ArrayLike | None, classes: Sequence[Any], n: int) -> Tensor:

@@ -24,6 +24,7 @@ Channels = Literal["none", "first", "last"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COLOURS = (1, 3, 4)  # channels that tell which axis they are on
 WIDER = {np.dtype(f"uint{bits}"): np.dtype(f"int{2 * bits}" if bits < 64 else "int64") for bits in (16, 32, 64)}
+LARGE = 1 << 28  # bytes from which on an array is not copied if that can be avoided
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class Form:
         Raises:
             ZooError: another shape, or values that are no numbers or not finite.
         """
-        arranged = self.arranged(x)
-        found = ((arranged.double() - self._inner(self.shift)) / self._inner(self.scale)).float()
+        arranged = self.arranged(x).double()
+        found = ((arranged - self._inner(self.shift)) / self._inner(self.scale)).float()
         if not found.isfinite().all():
             raise ZooError("the samples hold values that are not finite (nan or inf): drop or fill them first")
         if self.kind == "counts" and (arranged < 0).any():
@@ -182,9 +183,14 @@ def as_tensor(x: ArrayLike | Tensor) -> Tensor:
             found = found.astype(np.float64)
         if found.dtype.kind not in "buif":
             raise ZooError(f"values of type {found.dtype}: samples are numbers")
-        if found.dtype in WIDER:  # which torch has no gathering for
+        found = found.astype(found.dtype.newbyteorder("="), copy=False)
+        if found.dtype in WIDER and (
+            found.dtype != np.uint16 or found.nbytes <= LARGE
+        ):  # torch computes little on these
             found = found.astype(WIDER[found.dtype])
-        return torch.from_numpy(found if found.flags.writeable and min(found.strides, default=0) >= 0 else found.copy())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing here writes to it
+            return torch.from_numpy(found if min(found.strides, default=0) >= 0 else found.copy())
     except (TypeError, ValueError) as error:
         raise ZooError(f"no array of numbers ({error})") from error
 

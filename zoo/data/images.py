@@ -56,8 +56,12 @@ class Images:
         """The samples at `index` as they are stored."""
         if self.chosen is not None:
             index = self.chosen[index]
+        if isinstance(index, slice):
+            return self.pixels[index]
         # index_select copies whole images; indexing by a tensor copies single pixels and is eight times slower
-        return self.pixels[index] if isinstance(index, slice) else self.pixels.index_select(0, index)
+        if self.pixels.dtype == torch.uint16:  # which not every torch can gather
+            return self.pixels.view(torch.int16).index_select(0, index).view(torch.uint16)
+        return self.pixels.index_select(0, index)
 
     def to(self, device: torch.device | str) -> Images:
         """The set in the memory of `device`, which then gathers its batches."""

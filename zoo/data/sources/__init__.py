@@ -7,11 +7,12 @@ from zoo.data.sources.own import array, folder
 from zoo.data.sources.photographs import faces, patches
 from zoo.data.sources.printed import documents
 from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
-from zoo.data.sources.tables import table
+from zoo.data.sources.tables import breast_cancer, table, wine
 
 __all__ = [
     "array",
     "binary_mnist",
+    "breast_cancer",
     "cifar10",
     "digits",
     "documents",
@@ -21,4 +22,5 @@ __all__ = [
     "mnist",
     "patches",
     "table",
+    "wine",
 ]
