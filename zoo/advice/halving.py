@@ -15,7 +15,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from zoo.advice.candidates import Candidate, Held, candidates, fitted, held_out, widths
+from zoo.advice.candidates import INNER, Candidate, Held, candidates, fitted, held_out, widths
 from zoo.advice.scores import Judge, Scores
 from zoo.advice.verdict import TASKS, Advice, concluded
 from zoo.api import Model
@@ -25,7 +25,11 @@ from zoo.samples import Kind
 RUNGS = (9, 3, 1)  # divisors of the full number of epochs
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 3_000, 10, 200  # of a full fit
 ENOUGH = 1_500  # samples below which they are not reduced to save time
-PILOT, PILOT_EPOCHS = 256, 4  # samples and further epochs of the fits that measure how fast methods are
+PILOT, PILOT_LARGE, PILOT_EPOCHS = (
+    1_120,
+    256,
+    2,
+)  # samples, of large ones, and further epochs of the fits that time methods
 SHARE = 0.95  # of the time, that fits may use
 WORK = 0.5  # of the full fits of all candidates: a ninth, a third of a third, the last rung, and the best at all widths
 
@@ -86,8 +90,9 @@ class Explorer:
 
     @property
     def batch_size(self) -> int:
-        """Samples per step."""
-        return 64 if self.n < 5_000 else 256
+        """Samples per step: 10 steps an epoch or more, as `zoo.fit.gradient.steps_batch` has it."""
+        fitted_on = self.n - round(INNER * self.n)
+        return max(8, min(64, math.ceil(fitted_on / 10))) if self.n < 5_000 else 256
 
     def run(self, candidate: Candidate, epochs: int = 1) -> None:
         """Fit and judge a candidate, unless this would take longer than there is time; the first one in any case."""
@@ -119,14 +124,14 @@ class Explorer:
 
     def pilot(self, candidate: Candidate) -> None:
         """Measure how fast a method is, on few samples: once to load what it needs, then one epoch and a few more."""
-        x = self.held.train[:PILOT]
+        x = self.held.train[: PILOT if self.held.size <= 4096 else PILOT_LARGE]
         taken: list[float] = []
         for epochs in (1, 1, 1 + PILOT_EPOCHS) if not self.rates else (1, 1 + PILOT_EPOCHS):
             if self.left < 3 * max([self.overhead, *taken]):
                 self.rates[candidate.variant] = math.inf
                 return
             start = time.perf_counter()
-            fitted(candidate, x, epochs, 64, self.seed)
+            fitted(candidate, x, epochs, self.batch_size, self.seed)
             taken.append(time.perf_counter() - start)
         self.overhead = max(self.overhead, min(taken))
         self.rates[candidate.variant] = max(taken[-1] - taken[-2], 0.1 * taken[-2]) / (PILOT_EPOCHS * len(x))

@@ -196,6 +196,7 @@ def probed(held: Held, model: Model | None, codes: NDArray[np.float32]) -> tuple
     as there are classes. Without a model, the samples themselves are the codes.
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import adjusted_rand_score
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -208,6 +209,8 @@ def probed(held: Held, model: Model | None, codes: NDArray[np.float32]) -> tuple
     predicted = linear_probe(rows[:cut], known[:cut], rows[cut:], known[cut:], torch.from_numpy(codes))
     right = predicted.numpy() == held.validation_labels
     near = KNeighborsClassifier(min(5, len(train))).fit(train, labels).score(codes, held.validation_labels)
-    clusters = KMeans(held.classes, n_init=3, random_state=0).fit(train).predict(codes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of codes that are nearly all alike
+        clusters = KMeans(held.classes, n_init=3, random_state=0).fit(train).predict(codes)
     rand = adjusted_rand_score(held.validation_labels, clusters)
     return right[:, None].astype(float), {"knn_accuracy": float(near), "adjusted_rand_index": float(rand)}
