@@ -92,9 +92,9 @@ def folder(
     """The pictures in a folder and its subfolders, cropped about their centres to one shape and scaled to one size.
 
     Forms: files named .bmp .jpeg .jpg .png .tif .tiff .webp, with 8 bits per channel; 16-bit grey (65,535 is white);
-    palettes; transparency (on white); CMYK (without its colour profile); float TIFF in [0, 1]. They are turned upright
-    as EXIF says, and become bytes. If all pictures are in subfolders, the names of the first level are the classes, and
-    the split is stratified. Hidden and system folders and files are skipped.
+    palettes; transparency (on white); CMYK and LAB; float TIFF in [0, 1]. They are turned upright as EXIF says, and
+    become bytes. If all pictures are in subfolders, the names of the first level are the classes, and the split is
+    stratified. Hidden and system folders and files are skipped.
 
     Limitations: of files with several pages, the first is read; colour profiles are ignored; 16-bit pictures are
     rounded to 8 bits; all pictures together must fit in memory once, when they are decoded.
@@ -164,8 +164,8 @@ def _folder(
     loose = [parts[0] for parts in inner if len(parts) == 1]
     if loose and len(loose) < len(inner):
         warnings.warn(
-            f"{path}: {len(loose)} pictures ({loose[0]}, ...) lie beside the subfolders, so the names of these are not "
-            "used as classes; move or remove the pictures",
+            f"{path}: pictures lie beside the subfolders ({len(loose)}, such as {loose[0]}), so the names of the "
+            "subfolders are not used as classes; move or remove these pictures",
             stacklevel=3,
         )
     classes = () if loose else tuple(sorted({parts[0] for parts in inner}))
@@ -226,7 +226,7 @@ def _in_bytes(file: Path, picture: Image.Image, png: bool) -> Image.Image:
     from PIL import Image
 
     if picture.mode[0] not in "IF":  # I: whole numbers, F: floats
-        return picture.convert("RGB") if picture.mode == "CMYK" else picture
+        return picture.convert("RGB") if picture.mode in ("CMYK", "LAB") else picture
     values: NDArray[Any] = np.asarray(picture)
     white = 65535 if picture.mode.startswith("I;16") or png else 1
     if picture.mode == "I" and not png:
