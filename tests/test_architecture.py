@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "files", "samples", "types", "model", "data", "density", "options"},
     "runs": {"errors", "files", "types", "model", "data", "fit", "evaluation", "options"},
     "report": {"errors", "files", "types", "runs", "evaluation"},
-    "advice": {"errors", "files", "samples", "types", "api", "data", "evaluation", "report", "runs"},
+    "advice": {"errors", "files", "samples", "types", "model", "data", "fit", "evaluation", "runs", "report", "api"},
     "cli": {"advice", "errors", "files", "options", "catalogue", "runs", "report"},
     "api": {"errors", "types", "samples", "model", "data", "density", "evaluation", "runs", "options"},
     "__init__": {"errors", "api", "catalogue"},

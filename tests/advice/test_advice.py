@@ -223,6 +223,14 @@ def test_a_fifth_of_each_class_is_held_out():
     assert len(np.unique(both, axis=0)) == 150
 
 
+def test_pca_of_fewer_components_is_pca():
+    x = planted()
+    narrow, wide = (fit("pca", x, width=w, **QUIET) for w in (2, 7))
+    ours = candidates.cut(wide, 2)
+    np.testing.assert_allclose(ours.reconstruct(x), narrow.reconstruct(x), atol=1e-4)
+    assert ours.config == narrow.config
+
+
 def test_the_knee():
     curve = PcaCurve(None, [0, 1, 2, 3, 4, 5, 6], [10, 6, 3, 0.4, 0.3, 0.2, 0.1])
     assert curve.knee == 3

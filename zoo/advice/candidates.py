@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from zoo.api import Model, fit
 from zoo.errors import ZooError
+from zoo.fit.closed_form import linear_layers, write_axes
+from zoo.model.io import build_model
 from zoo.samples import Form, Kind, as_tensor, form_of
 
 LEAST, FEW = 10, 50  # samples without which there is no advice, and below which only PCA is fitted
 EVERY = 5  # one sample in so many is held out
-JUDGED = 1_000  # held-out samples at most
-VALUES, SAMPLES = 40_000_000, 20_000  # that models are fitted on, at most
+SAMPLES, FITTED = 20_000, 20_000_000  # that models are fitted on, at most, and their values
+JUDGES, JUDGED = 1_000, 4_000_000  # held-out samples that judge, at most, and their values
 WIDEST, POINTS = 128, 16  # of PCA's curve, and the widths up to which every one is measured
-SMALL, LARGE = 256, 25_000  # values of a sample: up to which networks are small; from which dense ones are too large
+SMALL, MEDIUM, LARGE = 256, 1_024, 25_000  # values of a sample: small networks, probabilistic PCA, dense networks
 INNER = 0.1  # of the samples given to a fit: kept back by it to choose its best epoch
 
 # the order is that in which they are left out, from the end, where time is short
@@ -101,7 +103,7 @@ def held_out(x: ArrayLike, labels: ArrayLike | None, kind: Kind | None, seed: in
         ZooError: samples or labels that cannot be used, or fewer than 10 samples.
     """
     form, values = form_of(x, kind), as_tensor(x).numpy()
-    n = len(values)
+    n, size = len(values), math.prod(form.shape)
     if n < LEAST:
         raise ZooError(f"{n} samples: advice needs at least {LEAST}, and {FEW} to compare methods")
     order, numbers = np.random.default_rng(seed).permutation(n), None
@@ -115,10 +117,10 @@ def held_out(x: ArrayLike, labels: ArrayLike | None, kind: Kind | None, seed: in
         numbers = None if len(known) < 2 else numbers.astype(np.int64)
     ranked = order if numbers is None else order[np.argsort(numbers[order], kind="stable")]
     validation = ranked[EVERY // 2 :: EVERY]
-    train = order[~np.isin(order, validation)][: int(min(SAMPLES, max(1_000, VALUES // math.prod(form.shape))))]
-    validation = np.sort(np.random.default_rng(seed).permutation(validation)[:JUDGED])
+    train = order[~np.isin(order, validation)][: min(SAMPLES, max(1_000, FITTED // size))]
+    validation = np.sort(np.random.default_rng(seed).permutation(validation)[: min(JUDGES, max(200, JUDGED // size))])
     for part in (train, validation):
-        form.inward(values[part[:: max(1, len(part) // JUDGED)]] if form.kind == "image" else values[part])
+        form.inward(values[part])
     if numbers is None:
         return Held(form, values[train], values[validation], None, None, n)
     return Held(form, values[train], values[validation], numbers[train], numbers[validation], n, int(numbers.max()) + 1)
@@ -206,8 +208,18 @@ def fits(variant: str, width: int, held: Held) -> bool:
     if variant.startswith("conv"):
         return min(held.form.inner_shape[1:]) >= 8
     if variant in ("factor_analysis", "ppca"):
-        return width < min(held.size, len(held.train) // 2) and (variant == "ppca" or held.size <= SMALL)
+        return width < min(held.size, len(held.train) // 2) and held.size <= (SMALL if variant != "ppca" else MEDIUM)
     return variant == "pca" or held.size < LARGE
+
+
+def cut(model: Model, width: int) -> Model:
+    """PCA with the first components of a wider one."""
+    config = model.config | {"bottleneck": model.config["bottleneck"] | {"width": width}}
+    module = build_model(config, model.form.inner_shape, model.seed, (), model.form.kind).eval()
+    encoder, decoder = linear_layers(module)
+    wide, back = linear_layers(model.module)
+    write_axes(encoder, decoder, wide.weight[:width], back.bias)
+    return replace(model, module=module, config=config, codes=model.codes[:, :width].clone())
 
 
 def fitted(candidate: Candidate, x: NDArray[Any], epochs: int | None, batch_size: int, seed: int) -> Model:

@@ -15,7 +15,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from zoo.advice.candidates import INNER, Candidate, Held, candidates, fitted, held_out, widths
+from zoo.advice.candidates import INNER, Candidate, Held, candidates, cut, fitted, held_out, widths
 from zoo.advice.scores import Judge, Scores
 from zoo.advice.verdict import TASKS, Advice, concluded
 from zoo.api import Model
@@ -102,7 +102,10 @@ class Explorer:
             return
         start = time.perf_counter()
         try:
-            model = fitted(candidate, self.held.train[: self.n], epochs, self.batch_size, self.seed)
+            if candidate.variant == "pca":
+                model = cut(self.judge.curve.model, candidate.width)
+            else:
+                model = fitted(candidate, self.held.train[: self.n], epochs, self.batch_size, self.seed)
         except ZooError as error:  # of a fit that diverges, say
             self.say(f"{candidate.name}: {error}")
             self.left_out[candidate.name] = None
@@ -111,7 +114,9 @@ class Explorer:
         scores, more = self.judge.measure(model, candidate.width)
         self.judging = max(self.judging, time.perf_counter() - start - seconds)
         epochs = 0 if candidate.closed else epochs
-        if candidate.closed:
+        if candidate.variant == "pca":
+            seconds = self.judge.seconds
+        elif candidate.closed:
             self.rates[candidate.variant] = max(self.rates.get(candidate.variant, 0.0), seconds / self.n)
         trial = Trial(candidate, model, epochs, self.batch_size if epochs else 0, seconds, scores, more)
         self.trials[candidate.name] = trial

@@ -37,16 +37,22 @@ class Judge:
         held: the samples.
         seed: of samples that are drawn, and of outliers that are made.
         curve: PCA's errors.
+        seconds: that its decomposition took.
+        target: the error that compression has to keep.
     """
 
     held: Held
     seed: int
     curve: PcaCurve = field(init=False)
+    seconds: float = field(init=False)
+    target: float = field(init=False)
 
     def __post_init__(self) -> None:
         grid = curve_widths(self.held)
         kind = "vector" if self.held.form.kind == "counts" else self.held.form.kind
+        start = time.perf_counter()
         model = fitted(Candidate("pca", grid[-1], kind, closed=True), self.held.train, None, 0, self.seed)
+        self.seconds = time.perf_counter() - start
         self._scaling = model.form
         codes, errors = model.encode(self.held.validation), []
         for width in grid:

@@ -414,9 +414,7 @@ def summarised(
         some = "; ".join(left_out[:4]) + ("; ..." if len(left_out) > 4 else "")
         said.append(f"{len(left_out)} candidates were left out ({some}): more minutes compare more.")
     if fitted_on < 0.79 * held.total:
-        said.append(
-            "Not all samples were used, to keep within time and memory: with more of them, networks gain more than PCA."
-        )
+        said.append("Not all samples were used, to keep within the time: with more of them, networks gain most.")
     if interrupted:
         said.append("It was interrupted, so this rests on the fits that were done.")
     return said
