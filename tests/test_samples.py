@@ -167,3 +167,5 @@ def test_a_large_set_is_divided_by_index(monkeypatch):
         assert torch.equal(part[:], x[[2, 4]] / 255)
         assert torch.equal(part[torch.tensor([1])], x[[4]] / 255)
         assert torch.equal(torch.cat(list(part.batches(1))), x[[2, 4]] / 255)
+    assert chosen.digest() == copied.digest() != whole.digest()
+    assert whole.subset(torch.tensor([0, 1])).digest() != whole.subset(torch.tensor([0, 3])).digest()
