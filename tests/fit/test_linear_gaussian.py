@@ -15,7 +15,8 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
 from zoo.fit.linear_gaussian import LinearGaussian
-from zoo.fit.streaming_pca import StreamingPca, moments
+from zoo.fit.principal_axes import moments
+from zoo.fit.streaming_pca import StreamingPca
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise

@@ -16,6 +16,7 @@ import torch
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.shortfall import shortfall
 from zoo.fit.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, load_model, save_model
@@ -231,6 +232,8 @@ def describe(job: Job, record: Record) -> None:
     show_metrics(record, job.due(None))
     print(f"record  {job.record_path}")
     print(f"model   {job.model_path}" + ("" if job.model_path.exists() else " (not on this machine)"))
+    if job.model_path.exists() and (short := shortfall(load_model(job.model_path, job.trust), read(job))):
+        print(f"warning {short}")
 
 
 def show_metrics(record: Record, names: Sequence[str]) -> None:
