@@ -93,7 +93,7 @@ def clean(model: Autoencoder, config: dict[str, Any], pages: Tensor) -> Tensor:
     *_, height, width = pages.shape
     side = config["data"]["source"]["size"]
     cells = (-(-height // side), -(-width // side))
-    shape: Shape = (3, cells[0] * side, cells[1] * side)
+    shape: Shape = (pages.shape[1], cells[0] * side, cells[1] * side)
     units = config["bottleneck"]["width"] * cells[0] * cells[1]
     large = build_model(config | {"bottleneck": config["bottleneck"] | {"width": units}}, shape, 0).eval()
     try:

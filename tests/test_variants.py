@@ -17,7 +17,7 @@ from torch import nn
 
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate, in_groups
-from zoo.fit.gradient import Gradient
+from zoo.fitting.gradient import Gradient
 from zoo.model.activations import ACTIVATIONS
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, load_model, save_model

@@ -18,6 +18,7 @@ from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.measures.bounds import importance_bounds
+from zoo.hub import ADDRESS, download
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, read_model, save_model
 from zoo.options import Node
@@ -215,19 +216,21 @@ def save(model: Model, path: str | Path) -> Path:
 
 
 def load(path: str | Path, trust: Sequence[str] = ()) -> Model:
-    """A model from a file, of `save` or of the command `zoo run`.
+    """A model from a file, of `save` or of the command `zoo run`; from a model folder, or from the Hugging Face hub.
 
     Nothing in the file is executed: it names options and plain values, and the option files of the zoo (and of
     packages in `trust`) say which code these stand for.
 
     Args:
-        path: the file.
+        path: the file; a folder of `zoo.card`, which holds a model.safetensors; or hf://user/name, which needs the
+            extra `hub`.
         trust: packages from elsewhere whose parts may be built.
 
     Raises:
         ZooError: no such file, not a model of the zoo, or one with parts from elsewhere.
     """
-    found = read_model(path, tuple(trust))
+    place = download(str(path)) if str(path).startswith(ADDRESS) else Path(path)
+    found = read_model(place / "model.safetensors" if place.is_dir() else place, tuple(trust))
     return Model(found.model, found.form, found.config, found.seed, found.codes)
 
 

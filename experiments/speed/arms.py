@@ -26,9 +26,9 @@ from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.evaluation.evaluator import deterministic
 from zoo.evaluation.metrics.reconstruction import sse
-from zoo.fit.arithmetic import arithmetic
-from zoo.fit.gradient import Gradient
-from zoo.fit.memory import keep_freed_memory
+from zoo.fitting.arithmetic import arithmetic
+from zoo.fitting.gradient import Gradient
+from zoo.fitting.memory import keep_freed_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.io import build_model

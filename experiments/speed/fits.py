@@ -36,7 +36,7 @@ from experiments.speed.measure import (
     ratio_goal,
 )
 from zoo.evaluation.evaluator import evaluate
-from zoo.fit.memory import peak_memory
+from zoo.fitting.memory import peak_memory
 from zoo.runs.job import Job
 
 AGAINST_PYTHAE = {"dense": {"zoo": 2.0, "zoo, bf16": 2.7}, "conv": {"zoo": 1.7}}  # times as fast, at least

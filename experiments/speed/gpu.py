@@ -8,7 +8,7 @@ from statistics import mean
 from experiments.speed.arms import PYTHAE, fit_bare, fit_pythae, fit_zoo, fresh, load, pythae_is_here, squared_error
 from experiments.speed.bench import BF16, FP32, Bench
 from experiments.speed.measure import Findings, Goal, Sample, Stopwatch, interleaved, ratio, ratio_goal
-from zoo.fit.stacked import fit_stacked
+from zoo.fitting.stacked import fit_stacked
 from zoo.runs.job import Job
 
 

@@ -16,7 +16,7 @@ from experiments.speed.measure import Findings, Goal, Row, Sample, Stopwatch, cl
 from zoo.evaluation.evaluator import evaluate, in_groups
 from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.metrics.reconstruction import ssim
-from zoo.fit.svd import Svd
+from zoo.fitting.svd import Svd
 
 WIDTH = 32
 EXACT = ("covariance_eigh", "full", "arpack")

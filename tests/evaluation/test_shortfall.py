@@ -6,7 +6,7 @@ import torch
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.evaluation.shortfall import shortfall
-from zoo.fit.svd import Svd
+from zoo.fitting.svd import Svd
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.bottlenecks.topk import TopK

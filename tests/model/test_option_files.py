@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from zoo.data.splits import Splits
-from zoo.fit.gradient import Gradient
+from zoo.fitting.gradient import Gradient
 from zoo.objective.objective import Objective
 from zoo.options import AXIS, build, content, imported, is_axis, names, template
 from zoo.types import Bottleneck, Likelihood

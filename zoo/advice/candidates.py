@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from zoo.api import Model, fit
 from zoo.errors import ZooError
-from zoo.fit.closed_form import linear_layers, write_axes
+from zoo.fitting.closed_form import linear_layers, write_axes
 from zoo.model.io import build_model
 from zoo.samples import Form, Kind, as_tensor, form_of
 
@@ -21,7 +21,8 @@ EVERY = 5  # one sample in so many is held out
 SAMPLES, FITTED = 20_000, 20_000_000  # that models are fitted on, at most, and their values
 JUDGES, JUDGED = 1_000, 4_000_000  # held-out samples that judge, at most, and their values
 WIDEST, POINTS = 128, 16  # of PCA's curve, and the widths up to which every one is measured
-SMALL, MEDIUM, LARGE = 256, 1_024, 25_000  # values of a sample: small networks, probabilistic PCA, dense networks
+SMALL, MEDIUM = 256, 1_024  # values of a sample up to which networks are small, and probabilistic PCA is fast
+LARGE, HUGE = 4_096, 25_000  # beyond which convolutions come first, and dense networks are left out
 INNER = 0.1  # of the samples given to a fit: kept back by it to choose its best epoch
 
 # the order is that in which they are left out, from the end, where time is short
@@ -192,9 +193,10 @@ def candidates(held: Held, found: Sequence[int]) -> list[Candidate]:
     kind, own = held.form.kind, network_settings(held)
     of_pca: Kind = "vector" if kind == "counts" else kind
     fast = [Candidate(v, w, of_pca, {}, True) for w in found for v in CLOSED[kind] if fits(v, w, held)]
+    methods = sorted(METHODS[kind], key=lambda v: held.size > LARGE and not v.startswith("conv"))
     if held.few:
         return [c for c in fast if c.variant == "pca"]
-    return [*fast, *(Candidate(v, w, kind, own) for w in found for v in METHODS[kind] if fits(v, w, held))]
+    return [*fast, *(Candidate(v, w, kind, own) for w in found for v in methods if fits(v, w, held))]
 
 
 def network_settings(held: Held) -> dict[str, Any]:
@@ -209,7 +211,7 @@ def fits(variant: str, width: int, held: Held) -> bool:
         return min(held.form.inner_shape[1:]) >= 8
     if variant in ("factor_analysis", "ppca"):
         return width < min(held.size, len(held.train) // 2) and held.size <= (SMALL if variant != "ppca" else MEDIUM)
-    return variant == "pca" or held.size < LARGE
+    return variant == "pca" or held.size <= HUGE
 
 
 def cut(model: Model, width: int) -> Model:

@@ -15,7 +15,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from zoo.advice.candidates import INNER, Candidate, Held, candidates, cut, fitted, held_out, widths
+from zoo.advice.candidates import INNER, LARGE, Candidate, Held, candidates, cut, fitted, held_out, widths
 from zoo.advice.scores import Judge, Scores
 from zoo.advice.verdict import TASKS, Advice, concluded
 from zoo.api import Model
@@ -25,12 +25,9 @@ from zoo.samples import Kind
 RUNGS = (9, 3, 1)  # divisors of the full number of epochs
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 3_000, 10, 200  # of a full fit
 ENOUGH = 1_500  # samples below which they are not reduced to save time
-PILOT, PILOT_LARGE, PILOT_EPOCHS = (
-    1_120,
-    256,
-    2,
-)  # samples, of large ones, and further epochs of the fits that time methods
-SHARE = 0.95  # of the time, that fits may use
+PILOT, PILOT_EPOCHS = 1_120, 2  # samples of the fits that time methods, and further epochs of the second
+WARM = 64  # samples of the first fit of all
+SHARE, PILOTS = 0.95, 0.25  # of the time: what fits may use, and pilots of what is left for them
 WORK = 0.5  # of the full fits of all candidates: a ninth, a third of a third, the last rung, and the best at all widths
 
 
@@ -90,7 +87,7 @@ class Explorer:
 
     @property
     def batch_size(self) -> int:
-        """Samples per step: 10 steps an epoch or more, as `zoo.fit.gradient.steps_batch` has it."""
+        """Samples per step: 10 steps an epoch or more, as `zoo.fitting.gradient.steps_batch` has it."""
         fitted_on = self.n - round(INNER * self.n)
         return max(8, min(64, math.ceil(fitted_on / 10))) if self.n < 5_000 else 256
 
@@ -128,29 +125,34 @@ class Explorer:
         )
 
     def pilot(self, candidate: Candidate) -> None:
-        """Measure how fast a method is, on few samples: once to load what it needs, then one epoch and a few more."""
-        x = self.held.train[: PILOT if self.held.size <= 4096 else PILOT_LARGE]
+        """Measure how fast a method is: one epoch, and where samples are small, a few more, to tell the rest apart."""
+        x = self.held.train[:PILOT]
         taken: list[float] = []
-        for epochs in (1, 1, 1 + PILOT_EPOCHS) if not self.rates else (1, 1 + PILOT_EPOCHS):
+        if not self.rates:  # the first fit loads what all need
+            fitted(candidate, x[:WARM], 1, 8, self.seed)
+        for epochs in (1,) if self.held.size > LARGE else (1, 1 + PILOT_EPOCHS):
             if self.left < 3 * max([self.overhead, *taken]):
                 self.rates[candidate.variant] = math.inf
                 return
             start = time.perf_counter()
             fitted(candidate, x, epochs, self.batch_size, self.seed)
             taken.append(time.perf_counter() - start)
-        self.overhead = max(self.overhead, min(taken))
-        self.rates[candidate.variant] = max(taken[-1] - taken[-2], 0.1 * taken[-2]) / (PILOT_EPOCHS * len(x))
+        more = max(taken[-1] - taken[0], 0.1 * taken[0]) / PILOT_EPOCHS if len(taken) > 1 else taken[0]
+        self.overhead = max(self.overhead, taken[0] - more)
+        self.rates[candidate.variant] = more / len(x)
 
     def planned(self, found: Sequence[Candidate]) -> tuple[list[Candidate], int]:
         """The candidates and the number of epochs of a full fit that the time is enough for.
 
-        First epochs are reduced to a few dozen, then samples, then methods.
+        First epochs are reduced to a few dozen, then samples, then widths, then methods: the slowest, or the last of
+        those about as slow. The last method may have as few epochs as there are in the first rung's divisor.
         """
-        chosen = [c for c in found if self.rates[c.variant] < math.inf]
+        chosen = [c for c in found if self.rates.get(c.variant, math.inf) < math.inf]
+        self.left_out |= dict.fromkeys(c.name for c in found if c not in chosen)
         most = least = 0
         while chosen:
             most = min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(STEPS * self.batch_size / self.n)))
-            least = min(most, 30)
+            least = min(most, 30 if len(chosen) > 1 else RUNGS[0])
             fits = len(chosen) * (1 + 1 / 3 + 1 / 9) + 3
             free = self.left - fits * (self.overhead + self.judging)
             epochs = int(free / (WORK * self.n * sum(self.rates[c.variant] for c in chosen)))
@@ -159,8 +161,10 @@ class Explorer:
             if self.n > ENOUGH and free > 0:
                 self.n = max(ENOUGH, self.n * 3 // 4)
             else:
-                last = chosen[-1].variant if len({c.width for c in chosen}) < 2 else None
-                dropped = [c for c in chosen if (c.variant == last if last else c.width == chosen[-1].width)]
+                if len({c.width for c in chosen}) > 1:
+                    dropped = [c for c in chosen if c.width == chosen[-1].width]
+                else:
+                    dropped = [max(reversed(chosen), key=lambda c: round(math.log2(self.rates[c.variant])))]
                 self.left_out |= dict.fromkeys(c.name for c in dropped)
                 chosen = [c for c in chosen if c not in dropped]
         return [], 0
@@ -168,8 +172,10 @@ class Explorer:
     def explore(self, found: Sequence[Candidate]) -> None:
         """All rungs."""
         slow = [c for c in found if not c.closed]
+        last = self.end - (1 - PILOTS) * self.left
         for candidate in {c.variant: c for c in slow}.values():
-            self.pilot(candidate)
+            if time.perf_counter() < last:
+                self.pilot(candidate)
         chosen, epochs = self.planned(slow)
         for candidate in (c for c in found if c.closed):
             self.run(candidate)

@@ -187,7 +187,8 @@ def width_curve(advice: Advice) -> Figure:
     ax.set_ylim(max(min(drawn) * 0.7, curve.errors[0] * 1e-5), max([*drawn, curve.errors[1]]) * 1.3)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     shown = sorted(
-        {1, *(2**k for k in range(8) if 2**k <= curve.widths[-1]), curve.knee} - {curve.knee - 1, curve.knee + 1}
+        {1, *(2**k for k in range(8) if 2**k <= curve.widths[-1]), curve.knee}
+        - {*(w for w in range(129) if w != curve.knee and 0.8 < w / curve.knee < 1.25)}
     )
     ax.xaxis.set(
         major_locator=FixedLocator(shown),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Means = NDArray[np.float64]
 SIMPLEST = ("pca", "ppca", "factor_analysis")  # in this order, before methods by their number of parameters
+SHORT = 20  # epochs
 RELATIVE, ABSOLUTE = 2.0, 1.0  # differences below which two methods count as alike: percent, and percentage points
 
 
@@ -200,7 +201,8 @@ def concluded(
             found = narrowest(found, judge)
         if found:
             answers[task] = answered(task, found, judge, held, data)
-    summary = summarised(held, judge, answers, fitted_on, left_out, seconds, minutes, interrupted)
+    epochs = max((t.epochs for t in trials), default=0)
+    summary = summarised(held, judge, answers, epochs, fitted_on, left_out, seconds, minutes, interrupted)
     return Advice(answers, [row(t) for t in trials], summary, judge.curve, list(trials), held, judge.target)
 
 
@@ -267,7 +269,8 @@ def clearly(found: Comparison, task: str) -> bool:
 def sentence(task: str, chosen: Trial, found: Sequence[Comparison], best: Trial) -> str:
     """How sure an answer is."""
     if not found:
-        return "there was nothing to compare it with"
+        reach = "no other method reaches the target error"
+        return reach if task == "compression" else "there was nothing to compare it with"
     unit = "%" if TASKS[task].lower else "points"
     parts = []
     for one in found:
@@ -380,6 +383,7 @@ def summarised(
     held: Held,
     judge: Judge,
     answers: dict[str, Answer],
+    epochs: int,
     fitted_on: int,
     left_out: Sequence[str],
     seconds: float,
@@ -403,13 +407,17 @@ def summarised(
         said.append("PCA's error falls evenly with the width: the values are nearly independent, and no code is small.")
     if held.few:
         said.append(f"That is fewer than {FEW} samples, too few to tell methods apart: only PCA was fitted. Use it.")
-    elif answers and all(a.variant == "pca" for a in answers.values()):
+    elif not epochs:
+        said.append("No network was fitted in this time: give more minutes.")
+    elif all(a.variant == "pca" for a in answers.values()):
         said.append("Nothing is clearly better than PCA on these samples: use PCA.")
-    elif answers and not any(a.clear for a in answers.values()):
+    elif not any(a.clear for a in answers.values()):
         said.append(
             f"No method is clearly better than PCA: {len(held.validation)} held-out samples are too few to tell. "
             "Use PCA, or come back with more samples."
         )
+    if 0 < epochs < SHORT:
+        said.append(f"Networks were fitted for {epochs} epochs at most, which is short: they gain from more minutes.")
     if left_out:
         some = "; ".join(left_out[:4]) + ("; ..." if len(left_out) > 4 else "")
         said.append(f"{len(left_out)} candidates were left out ({some}): more minutes compare more.")

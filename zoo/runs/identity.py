@@ -22,12 +22,12 @@ INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step d
 COUNTED = (
     "zoo.model",
     "zoo.objective",
-    "zoo.fit",
+    "zoo.fitting",
     "zoo.data",
     "zoo.samples",
     "zoo.types",
 )  # rooms whose code determines a result
-UNCOUNTED = ("zoo.fit.progress", "zoo.fit.memory", "zoo.data.sources.download")
+UNCOUNTED = ("zoo.fitting.progress", "zoo.fitting.memory", "zoo.data.sources.download")
 CHUNK = 1 << 22
 
 

@@ -17,7 +17,7 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.shortfall import shortfall
-from zoo.fit.memory import peak_memory
+from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, load_model, save_model
 from zoo.runs.bars import evaluation_bar
@@ -96,7 +96,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     Raises:
         ZooError: the loss of one of them is no longer a finite number.
     """
-    from zoo.fit.stacked import fit_stacked, stackable  # Lightning takes seconds to import
+    from zoo.fitting.stacked import fit_stacked, stackable  # Lightning takes seconds to import
 
     first = jobs[0]
     torch.set_num_threads(first.threads)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from zoo.errors import ZooError
-from zoo.fit.principal_axes import leading_axes
+from zoo.fitting.principal_axes import leading_axes
 from zoo.model.bottlenecks.nested_dropout import NestedDropout, truncated
 
 WIDTH = 8

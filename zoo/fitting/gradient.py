@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from zoo.data.datamodule import DataModule
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.arithmetic import MATMUL, arithmetic
-from zoo.fit.memory import keep_freed_memory
-from zoo.fit.progress import ProgressBar
-from zoo.fit.replay import Replay, drop_gradients, replayable
-from zoo.fit.schedules import constant
+from zoo.fitting.arithmetic import MATMUL, arithmetic
+from zoo.fitting.memory import keep_freed_memory
+from zoo.fitting.progress import ProgressBar
+from zoo.fitting.replay import Replay, drop_gradients, replayable
+from zoo.fitting.schedules import constant
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport, StartsFromData
@@ -57,8 +57,8 @@ class Gradient:
         validate_every: epochs between validations.
         accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
-        matmul: torch's precision of float32 products, or "auto", see `zoo.fit.arithmetic.exact_matmul`.
-        replay: on a GPU, record a step and replay it where results are equal, see `zoo.fit.replay.Replay`.
+        matmul: torch's precision of float32 products, or "auto", see `zoo.fitting.arithmetic.exact_matmul`.
+        replay: on a GPU, record a step and replay it where results are equal, see `zoo.fitting.replay.Replay`.
         threads: CPU threads; they affect results, because sums are split over them.
         progress: show a progress bar.
         augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.

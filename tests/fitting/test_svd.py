@@ -11,10 +11,10 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.closed_form import linear_layers
-from zoo.fit.gradient import Gradient
-from zoo.fit.schedules import one_cycle
-from zoo.fit.svd import Svd
+from zoo.fitting.closed_form import linear_layers
+from zoo.fitting.gradient import Gradient
+from zoo.fitting.schedules import one_cycle
+from zoo.fitting.svd import Svd
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import NoCorruption
@@ -87,7 +87,7 @@ def test_reconstruction_is_scikit_learns(compose_job, fit_job, variant, referenc
 def test_is_the_projection_on_the_leading_eigenvectors(gapped, centre, monkeypatch):
     """Eigenvectors of the second moment about the mean or zero, without scikit-learn."""
     times = iter([3.0, 4.25])
-    monkeypatch.setattr("zoo.fit.svd.time", SimpleNamespace(perf_counter=lambda: next(times)))
+    monkeypatch.setattr("zoo.fitting.svd.time", SimpleNamespace(perf_counter=lambda: next(times)))
     model = linear_model(gapped.shape, 3)
     report = Svd(centre)(model, gapped, Objective(), seed=0)
     x = rows(gapped.train)

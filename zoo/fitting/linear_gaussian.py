@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.closed_form import check_components, sole_layers
-from zoo.fit.principal_axes import PrincipalAxes, leading_axes
+from zoo.fitting.closed_form import check_components, sole_layers
+from zoo.fitting.principal_axes import PrincipalAxes, leading_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import FAMILIES, DiagonalPosterior
 from zoo.model.likelihoods import FittedGaussianLikelihood
@@ -76,7 +76,7 @@ class LinearGaussian:
         """The function that finds loadings W: (P, D) and noise variances (P,) from principal axes and the width."""
         if self.isotropic:
             return self._principal
-        from zoo.fit.factor_analysis import factors  # scikit-learn is imported only where it is needed
+        from zoo.fitting.factor_analysis import factors  # scikit-learn is imported only where it is needed
 
         def limited(found: PrincipalAxes, width: int) -> tuple[Tensor, Tensor]:
             w, noise = factors(found.variances, found.axes, width)

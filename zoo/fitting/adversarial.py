@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.splits import Splits
-from zoo.fit.discriminators import Discriminator
-from zoo.fit.gradient import Gradient, GradientModule
-from zoo.fit.replay import drop_gradients
+from zoo.fitting.discriminators import Discriminator
+from zoo.fitting.gradient import Gradient, GradientModule
+from zoo.fitting.replay import drop_gradients
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport, Shape

@@ -11,8 +11,8 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from torch import Tensor
 
 from zoo.data.splits import Splits
-from zoo.fit.closed_form import check_components, linear_layers, write_axes
-from zoo.fit.principal_axes import DECOMPOSED, leading_axes
+from zoo.fitting.closed_form import check_components, linear_layers, write_axes
+from zoo.fitting.principal_axes import DECOMPOSED, leading_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport
@@ -30,7 +30,7 @@ class Svd:
 
     Solvers by shape, for N images of P pixels: up to 512 MiB as float64 with N >= P, the eigenvectors of the covariance
     (P x P) or, uncentred, scikit-learn's truncated SVD; up to 128 MiB with N < P, a thin SVD of the images; larger sets
-    are read in blocks and never converted as a whole, see `zoo.fit.principal_axes.leading_axes`.
+    are read in blocks and never converted as a whole, see `zoo.fitting.principal_axes.leading_axes`.
 
     Args:
         centre: m is the mean image (principal component analysis); otherwise m = 0 (truncated SVD).

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zoo.fit.gradient import Gradient
-from zoo.fit.replay import Replay, replayable
-from zoo.fit.stacked import fit_stacked, stackable
+from zoo.fitting.gradient import Gradient
+from zoo.fitting.replay import Replay, replayable
+from zoo.fitting.stacked import fit_stacked, stackable
 from zoo.model.io import build_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")

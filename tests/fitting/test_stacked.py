@@ -12,9 +12,9 @@ from zoo.data.images import Source
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.augment import Shift
-from zoo.fit.gradient import KeepBest
-from zoo.fit.stacked import fit_stacked, stackable
+from zoo.fitting.augment import Shift
+from zoo.fitting.gradient import KeepBest
+from zoo.fitting.stacked import fit_stacked, stackable
 from zoo.model.io import build_model
 from zoo.objective.objective import Objective
 

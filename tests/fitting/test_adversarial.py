@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.adversarial import Adversarial
-from zoo.fit.discriminators import ImageDiscriminator, PermutationDiscriminator, PriorDiscriminator, permuted
-from zoo.fit.gradient import Gradient
+from zoo.fitting.adversarial import Adversarial
+from zoo.fitting.discriminators import ImageDiscriminator, PermutationDiscriminator, PriorDiscriminator, permuted
+from zoo.fitting.gradient import Gradient
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise

@@ -8,12 +8,12 @@ import torch
 from sklearn.decomposition import PCA, FactorAnalysis
 
 from zoo.data.images import Images
-from zoo.fit import principal_axes
-from zoo.fit.factor_analysis import factors
-from zoo.fit.linear_gaussian import LinearGaussian
-from zoo.fit.principal_axes import leading_axes
-from zoo.fit.streaming_pca import StreamingPca
-from zoo.fit.svd import Svd
+from zoo.fitting import principal_axes
+from zoo.fitting.factor_analysis import factors
+from zoo.fitting.linear_gaussian import LinearGaussian
+from zoo.fitting.principal_axes import leading_axes
+from zoo.fitting.streaming_pca import StreamingPca
+from zoo.fitting.svd import Svd
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from zoo.fit.schedules import constant, cosine, one_cycle
+from zoo.fitting.schedules import constant, cosine, one_cycle
 
 
 def rates(schedule, steps, lr=0.5, **optimizer):

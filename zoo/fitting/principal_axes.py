@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.images import Images
-from zoo.fit.closed_form import check_components
+from zoo.fitting.closed_form import check_components
 
 BLOCK = 1 << 25  # bytes of float64 images that are converted at a time
 DECOMPOSED = 1 << 27  # bytes of float64 images up to which they are decomposed as a whole, which takes four copies

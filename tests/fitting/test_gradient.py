@@ -16,10 +16,10 @@ from zoo.data.images import Batches, Images, Source
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fit.arithmetic import flushes_denormals
-from zoo.fit.gradient import Gradient, initialise_from_data, steps_batch
-from zoo.fit.progress import TERMS, latest_terms
-from zoo.fit.schedules import constant
+from zoo.fitting.arithmetic import flushes_denormals
+from zoo.fitting.gradient import Gradient, initialise_from_data, steps_batch
+from zoo.fitting.progress import TERMS, latest_terms
+from zoo.fitting.schedules import constant
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.bottlenecks.topk import TopK
@@ -117,7 +117,7 @@ def test_history_has_one_entry_per_validated_epoch(data, validate_every, validat
 
 def test_seconds_are_those_of_the_fit_itself(data, monkeypatch):
     times = iter([100.0, 107.5])
-    monkeypatch.setattr("zoo.fit.gradient.time", SimpleNamespace(perf_counter=lambda: next(times)))
+    monkeypatch.setattr("zoo.fitting.gradient.time", SimpleNamespace(perf_counter=lambda: next(times)))
     assert fit(epochs=1)(model(), data, Objective(), seed=0).seconds == 7.5
 
 

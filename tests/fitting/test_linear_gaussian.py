@@ -14,9 +14,9 @@ from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
-from zoo.fit.linear_gaussian import LinearGaussian
-from zoo.fit.principal_axes import moments
-from zoo.fit.streaming_pca import StreamingPca
+from zoo.fitting.linear_gaussian import LinearGaussian
+from zoo.fitting.principal_axes import moments
+from zoo.fitting.streaming_pca import StreamingPca
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise

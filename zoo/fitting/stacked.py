@@ -14,10 +14,10 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
-from zoo.fit.arithmetic import arithmetic
-from zoo.fit.gradient import Gradient, Means, initialise_from_data, record_epoch, steps_batch
-from zoo.fit.memory import keep_freed_memory
-from zoo.fit.replay import ROUNDING, Replay
+from zoo.fitting.arithmetic import arithmetic
+from zoo.fitting.gradient import Gradient, Means, initialise_from_data, record_epoch, steps_batch
+from zoo.fitting.memory import keep_freed_memory
+from zoo.fitting.replay import ROUNDING, Replay
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import Fit, FitReport

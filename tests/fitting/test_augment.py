@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from zoo.errors import ZooError
-from zoo.fit.augment import Shift
+from zoo.fitting.augment import Shift
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from zoo.data.splits import Splits
-from zoo.fit.closed_form import linear_layers, write_axes
-from zoo.fit.principal_axes import leading_axes
+from zoo.fitting.closed_form import linear_layers, write_axes
+from zoo.fitting.principal_axes import leading_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport
@@ -18,7 +18,7 @@ class StreamingPca:
     """encode(x) = V (x - m), decode(z) = V^T z + m, with V: (D, P) the leading eigenvectors of the covariance.
 
     Up to 4,096 pixels, one pass over the images updates mean and covariance, and memory grows with the square of the
-    number of pixels. Larger images need several passes, see `zoo.fit.principal_axes.leading_axes`, and so do few.
+    number of pixels. Larger images need several passes, see `zoo.fitting.principal_axes.leading_axes`, and so do few.
 
     Args:
         batch_size: largest number of images read at a time; the result does not depend on it.
