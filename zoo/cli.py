@@ -80,7 +80,7 @@ ENCODE = """Write the codes of samples.
 
 Samples are a .npy or .npz array, a .csv or .parquet table, a picture or a
 folder of pictures, which are resized to the model's size; data= takes the test
-samples of a data set.
+samples of a data set, and none those of the model's own data.
 
   zoo encode model.safetensors photos --out codes.csv
   zoo encode model.safetensors table.csv --out codes.npy"""

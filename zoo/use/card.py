@@ -95,25 +95,25 @@ def about(found: Found) -> dict[str, Any]:
     return said
 
 
-def push_to_hub(model: Model, name: str, *, private: bool = False, **about: Any) -> str:
+def push_to_hub(model: Model, repository: str, *, private: bool = False, **about: Any) -> str:
     """Put a model with its card on the Hugging Face hub, and return the address that `zoo.load` takes: hf://user/name.
 
     Needs the extra `hub`, and a login: `hf auth login`.
 
     Args:
         model: the model.
-        name: user/name.
+        repository: user/name.
         private: whether a new repository is private.
-        about: what `card` says of it: data, metrics, measured_on, limitations.
+        about: what `card` says of it: name, data, metrics, measured_on, limitations.
 
     Raises:
         ZooError: not logged in, no network, or the extra is missing.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise ZooError(f"{name}: a model of the hub is called user/name")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise ZooError(f"{repository}: a model of the hub is called user/name")
     with tempfile.TemporaryDirectory() as folder:
-        card(model, folder, address=f"hf://{name}", **{"name": name.partition("/")[2], **about})
-        return upload(Path(folder), name, private)
+        card(model, folder, address=f"hf://{repository}", **{"name": repository.partition("/")[2], **about})
+        return upload(Path(folder), repository, private)
 
 
 def _lines(
@@ -172,7 +172,8 @@ def _scaling(form: Form) -> str:
         return "Each feature is standardised by the mean and the deviation of training samples, inside the model."
     if form.shift[0] == 0 and form.scale[0] == 1:
         return "Values are used as they are."
-    return f"Values x are scaled to (x - {form.shift[0]:g}) / {form.scale[0]:g}, inside the model."
+    shifted = f"(x - {form.shift[0]:g})" if form.shift[0] else "x"
+    return f"Values x are scaled to {shifted} / {form.scale[0]:g}, inside the model."
 
 
 def _limits(model: Model, metrics: Metrics) -> Iterator[str]:

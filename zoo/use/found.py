@@ -104,7 +104,7 @@ def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
     if any(word.startswith("run=") for word in words):
         places = ["", *places]
     if len(places) == 2:
-        model = find([word for word in words if word != places[1]], needs_data=False).model
+        model = find([word for word in words if word is not places[1]], needs_data=False).model
         x, names = read_samples(places[1], model.form)
         return model, x, names
     found = find(words)

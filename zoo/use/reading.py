@@ -48,6 +48,10 @@ def read_samples(path: str | Path, form: Form) -> tuple[NDArray[Any], list[str]]
         x = _columns(place, form)
     else:
         raise ZooError(f"{place}: give {', '.join((*ARRAYS, *TEXT, *PARQUET))}, a picture or a folder of pictures")
+    try:
+        form.arranged(x)
+    except ZooError as error:
+        raise ZooError(f"{place}: {error}") from error
     return x, [str(number) for number in range(len(x))]
 
 
