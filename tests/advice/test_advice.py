@@ -45,7 +45,7 @@ def limited(epochs, *methods, widths=None):
 @pytest.fixture(scope="module")
 def linear():
     with limited(9, "deep_ae"):
-        return zoo.advise(planted(), minutes=2, **QUIET)
+        return zoo.advise(planted(), minutes=20, **QUIET)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def curved():
     angle = rng.uniform(0, 2 * np.pi, 600)
     waves = np.stack([f(k * angle) for k in (1, 2, 3) for f in (np.cos, np.sin)], 1)
     with limited(45, "deep_ae"):
-        return zoo.advise(waves @ rng.normal(size=(6, 20)) + 0.05 * rng.normal(size=(600, 20)), minutes=2, **QUIET)
+        return zoo.advise(waves @ rng.normal(size=(6, 20)) + 0.05 * rng.normal(size=(600, 20)), minutes=20, **QUIET)
 
 
 def test_planted_linear_structure_is_left_to_pca(linear):
@@ -123,7 +123,7 @@ def test_images_with_labels(tmp_path):
     x[:60, :, :4] += 1
     x[60:, :, 4:] += 1
     with limited(9, "conv_vae", "topk", "vq_vae", widths=[4]):
-        advice = zoo.advise(x, y, minutes=2, **QUIET)
+        advice = zoo.advise(x, y, minutes=20, **QUIET)
     assert {"conv_vae", "topk", "vq_vae"} < {row["variant"] for row in advice.table}
     assert advice.answers["probing"].value == 1
     assert "pictures.png" in [path.name for path in advice.save(tmp_path)]
@@ -135,7 +135,7 @@ def test_counts():
     topics = rng.dirichlet(np.full(15, 0.3), 3)
     x = np.array([rng.multinomial(80, p) for p in rng.dirichlet([0.3] * 3, 200) @ topics])
     with limited(9, "vae", "deep_ae", widths=[2]):
-        advice = zoo.advise(x, kind="counts", minutes=2, **QUIET)
+        advice = zoo.advise(x, kind="counts", minutes=20, **QUIET)
     assert {"pca", "vae", "deep_ae"} == {row["variant"] for row in advice.table}
     assert "data.source.counts=" in advice.answers["reconstruction"].command
 
@@ -148,7 +148,7 @@ def test_few_samples_are_told():
 
 def test_the_seed_determines_advice_where_time_does_not():
     with limited(9, "vae", widths=[2]):
-        one, two = (zoo.advise(planted(60), minutes=2, **QUIET) for _ in range(2))
+        one, two = (zoo.advise(planted(60), minutes=20, **QUIET) for _ in range(2))
     measured = ("fit_seconds", "encode_ms_per_1000")
     first, second = ([{k: v for k, v in row.items() if k not in measured} for row in a.table] for a in (one, two))
     assert first == second
