@@ -4,6 +4,7 @@ Each function reads once per process, and returns the same `Source` for equal ar
 """
 
 from zoo.data.sources.own import array, folder
+from zoo.data.sources.page_pairs import pages
 from zoo.data.sources.photographs import faces, patches
 from zoo.data.sources.printed import documents
 from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
@@ -20,6 +21,7 @@ __all__ = [
     "fashion_mnist",
     "folder",
     "mnist",
+    "pages",
     "patches",
     "table",
     "wine",
