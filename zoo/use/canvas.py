@@ -78,7 +78,7 @@ def coloured(inner: Tensor) -> Tensor:
 
 
 def signed(images: Tensor) -> Tensor:
-    """Images of any sign (N, C, H, W) as colours (N, 3, H, W): blue below 0, white at 0, red above, each on its own."""
+    """Images of any sign (N, C, H, W) as colours (N, 3, H, W): blue below 0, white at 0, red above; RGB around grey."""
     from matplotlib import colormaps
 
     largest = images.abs().flatten(1).amax(1).clamp(min=1e-12)[:, None, None, None]

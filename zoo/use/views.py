@@ -384,10 +384,9 @@ def atoms(scene: Scene) -> Figure | str:
     title = f"Atoms: {scene.name}"
     marks = [str(int(unit)) for unit in order]
     if scene.is_image:
+        colours = "grey at 0" if columns.shape[1] in (3, 4) else "blue below 0, red above"
         shown = signed(coloured(columns[order]) if columns.shape[1] == 4 else columns[order])
-        return tiles(
-            shown, [f"unit {mark}" for mark in marks], title, f"{told}; blue below 0, red above, each by itself"
-        )
+        return tiles(shown, [f"unit {mark}" for mark in marks], title, f"{told}; {colours}, each by itself")
     values = (columns * spread.view(-1, 1, 1, 1)).flatten(1)[order].T.double().numpy()
     values = values[: model.form.shape[0]]
     end = float(np.abs(values).max())
