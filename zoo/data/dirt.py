@@ -25,7 +25,7 @@ LEAST = 0.02  # grey level of the darkest dirt
 SCALES = (0.6, 1.5)  # pixels of dirt to a pixel of the image
 STRENGTHS = (0.6, 1.6)  # exponents of dirt
 LIGHT = (0.7, 1.1)  # brightness of the paper
-TONES = (0.75, 1.35)  # exponents of the clean page's grey levels
+TONES = (0.9, 1.15)  # exponents of the clean page's grey levels
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Dirt:
 
     The field of a pair is the dirty page where the clean one is paper, and the nearest paper where it is ink. A random
     part of a random field is flipped, turned, scaled and applied; t, level, m, light, strength, blur and noise are
-    drawn for each image. Only dirt of training pages is used, those of `zoo.data.sources.page_pairs.pages` with the same
-    `test_fraction` and `split_seed`. Other images get drawn dirt, and some stay clean, so that a clean page is kept.
+    drawn for each image. Only dirt of training pages is used, those of `zoo.data.sources.page_pairs.pages` with the
+    same `test_fraction` and `split_seed`. Other images get drawn dirt, and some stay clean, so that a clean page is
+    kept.
 
     Limitations: dirt is grey; text printed on it and dirt that covers ink are not distinguished. The folder's content
     is part of a run's identity where the data are from the same folder.
@@ -56,7 +57,7 @@ class Dirt:
     Raises:
         ZooError: a number out of range; when called, a folder that cannot be used.
 
-    Source: the pages of M. Castro-Bleda et al., "The NoisyOffice database", 2020, are made in this way.
+    Source: the pages of M. Castro-Bleda et al., "The NoisyOffice database", 2020, UCI Machine Learning Repository.
     """
 
     masks: ClassVar[bool] = False
@@ -69,7 +70,7 @@ class Dirt:
     clean: float = 0.1
     ink: float = 0.3
     noise: float = 0.02
-    blur: float = 0.3
+    blur: float = 0.15
 
     def __post_init__(self) -> None:
         for name in ("real", "clean", "ink", "blur"):

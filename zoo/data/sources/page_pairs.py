@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from zoo.data.images import Images, Source
 from zoo.data.sources.own import PICTURES
-from zoo.data.sources.printed import PAGE, printed_pages
+from zoo.data.sources.printed import INK, PAGE, PAPER, Part, printed_pages
 from zoo.errors import ZooError
 
 DRAWN_PAGES = 40  # from which drawn patches are cut
@@ -34,7 +34,7 @@ def pages(
     n_train: int = 6_000,
     n_test: int = 1_000,
     drawn: float = 0.4,
-    least_scale: float = 0.7,
+    least_scale: float = 0.8,
     largest_scale: float = 1.6,
     test_fraction: float = 0.2,
     split_seed: int = 0,
@@ -88,9 +88,15 @@ def pages(
     if n_drawn:
         if size > min(PAGE):
             raise ZooError(f"data.source.size={size}: drawn pages are {min(PAGE)} wide; add data.source.drawn=0")
-        cut.append(_cut(tuple(printed_pages("train", DRAWN_PAGES, seed)), size, n_drawn, scales, generator))
+        cut.append(_cut(tuple(black_pages("train", DRAWN_PAGES, seed)), size, n_drawn, scales, generator))
     tested = _cut(_read(test), size, n_test, (1.0, 1.0), generator)
     return Source("pages", _images(torch.cat(cut)), _images(tested))
+
+
+def black_pages(part: Part, n: int, seed: int) -> Tensor:
+    """`printed_pages` with black ink, as scanned pages that were cleaned have it: (n, 1, *PAGE), uint8."""
+    grey = printed_pages(part, n, seed).float()
+    return ((grey - INK) * (255 / (PAPER - INK))).round().byte()
 
 
 def paired(path: Path) -> tuple[Pair, ...]:
