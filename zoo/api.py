@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, read_model, save_model
 from zoo.options import Node
 from zoo.options import build as build_part
-from zoo.runs.compose import composed, composing
+from zoo.runs.compose import composed, composing, trusted_in
 from zoo.runs.job import Job
 from zoo.samples import Form, Kind, as_tensor, form_of
 from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
@@ -159,7 +161,8 @@ def fit(
     batch_size: int | None = None,
     seed: int = 0,
     kind: Kind | None = None,
-    validation_fraction: float = 0.1,
+    validation_fraction: float | None = 0.1,
+    standardise: bool = True,
     settings: Mapping[str, Any] | None = None,
     threads: int = 1,
     progress: bool = True,
@@ -179,7 +182,10 @@ def fit(
         batch_size: likewise.
         seed: determines every random choice.
         kind: "image", "vector" or "counts"; None decides by the number of axes.
-        validation_fraction: of the samples, kept back to choose the best epoch.
+        validation_fraction: of the samples, kept back to choose the best epoch, in (0, 1). None for 0.1, or for no
+            samples where the method is a closed form, which has no epochs to choose from.
+        standardise: False fits vectors as they are, which changes what PCA finds. Weights are float32, so features far
+            from zero, or of very different scales, then lose digits.
         settings: any other setting of the command `zoo run`: {"network": "conv", "optimizer.lr": 1e-3}.
         threads: of the CPU.
         progress: show a progress bar.
@@ -193,20 +199,25 @@ def fit(
     """
     form = form_of(x, kind)
     images, form, scaling = images_of(x, form)
-    data = Splits(
-        Source("array", images, images.subset(torch.arange(0)), (), False, form, scaling), validation_fraction
-    )
+    if not standardise:
+        if form.kind != "vector":
+            raise ZooError(f"standardise=False: for vectors, and these samples are of kind {form.kind}; leave it out")
+        scaling = "given"
     given: dict[str, Any] = {"width": width, "budget.epochs": epochs, "budget.batch_size": batch_size}
     if width is None:
         given["width"] = min(32 if form.kind == "image" else 8, max(1, int(np.prod(form.shape)) - 1))
     given |= {"seed": seed, "trainer.threads": threads, "trainer.progress": progress, "trust": list(trust)}
     chosen = [f"{key}={written(value)}" for key, value in (given | dict(settings or {})).items() if value is not None]
-    with composing([f"data={OWN[form.kind]}", f"variant={variant}", *chosen]) as overrides:
-        job = Job.of(composed("config", overrides))
+    overrides = (f"data={OWN[form.kind]}", f"variant={variant}", *chosen)
+    job = _job.__wrapped__(overrides) if trusted_in(overrides) else _job(overrides)
+    if validation_fraction is None and "epochs" in job.axes["fit"]:
+        validation_fraction = 0.1
+    empty = images.subset(torch.arange(0))
+    data = Splits(Source("array", images, empty, (), False, form, scaling), validation_fraction)
     torch.set_num_threads(job.threads)
     model = build_model(job.config, data.shape, job.seed, job.trust, form.kind)
     report = job.make("fit")(model, data, job.make("objective"), job.seed)
-    return Model(model.eval(), data.form, job.config, job.seed, kept_codes(model, data.train), report, data)
+    return Model(model.eval(), data.form, deepcopy(job.config), job.seed, kept_codes(model, data.train), report, data)
 
 
 def save(model: Model, path: str | Path) -> Path:
@@ -294,6 +305,13 @@ def written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(written, value)) + "]"
     return json.dumps(value.item() if isinstance(value, np.generic) else value)
+
+
+@lru_cache(maxsize=256)
+def _job(overrides: tuple[str, ...]) -> Job:
+    """The run that overrides of the command line describe. Composing it can take longer than a fit."""
+    with composing(overrides) as given:
+        return Job.of(composed("config", given))
 
 
 def _numbered(labels: ArrayLike | None, classes: Sequence[Any], n: int) -> Tensor:

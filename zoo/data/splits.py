@@ -51,17 +51,18 @@ class Splits:
 
     Args:
         source: the data set, or a function that reads it; called once, when images are first needed.
-        validation_fraction: fraction of the source's training images used for validation, in (0, 1).
+        validation_fraction: fraction of the source's training images used for validation, in (0, 1); None for no
+            validation set, which closed forms do not need.
         split_seed: determines which images these are.
 
     Raises:
-        ZooError: a number out of range; when read, a source too small to be split.
+        ZooError: a number out of range; when read, a source too small to be split, or a validation set that is None.
     """
 
     def __init__(
-        self, source: Source | Callable[[], Source], validation_fraction: float = 0.1, split_seed: int = 0
+        self, source: Source | Callable[[], Source], validation_fraction: float | None = 0.1, split_seed: int = 0
     ) -> None:
-        if not 0 < validation_fraction < 1:
+        if validation_fraction is not None and not 0 < validation_fraction < 1:
             raise ZooError(f"data.validation_fraction={validation_fraction}: must be between 0 and 1, both excluded")
         if split_seed < 0:
             raise ZooError(f"data.split_seed={split_seed}: must be 0 or more")
@@ -73,8 +74,10 @@ class Splits:
         return self._given if isinstance(self._given, Source) else self._given()
 
     @cached_property
-    def _train_and_validation(self) -> tuple[Images, Images]:
+    def _train_and_validation(self) -> tuple[Images, Images | None]:
         images = self.source.train
+        if self.validation_fraction is None:
+            return images if self.source.scaling == "given" else images.scaled(learned(self.source, images)), None
         n_validation = round(self.validation_fraction * len(images))
         if not 0 < n_validation < len(images):
             raise ZooError(
@@ -99,7 +102,9 @@ class Splits:
     @property
     def validation(self) -> Images:
         """The images that models are selected on."""
-        return self._train_and_validation[1]
+        if (found := self._train_and_validation[1]) is None:
+            raise ZooError("data.validation_fraction=null: there are no validation images, and the fit needs some")
+        return found
 
     @property
     def test(self) -> Images:
