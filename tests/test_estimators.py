@@ -20,7 +20,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import zoo.estimators
-from zoo.api import load, save
+from zoo.api import fit, load, save
+from zoo.errors import ZooError
 from zoo.estimators import Bottleneck, OutlierDetector
 
 DIGITS = load_digits().data[:300]
@@ -68,6 +69,20 @@ def test_a_fraction_that_is_kept_back_is_not_fitted():
     whole, part = (Bottleneck("pca", 2, validation_fraction=f).fit(WINE) for f in (None, 0.5))
     assert np.allclose(whole.model_.form.shift, WINE.mean(0))
     assert not np.allclose(part.model_.form.shift, WINE.mean(0))
+
+
+def test_closed_forms_keep_no_samples_back_and_other_fits_a_tenth():
+    closed, other = (fit(v, WINE, epochs=1, validation_fraction=None, progress=False).data for v in ("ppca", "deep_ae"))
+    assert len(closed.train) == 178
+    with pytest.raises(ZooError, match="there are no validation images"):
+        closed.validation  # noqa: B018
+    assert (len(other.train), len(other.validation)) == (160, 18)
+
+
+def test_a_fit_does_not_see_what_became_of_the_one_before():
+    first = Bottleneck("pca", 2).fit(WINE)
+    first.model_.config["network"].clear()
+    assert Bottleneck("pca", 2).fit(WINE).model_.config["network"]
 
 
 @pytest.mark.parametrize(("shape", "variant"), [((8, 8), "conv_ae"), ((1, 8, 8), "pca"), ((4, 4, 4), "conv_vae")])
