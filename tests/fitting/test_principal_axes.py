@@ -108,7 +108,7 @@ def test_few_large_images_take_no_matrix_of_pixels_by_pixels(name):
 def test_large_sets_are_never_read_as_a_whole(name, n, side, monkeypatch):
     whole, _ = fitted(name, images(n, side))
     for module, limit in (("principal_axes", "DECOMPOSED"), ("svd", "DECOMPOSED"), ("svd", "CONVERTED")):
-        monkeypatch.setattr(f"zoo.fit.{module}.{limit}", 0)
+        monkeypatch.setattr(f"zoo.fitting.{module}.{limit}", 0)
     monkeypatch.setattr(principal_axes, "BLOCK", 8 * 100 * side**2)
     parts, _ = fitted(name, images(n, side, kind=ReadInParts))
     x = images(n, side)[:]
