@@ -17,7 +17,9 @@ from sklearn.datasets import load_digits, load_wine
 import zoo
 from zoo.api import fit, load, save
 from zoo.cli import main
+from zoo.data.sources.own import folder
 from zoo.errors import ZooError
+from zoo.samples import Form
 from zoo.use.card import card, push_to_hub
 from zoo.use.ranking import outliers
 from zoo.use.reading import read_samples
@@ -74,6 +76,22 @@ def test_tables(wine, separator, head, tmp_path):
     path = tmp_path / "table.csv"
     pd.DataFrame(WINE.data).to_csv(path, index=False, sep=separator, header=WINE.feature_names if head else False)
     np.testing.assert_allclose(read_samples(path, wine.form)[0], WINE.data)
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "P", "RGBA", "CMYK", "LA"])
+def test_pictures_are_read_as_they_were_for_the_fit(digits, tmp_path, mode):
+    """`data=folder` and `zoo encode` make the same pixels of a file."""
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 10, 3)).astype(np.uint8)
+    sixteen = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    picture = sixteen if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+    place = tmp_path / "pictures" / "a.tif"
+    place.parent.mkdir()
+    for name in "abcde":
+        picture.save(place.with_name(f"{name}.tif"))
+    source = folder(str(place.parent), size=8, colour=False)
+    form = Form("image", (8, 8), scale=(255.0,))
+    found, _ = read_samples(place, form)
+    np.testing.assert_array_equal(found[0], source.train.stored(slice(0, 1))[0, 0].numpy())
 
 
 def test_columns_are_taken_by_name(tmp_path):

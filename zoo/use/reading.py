@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.arrays import arrays_in
-from zoo.data.sources.own import PICTURES, pictures_in
+from zoo.data.sources.own import PICTURES, picture_in, pictures_in
+from zoo.data.sources.tables import NUMPY, PARQUET, frame_in
 from zoo.errors import ZooError
 from zoo.samples import Form
 
-ARRAYS, TEXT, PARQUET = (".npy", ".npz"), (".csv", ".tsv", ".txt"), (".parquet", ".pq")
-SEPARATORS = (",", ";", "\t")
+TEXT = (".csv", ".tsv", ".txt")
 
 
 def read_samples(path: str | Path, form: Form) -> tuple[NDArray[Any], list[str]]:
@@ -42,12 +42,12 @@ def read_samples(path: str | Path, form: Form) -> tuple[NDArray[Any], list[str]]
             raise ZooError(f"{place}: pictures, and this model takes (N, {', '.join(map(str, form.shape))})")
         names = [str(file.relative_to(place)) if place.is_dir() else file.name for file in found]
         return np.stack([_pixels(file, form) for file in found]), names
-    if ending in ARRAYS:
+    if ending in NUMPY:
         x = arrays_in(str(place)).train[1]
     elif ending in (*TEXT, *PARQUET):
         x = _columns(place, form)
     else:
-        raise ZooError(f"{place}: give {', '.join((*ARRAYS, *TEXT, *PARQUET))}, a picture or a folder of pictures")
+        raise ZooError(f"{place}: give {', '.join((*NUMPY, *TEXT, *PARQUET))}, a picture or a folder of pictures")
     try:
         form.arranged(x)
     except ZooError as error:
@@ -57,48 +57,17 @@ def read_samples(path: str | Path, form: Form) -> tuple[NDArray[Any], list[str]]
 
 def _pixels(file: Path, form: Form) -> NDArray[np.float32]:
     """A picture in the form of a model."""
-    from PIL import Image, ImageOps
-
     channels, height, width = form.inner_shape
-    try:
-        with Image.open(file) as opened:
-            picture: Image.Image = ImageOps.exif_transpose(opened)
-            if picture.mode[0] in "IF":
-                white = 65535 if picture.mode.startswith("I") else 1
-                picture = Image.fromarray((np.asarray(picture, np.float64) * 255 / white).round().astype(np.uint8))
-            if "A" in picture.mode or "transparency" in picture.info:
-                whole = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole)
-            picture = ImageOps.fit(picture.convert("L" if channels == 1 else "RGB"), (width, height))
-    except OSError as error:
-        raise ZooError(f"{file}: no picture that Pillow can read ({error}); remove or convert it") from error
-    grey = np.asarray(picture, np.float64).reshape(height, width, channels) / 255
+    grey = picture_in(file, (height, width), channels == 3).astype(np.float64) / 255
     pixels: NDArray[np.float32] = (grey * form.scale[0] + form.shift[0]).astype(np.float32)
     return pixels.transpose(2, 0, 1) if form.channels == "first" else pixels.reshape(form.shape)
 
 
 def _columns(file: Path, form: Form) -> NDArray[np.float64]:
     """The columns of a table that a model takes: (N, D)."""
-    import pandas as pd
-
     if form.kind == "image":
         raise ZooError(f"{file}: a table, and this model takes images (N, {', '.join(map(str, form.shape))})")
-    try:
-        if file.suffix.lower() in PARQUET:
-            table = pd.read_parquet(file)
-        else:
-            with open(file, encoding="utf-8-sig") as text:
-                first = next((line for line in text if line.strip()), "").strip()
-            separator = max(SEPARATORS, key=first.count)
-            headless = all(map(_is_number, first.split(separator)))
-            table = pd.read_csv(
-                file, sep=separator, header=None if headless else 0, encoding="utf-8-sig", skipinitialspace=True
-            )
-    except ImportError as error:
-        raise ZooError(f"{file}: Parquet needs another package: pip install 'bottleneck-zoo[parquet]'") from error
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise ZooError(f"{file}: no table that can be read ({' '.join(str(error).split())})") from error
-    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    table = frame_in(str(file))
     if form.features:
         if missing := [name for name in form.features if name not in table]:
             raise ZooError(f"{file}: no column {missing[0]}, which is a feature of this model")
@@ -109,11 +78,3 @@ def _columns(file: Path, form: Form) -> NDArray[np.float64]:
         return table.to_numpy(np.float64)
     except ValueError as error:
         raise ZooError(f"{file}: a column holds other values than numbers ({error})") from error
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -192,12 +192,21 @@ def _pictures(files: Sequence[Path], size: tuple[int, int], colour: bool, seen: 
     """Pictures as (N, H, W, C); `seen`, path, size and time of each file, is the key of the cache."""
     found = np.empty((len(files), *size, 3 if colour else 1), np.uint8)
     for place, file in enumerate(files):
-        found[place] = _picture(file, size, colour)
+        found[place] = picture_in(file, size, colour)
     return found
 
 
-def _picture(file: Path, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:
-    """A picture as (H, W, C)."""
+def picture_in(file: Path, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:
+    """A picture, read as `folder` says: (H, W, C).
+
+    Args:
+        file: of the picture.
+        size: H and W, to which it is cropped about its centre and scaled.
+        colour: red, green and blue; otherwise grey.
+
+    Raises:
+        ZooError: no picture that can be read, too many pixels, or numbers whose white is not known.
+    """
     from PIL import Image, ImageOps
 
     try:

@@ -112,7 +112,7 @@ def _table(path: str, label: str | None, counts: bool, test_fraction: float, spl
         if values.ndim != 2:
             raise ZooError(f"{path}: {name} has the shape {values.shape}; data=table reads (N, D), data=array images")
     else:
-        frame = _frame(path)
+        frame = frame_in(path)
         labels = None if label is None else (label, _labels(path, frame, label))
         features = tuple(column for column in frame.columns if column != label)
         found = Arrays(path, ("table", _values(path, frame, features)), labels)
@@ -127,8 +127,12 @@ def _built_in(name: str, published: Any, test_fraction: float, split_seed: int) 
     return source_of(name, found, form, test_fraction, split_seed)
 
 
-def _frame(path: str) -> pd.DataFrame:
-    """A table with a name for each column, all different, and at least one row."""
+def frame_in(path: str) -> pd.DataFrame:
+    """A text or Parquet file as a table with a name for each column, all different, and at least one row.
+
+    Raises:
+        ZooError: no table that can be read, two columns of one name, or no rows.
+    """
     import pandas as pd
 
     parquet = Path(path).suffix.lower() in PARQUET
