@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.sparse import csr_matrix
 
 from zoo.data.images import Images, Source
-from zoo.data.splits import Splits
+from zoo.data.splits import Splits, learned
 from zoo.errors import ZooError
 from zoo.samples import Form, as_tensor, form_of
 
@@ -133,6 +133,15 @@ def test_vectors_are_standardised_by_the_training_samples(monkeypatch, block):
         own = part.stored(slice(None)).flatten(1).numpy()
         np.testing.assert_allclose(part[:].flatten(1), (own - data.form.shift) / data.form.scale, rtol=1e-4, atol=1e-6)
         assert torch.equal(part[:], data.form.inward(own))
+
+
+def test_a_scaling_is_learned_once(monkeypatch):
+    seen = []
+    monkeypatch.setattr("zoo.data.splits.learned", lambda *given: seen.append(given) or learned(*given))
+    data = splits(np.random.default_rng(0).random((40, 3)), Form("vector", (3,)), "standard")
+    for part in (data.train, data.validation, data.test, data.train):
+        assert part.scaled(data.form).scale is not None
+    assert len(seen) == 1
 
 
 def test_images_of_any_range_fill_0_to_1():
