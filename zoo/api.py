@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from zoo.data.arrays import images_of
+from zoo.data.arrays import images_of, numbered
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
@@ -32,6 +32,7 @@ from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
 
 BATCH = 512
 BOUND_SAMPLES = 16
+SIDES = ("train", "test")
 OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the data axis, whose defaults serve
 
 
@@ -287,10 +288,17 @@ def evaluate(
         sides = [(arranged[part], None if y is None else y[part.numpy()]) for part in (first, second)]
     else:
         sides = [(model.form.arranged(train[0]), train[1]), (arranged, labels)]
-    known = sorted({*np.asarray(y).tolist()} for _, y in sides if y is not None)
-    classes = sorted({label for found in known for label in found}, key=str)
-    sets = [Images(part, _numbered(y, classes, len(part))).scaled(model.form) for part, y in sides]
-    source = Source("array", sets[0], sets[1], tuple(map(str, classes)), False, model.form)
+    labelled = {
+        name: ("labels", np.asarray(y), len(part))
+        for name, (part, y) in zip(SIDES, sides, strict=True)
+        if y is not None
+    }
+    numbers, classes = numbered("evaluate", labelled)
+    learnt, measured = (
+        Images(part, numbers.get(name, torch.zeros(len(part), dtype=torch.int64))).scaled(model.form)
+        for name, (part, _) in zip(SIDES, sides, strict=True)
+    )
+    source = Source("array", learnt, measured, classes, False, model.form)
     fit_report = {"seconds": float("nan"), "epochs": 0} if model.report is None else asdict(model.report)
     data = Splits(source, 0.1)
     return measure(model.module, data, in_groups(groups), fit_report, densities=densities, trust=tuple(trust))
@@ -312,17 +320,6 @@ def _job(overrides: tuple[str, ...]) -> Job:
     """The run that overrides of the command line describe. Composing it can take longer than a fit."""
     with composing(overrides) as given:
         return Job.of(composed("config", given))
-
-
-def _numbered(labels: ArrayLike | None, classes: Sequence[Any], n: int) -> Tensor:
-    """The number of each label's class."""
-    if labels is None:
-        return torch.zeros(n, dtype=torch.int64)
-    found = np.asarray(labels)
-    if found.shape != (n,):
-        raise ZooError(f"labels of shape {found.shape} for {n} samples: give one per sample")
-    place = {label: index for index, label in enumerate(classes)}
-    return torch.tensor([place[label] for label in found.tolist()])
 
 
 def _joined(parts: Iterator[Tensor]) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ def advice_for(overrides: Sequence[str]) -> tuple[Advice, Path]:
     data: Splits = job.make("data")
     form, stored = data.form, data.source.train.stored(slice(None))
     if form.kind == "image" and data.source.train.scale != 255:
-        stored = stored.to(torch.float32)  # a byte would be taken for one of 256 levels
+        stored = stored.to(torch.float32)  # `zoo.fit` divides bytes by 255, and here another value is white
     x = stored.permute(0, 2, 3, 1).numpy() if form.channels == "last" else stored.reshape(-1, *form.shape).numpy()
     labels = np.asarray(data.source.train.labels) if len(data.classes) > 1 else None
     named = shlex.join(o for o in given if o.startswith(("data", "trust", "paths"))) or f"data={job.data}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zoo.advice.candidates import Candidate, Held, PcaCurve, curve_widths, fitted
 from zoo.api import Model
 from zoo.evaluation.measures.linear_probe import linear_probe
-from zoo.evaluation.measures.rate_distortion import ESCAPE_BITS, PRIOR
+from zoo.evaluation.measures.rate_distortion import unit_costs
 from zoo.samples import Form
 from zoo.types import Discrete, HasPrior
 
@@ -180,19 +180,9 @@ def bits(judge: Judge, model: Model, codes: NDArray[np.float32]) -> tuple[NDArra
 
 
 def code_lengths_of(train: NDArray[np.int64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Bits of each code (M, D) of integers under the histograms of training codes (N, D): (M,).
-
-    As in `zoo.evaluation.measures.rate_distortion.code_lengths`, sample by sample.
-    """
-    total = np.zeros(len(codes))
-    for seen, unit in zip(train.T, codes.T, strict=True):
-        low, high = int(seen.min()), int(seen.max())
-        size = high - low + 1
-        counts = np.bincount(seen - low, minlength=size + 1) + PRIOR
-        cost = np.log2(len(seen) + PRIOR * (size + 1)) - np.log2(counts)
-        cost[size] += ESCAPE_BITS
-        total += cost[np.where((unit >= low) & (unit <= high), unit - low, size)]
-    return total
+    """Bits of each code (M, D) of integers under the histograms of training codes (N, D): (M,), units added up."""
+    units = zip(torch.from_numpy(train).T, torch.from_numpy(codes).T, strict=True)
+    return np.asarray(sum(unit_costs(seen, unit) for seen, unit in units))
 
 
 def probed(held: Held, model: Model | None, codes: NDArray[np.float32]) -> tuple[Scores, dict[str, float]]:

@@ -111,11 +111,12 @@ def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_
 
 
 def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
-    """Samples as a set without labels, their form with the scaling that is known, and what is learned of it.
+    """Samples as a set without labels, their form, and how their scaling is found.
 
-    Bytes are divided by 255; images of floats in [0, 1], binary images and counts stay as they are. Of other images,
-    the least and the greatest value are learned, of vectors the mean and the deviation of each feature. Large arrays,
-    above 256 MiB, stay where they are, in memory or in a mapped file.
+    Bytes are divided by 255; images of floats in [0, 1], binary images and counts stay as they are: the returned form
+    holds this scaling, and the third value is "given". The scaling of other images, "range", and of vectors,
+    "standard", is learned later, from the training samples alone. Large arrays, above 256 MiB, stay where they are, in
+    memory or in a mapped file.
 
     Raises:
         ZooError: another shape; values that are no numbers, not finite, or negative counts.
@@ -166,6 +167,8 @@ def numbered(
     plain = {}
     for side, (name, given, n) in labels.items():
         found = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+        if found.dtype.kind == "O" and all(isinstance(label, str) for label in found.flat):  # as pandas has texts
+            found = found.astype(np.str_)
         if found.shape != (n,):
             raise ZooError(f"{path}: {name} must be {n} labels, one per sample, and has the shape {given.shape}")
         if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found == np.round(found)).all()):

@@ -92,10 +92,7 @@ class Images:
 
     def scaled(self, form: Form) -> Images:
         """The set with the scaling of a form."""
-        shift, scale = (
-            values[0] if len(values) == 1 else torch.tensor(values, dtype=torch.float64).view(form.inner_shape)
-            for values in (form.shift, form.scale)
-        )
+        shift, scale = (part if part.ndim else part.item() for part in form.inner_scaling)
         return replace(self, shift=shift, scale=scale)
 
     def binarised(self, generator: torch.Generator) -> Images:

@@ -41,9 +41,8 @@ class Exported(nn.Module):
     def __init__(self, module: Autoencoder, form: Form) -> None:
         super().__init__()
         self.module, self.form = module, form
-        for name, values in (("shift", form.shift), ("scale", form.scale)):
-            found = torch.tensor(values, dtype=torch.float64)
-            self.register_buffer(name, found[0] if len(found) == 1 else found.view(form.inner_shape))
+        for name, values in zip(("shift", "scale"), form.inner_scaling, strict=True):
+            self.register_buffer(name, values)
 
 
 class ExportedEncoder(Exported):
