@@ -116,6 +116,8 @@ def keep(job: Job, fitted: Fitted) -> Record:
     fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory}
     if fitted.stacked > 1:
         fit["stacked"] = fitted.stacked
+    if short := shortfall(fitted.model, fitted.data):
+        fit["shortfall"] = short
     codes = kept_codes(fitted.model, fitted.data.train)
     save_model(job.model_path, fitted.model, job.config, fitted.data.form, job.seed, codes)
     record = Record(
@@ -232,7 +234,7 @@ def describe(job: Job, record: Record) -> None:
     show_metrics(record, job.due(None))
     print(f"record  {job.record_path}")
     print(f"model   {job.model_path}" + ("" if job.model_path.exists() else " (not on this machine)"))
-    if job.model_path.exists() and (short := shortfall(load_model(job.model_path, job.trust), read(job))):
+    if short := record.fit.get("shortfall"):
         print(f"warning {short}")
 
 
