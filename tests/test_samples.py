@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.sparse import csr_matrix
 
 from zoo.data.images import Images, Source
-from zoo.data.splits import Splits
+from zoo.data.splits import Splits, learned
 from zoo.errors import ZooError
 from zoo.samples import Form, as_tensor, form_of
 
@@ -135,6 +135,15 @@ def test_vectors_are_standardised_by_the_training_samples(monkeypatch, block):
         assert torch.equal(part[:], data.form.inward(own))
 
 
+def test_a_scaling_is_learned_once(monkeypatch):
+    seen = []
+    monkeypatch.setattr("zoo.data.splits.learned", lambda *given: seen.append(given) or learned(*given))
+    data = splits(np.random.default_rng(0).random((40, 3)), Form("vector", (3,)), "standard")
+    for part in (data.train, data.validation, data.test, data.train):
+        assert part.scaled(data.form).scale is not None
+    assert len(seen) == 1
+
+
 def test_images_of_any_range_fill_0_to_1():
     x = np.random.default_rng(0).integers(-300, 900, (40, 3, 3))
     data = splits(x, Form("image", (3, 3)), "range")
@@ -167,3 +176,5 @@ def test_a_large_set_is_divided_by_index(monkeypatch):
         assert torch.equal(part[:], x[[2, 4]] / 255)
         assert torch.equal(part[torch.tensor([1])], x[[4]] / 255)
         assert torch.equal(torch.cat(list(part.batches(1))), x[[2, 4]] / 255)
+    assert chosen.digest() == copied.digest() != whole.digest()
+    assert whole.subset(torch.tensor([0, 1])).digest() != whole.subset(torch.tensor([0, 3])).digest()

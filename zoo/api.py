@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,24 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from zoo.data.images import Images, Scaling, Source
+from zoo.data.arrays import images_of, numbered
+from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.measures.bounds import importance_bounds
+from zoo.hub import ADDRESS, download
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, read_model, save_model
 from zoo.options import Node
 from zoo.options import build as build_part
-from zoo.runs.compose import composed, composing
+from zoo.runs.compose import composed, composing, trusted_in
 from zoo.runs.job import Job
 from zoo.samples import Form, Kind, as_tensor, form_of
 from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
 
 BATCH = 512
 BOUND_SAMPLES = 16
+SIDES = ("train", "test")
 OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the data axis, whose defaults serve
 
 
@@ -157,7 +162,8 @@ def fit(
     batch_size: int | None = None,
     seed: int = 0,
     kind: Kind | None = None,
-    validation_fraction: float = 0.1,
+    validation_fraction: float | None = 0.1,
+    standardise: bool = True,
     settings: Mapping[str, Any] | None = None,
     threads: int = 1,
     progress: bool = True,
@@ -165,8 +171,8 @@ def fit(
 ) -> Model:
     """Fit a method to an array of samples.
 
-    Images are scaled to [0, 1] (bytes by 255, others by their least and greatest value); vectors are standardised,
-    feature by feature; counts stay as they are. The scaling belongs to the model.
+    Images are scaled to [0, 1] (bytes by 255, floats in [0, 1] not at all, others by their least and greatest value);
+    vectors are standardised, feature by feature; counts stay as they are. The scaling belongs to the model.
 
     Args:
         variant: one of `zoo.variants()`: "pca", "deep_ae", "vae", ...
@@ -177,7 +183,10 @@ def fit(
         batch_size: likewise.
         seed: determines every random choice.
         kind: "image", "vector" or "counts"; None decides by the number of axes.
-        validation_fraction: of the samples, kept back to choose the best epoch.
+        validation_fraction: of the samples, kept back to choose the best epoch, in (0, 1). None for 0.1, or for no
+            samples where the method is a closed form, which has no epochs to choose from.
+        standardise: False fits vectors as they are, which changes what PCA finds. Weights are float32, so features far
+            from zero, or of very different scales, then lose digits.
         settings: any other setting of the command `zoo run`: {"network": "conv", "optimizer.lr": 1e-3}.
         threads: of the CPU.
         progress: show a progress bar.
@@ -190,21 +199,26 @@ def fit(
         ZooError: no such variant or setting, or samples that cannot be used.
     """
     form = form_of(x, kind)
-    images, form, scaling = _samples(x, form)
-    data = Splits(
-        Source("array", images, images.subset(torch.arange(0)), (), False, form, scaling), validation_fraction
-    )
+    images, form, scaling = images_of(x, form)
+    if not standardise:
+        if form.kind != "vector":
+            raise ZooError(f"standardise=False: for vectors, and these samples are of kind {form.kind}; leave it out")
+        scaling = "given"
     given: dict[str, Any] = {"width": width, "budget.epochs": epochs, "budget.batch_size": batch_size}
     if width is None:
         given["width"] = min(32 if form.kind == "image" else 8, max(1, int(np.prod(form.shape)) - 1))
     given |= {"seed": seed, "trainer.threads": threads, "trainer.progress": progress, "trust": list(trust)}
     chosen = [f"{key}={written(value)}" for key, value in (given | dict(settings or {})).items() if value is not None]
-    with composing([f"data={OWN[form.kind]}", f"variant={variant}", *chosen]) as overrides:
-        job = Job.of(composed("config", overrides))
+    overrides = (f"data={OWN[form.kind]}", f"variant={variant}", *chosen)
+    job = _job.__wrapped__(overrides) if trusted_in(overrides) else _job(overrides)
+    if validation_fraction is None and "epochs" in job.axes["fit"]:
+        validation_fraction = 0.1
+    empty = images.subset(torch.arange(0))
+    data = Splits(Source("array", images, empty, (), False, form, scaling), validation_fraction)
     torch.set_num_threads(job.threads)
     model = build_model(job.config, data.shape, job.seed, job.trust, form.kind)
     report = job.make("fit")(model, data, job.make("objective"), job.seed)
-    return Model(model.eval(), data.form, job.config, job.seed, kept_codes(model, data.train), report, data)
+    return Model(model.eval(), data.form, deepcopy(job.config), job.seed, kept_codes(model, data.train), report, data)
 
 
 def save(model: Model, path: str | Path) -> Path:
@@ -214,19 +228,21 @@ def save(model: Model, path: str | Path) -> Path:
 
 
 def load(path: str | Path, trust: Sequence[str] = ()) -> Model:
-    """A model from a file, of `save` or of the command `zoo run`.
+    """A model from a file, of `save` or of the command `zoo run`; from a model folder, or from the Hugging Face hub.
 
     Nothing in the file is executed: it names options and plain values, and the option files of the zoo (and of
     packages in `trust`) say which code these stand for.
 
     Args:
-        path: the file.
+        path: the file; a folder of `zoo.card`, which holds a model.safetensors; or hf://user/name, which needs the
+            extra `hub`.
         trust: packages from elsewhere whose parts may be built.
 
     Raises:
         ZooError: no such file, not a model of the zoo, or one with parts from elsewhere.
     """
-    found = read_model(path, tuple(trust))
+    place = download(str(path)) if str(path).startswith(ADDRESS) else Path(path)
+    found = read_model(place / "model.safetensors" if place.is_dir() else place, tuple(trust))
     return Model(found.model, found.form, found.config, found.seed, found.codes)
 
 
@@ -272,10 +288,17 @@ def evaluate(
         sides = [(arranged[part], None if y is None else y[part.numpy()]) for part in (first, second)]
     else:
         sides = [(model.form.arranged(train[0]), train[1]), (arranged, labels)]
-    known = sorted({*np.asarray(y).tolist()} for _, y in sides if y is not None)
-    classes = sorted({label for found in known for label in found}, key=str)
-    sets = [Images(part, _numbered(y, classes, len(part))).scaled(model.form) for part, y in sides]
-    source = Source("array", sets[0], sets[1], tuple(map(str, classes)), False, model.form)
+    labelled = {
+        name: ("labels", np.asarray(y), len(part))
+        for name, (part, y) in zip(SIDES, sides, strict=True)
+        if y is not None
+    }
+    numbers, classes = numbered("evaluate", labelled)
+    learnt, measured = (
+        Images(part, numbers.get(name, torch.zeros(len(part), dtype=torch.int64))).scaled(model.form)
+        for name, (part, _) in zip(SIDES, sides, strict=True)
+    )
+    source = Source("array", learnt, measured, classes, False, model.form)
     fit_report = {"seconds": float("nan"), "epochs": 0} if model.report is None else asdict(model.report)
     data = Splits(source, 0.1)
     return measure(model.module, data, in_groups(groups), fit_report, densities=densities, trust=tuple(trust))
@@ -292,26 +315,11 @@ def written(value: Any) -> str:
     return json.dumps(value.item() if isinstance(value, np.generic) else value)
 
 
-def _samples(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
-    """Samples as a set, their form with the scaling that is known, and what is learned of it."""
-    pixels = form.arranged(x)
-    if form.kind == "image" and pixels.dtype == torch.uint8:
-        form = replace(form, scale=(255.0,))
-    images = Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).scaled(form)
-    if form.kind == "counts" or form.scale != (1.0,):
-        return images, form, "given"
-    return images, form, "standard" if form.kind == "vector" else "range"
-
-
-def _numbered(labels: ArrayLike | None, classes: Sequence[Any], n: int) -> Tensor:
-    """The number of each label's class."""
-    if labels is None:
-        return torch.zeros(n, dtype=torch.int64)
-    found = np.asarray(labels)
-    if found.shape != (n,):
-        raise ZooError(f"labels of shape {found.shape} for {n} samples: give one per sample")
-    place = {label: index for index, label in enumerate(classes)}
-    return torch.tensor([place[label] for label in found.tolist()])
+@lru_cache(maxsize=256)
+def _job(overrides: tuple[str, ...]) -> Job:
+    """The run that overrides of the command line describe. Composing it can take longer than a fit."""
+    with composing(overrides) as given:
+        return Job.of(composed("config", given))
 
 
 def _joined(parts: Iterator[Tensor]) -> NDArray[np.float32]:

@@ -1,4 +1,7 @@
-"""The command `zoo`: fit, study, evaluate, report, list. `python -m experiments.run` and its like call it, too."""
+"""The command `zoo`: fit, study, evaluate, report, list, use models.
+
+`python -m experiments.run` and its like call it, too.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,56 @@ updated where it quotes them.
   zoo report study=digits                      a study
   zoo report data=mnist                        a data set, at its own width
   zoo report study=digits paths.results=results"""
+ADVISE = """Advise which method and width to use for some data.
+
+Methods are fitted within the minutes given, and judged on samples held out: for
+reconstruction, compression, labels, sampling and outliers. Ctrl-C ends with
+advice from what is done. The page is outputs/<data>/advice/README.md.
+
+  zoo advise data=digits minutes=3
+  zoo advise data=folder data.source.path=photos minutes=10"""
+SHOW = """Draw a model: pictures of what it does, in one folder.
+
+Reconstructions, the plane of codes, what each unit does, interpolation, new
+samples, empty regions of the code, and the atoms of a linear decoder. The data
+are those of its run; data= names others. Without data, fewer pictures.
+
+  zoo show outputs/models/digits/vae/340c654b58-s0.safetensors
+  zoo show run=outputs/records/digits/vae/340c654b58-s0.json --out pictures
+  zoo show model.safetensors data=table data.source.path=wine.csv"""
+ENCODE = """Write the codes of samples.
+
+Samples are a .npy or .npz array, a .csv or .parquet table, a picture or a
+folder of pictures, which are resized to the model's size; data= takes the test
+samples of a data set, and none those of the model's own data.
+
+  zoo encode model.safetensors photos --out codes.csv
+  zoo encode model.safetensors table.csv --out codes.npy"""
+OUTLIERS = """Rank samples by how unusual they are, the most unusual first.
+
+The score is in nats, and lower is more unusual: a bound of the likelihood for
+models with a posterior, else the reconstruction error in nats. Samples are
+given as for zoo encode.
+
+  zoo outliers model.safetensors photos --top 10
+  zoo outliers model.safetensors table.csv --out scores.csv"""
+EXPORT = """Write encoder and decoder as files that run without the zoo.
+
+The scaling is inside: samples go in, and come out, in your units and shape, any
+number at once. Both files are compared with the model before they are kept.
+ONNX needs the extra: pip install 'bottleneck-zoo[onnx]'
+
+  zoo export model.safetensors folder                  encoder and decoder.onnx
+  zoo export model.safetensors folder --format torch   for torch.export.load"""
+CARD = """Write a model folder to share: weights, configuration, model card.
+
+The card says what the model is, its data, its metrics with intervals and its
+limitations. zoo.load takes the folder. --push puts it on the Hugging Face hub
+(pip install 'bottleneck-zoo[hub]'; hf auth login).
+
+  zoo card outputs/models/digits/vae/340c654b58-s0.safetensors folder
+  zoo card run=outputs/records/digits/vae/340c654b58-s0.json folder
+  zoo card model.safetensors folder --push user/name"""
 VARIANTS = """List the methods, or those of one family.
 
   zoo variants
@@ -133,11 +186,14 @@ def own_parser(name: str, command: Command) -> argparse.ArgumentParser:
 def with_arguments(parser: argparse.ArgumentParser, name: str, command: Command) -> argparse.ArgumentParser:
     """Add a command's arguments."""
     positional = parser.add_argument("overrides", nargs="*", metavar=command.takes, help="see above")
-    setattr(positional, "completer", partial(completions, command=name))  # noqa: B010 (argcomplete's way)
+    if name not in USES:  # whose arguments are files, which shells complete themselves
+        setattr(positional, "completer", partial(completions, command=name))  # noqa: B010 (argcomplete's way)
     if name in ("run", "study", "report"):
         parser.add_argument("--config-dir", type=Path, metavar="DIR", help="more option files: studies, variants")
     if name in ("run", "study", "evaluate"):
         parser.add_argument("--cfg", action="store_true", help="print the whole configuration and leave")
+    for option, default, about in USES.get(name, ()):
+        parser.add_argument(option, default=default, type=type(default), help=about)
     parser.set_defaults(multirun=False)
     if name == "run":
         parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of several values")
@@ -198,6 +254,10 @@ def run_job(job: Job) -> int:
 
     record = run_one(job)
     describe(job, record)
+    from zoo.use.pictured import picture_of_run
+
+    if (path := picture_of_run(record, job.model_path)) is not None:
+        print(f"picture {path}")
     return FAILED if failed(record) else 0
 
 
@@ -314,6 +374,90 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def advise(arguments: argparse.Namespace) -> int:
+    """Advice for some data, and its page."""
+    from zoo.advice.asked import advice_for
+
+    advice, folder = advice_for(arguments.overrides)
+    print("", advice, "", *advice.save(folder), sep="\n")
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Pictures of a model."""
+    from zoo.use.found import find, own_units
+    from zoo.use.show import beside, show
+
+    found = find(arguments.overrides)
+    folder = arguments.out or beside(found.place)
+    if found.data is None:
+        lines = show(found.model, folder, name=found.name)
+    else:
+        x, labels = own_units(found.data.test, found.data)
+        classes = found.data.classes
+        lines = show(found.model, folder, x, labels if classes else None, classes, found.name)
+    print(*lines, *([found.about] if found.about else []), sep="\n")
+    return 0
+
+
+def encode(arguments: argparse.Namespace) -> int:
+    """Codes of samples."""
+    from zoo.use.found import samples_of
+    from zoo.use.ranking import write_codes
+
+    model, x, names = samples_of(arguments.overrides)
+    codes = model.encode(x)
+    write_codes(Path(arguments.out), codes, names)
+    print(f"{arguments.out}: {len(codes)} codes of {model.width} units")
+    return 0
+
+
+def outliers(arguments: argparse.Namespace) -> int:
+    """Samples, the most unusual first."""
+    from zoo.use.found import samples_of
+    from zoo.use.ranking import outliers, write_ranking
+
+    ranked = outliers(*samples_of(arguments.overrides))
+    for rank, (name, score) in enumerate(ranked[: max(arguments.top, 0)], 1):
+        print(f"{rank:>5} {score:>12.6g}  {name}")
+    if arguments.out:
+        write_ranking(Path(arguments.out), ranked)
+        print(f"{arguments.out}: {len(ranked)} samples")
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Encoder and decoder as files."""
+    from zoo.use.export import export
+    from zoo.use.found import find
+
+    words, folder = with_folder(arguments.overrides, "export")
+    print(*export(find(words, needs_data=False).model, folder, arguments.format), sep="\n")
+    return 0
+
+
+def card(arguments: argparse.Namespace) -> int:
+    """A model folder, and its copy on the hub."""
+    from zoo.use.card import about, card, push_to_hub
+    from zoo.use.found import find
+
+    words, folder = with_folder(arguments.overrides, "card")
+    found = find(words)
+    said = about(found)
+    print(*card(found.model, folder, **said), sep="\n")
+    if arguments.push:
+        print(push_to_hub(found.model, arguments.push, **said))
+    return 0
+
+
+def with_folder(words: Sequence[str], command: str) -> tuple[list[str], str]:
+    """The words of a command without its folder, and the folder, which is the last that is no setting."""
+    places = [word for word in words if "=" not in word]
+    if len(places) + any(word.startswith("run=") for word in words) != 2:
+        raise ZooError(f"zoo {command}: give a model and a folder, zoo {command} model.safetensors folder")
+    return [word for word in words if word is not places[-1]], places[-1]
+
+
 def report_study(
     name: str,
     overrides: Sequence[str],
@@ -403,11 +547,24 @@ def settings(file: str) -> list[str]:
     return [f"{key}.{inner}".rstrip(".") for key, inners in nested.items() for inner in inners]
 
 
+USES: dict[str, tuple[tuple[str, str | int, str], ...]] = {  # commands on a model: options, defaults, help
+    "show": (("--out", "", "folder of the pictures; by default beside the model"),),
+    "encode": (("--out", "codes.csv", "a .npy or .csv file; codes.csv if left out"),),
+    "outliers": (("--top", 20, "how many to print; 20 if left out"), ("--out", "", "a .csv file of all scores")),
+    "export": (("--format", "onnx", "onnx or torch; onnx if left out"),),
+    "card": (("--push", "", "user/name on the Hugging Face hub"),),
+}
 COMMANDS = {
     "run": Command(run, RUN, "key=value"),
     "study": Command(study, STUDY, "name [key=value ...]"),
     "evaluate": Command(evaluate, EVALUATE, "key=value"),
     "report": Command(report, REPORT, "key=value"),
+    "advise": Command(advise, ADVISE, "data=name [minutes=5]"),
+    "show": Command(show, SHOW, "model.safetensors|run=record [data=...]"),
+    "encode": Command(encode, ENCODE, "model.safetensors samples"),
+    "outliers": Command(outliers, OUTLIERS, "model.safetensors samples"),
+    "export": Command(export, EXPORT, "model.safetensors folder"),
+    "card": Command(card, CARD, "model.safetensors folder"),
     "variants": Command(variants, VARIANTS, "family"),
 }
 

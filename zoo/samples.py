@@ -24,6 +24,7 @@ Channels = Literal["none", "first", "last"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COLOURS = (1, 3, 4)  # channels that tell which axis they are on
 WIDER = {np.dtype(f"uint{bits}"): np.dtype(f"int{2 * bits}" if bits < 64 else "int64") for bits in (16, 32, 64)}
+LARGE = 1 << 28  # bytes from which on an array is not copied if that can be avoided
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class Form:
                 return self.shape[0], self.shape[1], self.shape[2]
         return self.shape[2], self.shape[0], self.shape[1]
 
+    @property
+    def inner_scaling(self) -> tuple[Tensor, Tensor]:
+        """Shift and scale as float64: one number each, or (C, H, W)."""
+        values = (torch.tensor(part, dtype=torch.float64) for part in (self.shift, self.scale))
+        shift, scale = (part[0] if len(part) == 1 else part.view(self.inner_shape) for part in values)
+        return shift, scale
+
     def arranged(self, x: ArrayLike | Tensor) -> Tensor:
         """Samples as their owner has them, or flattened, as (N, C, H, W); values are unchanged.
 
@@ -94,22 +102,23 @@ class Form:
         Raises:
             ZooError: another shape, or values that are no numbers or not finite.
         """
-        arranged = self.arranged(x)
-        found = ((arranged.double() - self._inner(self.shift)) / self._inner(self.scale)).float()
+        arranged = self.arranged(x).double()
+        shift, scale = self.inner_scaling
+        found = ((arranged - shift) / scale).float()
         if not found.isfinite().all():
             raise ZooError("the samples hold values that are not finite (nan or inf): drop or fill them first")
         if self.kind == "counts" and (arranged < 0).any():
             raise ZooError("the samples hold negative values, and counts are 0 or more")
         white = self.scale[0] + self.shift[0]
-        if (
-            self.kind == "image" and white >= 16 and len(found) and float(arranged.max()) <= 1
-        ):  # 16: the least white known
+        # images scaled to [0, 1] would be black to a model of bytes, or of scikit-learn's digits, whose white is 16
+        if self.kind == "image" and white >= 16 and len(found) and float(arranged.max()) <= 1:
             warnings.warn(f"no value is above 1, and this model's white is {white:g}", stacklevel=3)
         return found
 
     def outward(self, x: Tensor) -> NDArray[np.float32]:
         """What a model returns, float (N, C, H, W), in the units and shape of the owner: (N, *shape)."""
-        found = (x.detach().cpu().double() * self._inner(self.scale) + self._inner(self.shift)).float()
+        shift, scale = self.inner_scaling
+        found = (x.detach().cpu().double() * scale + shift).float()
         found = found.permute(0, 2, 3, 1) if self.channels == "last" else found
         return found.reshape(-1, *self.shape).numpy()
 
@@ -130,11 +139,6 @@ class Form:
         except (TypeError, ValueError, AttributeError) as error:
             raise ZooError(f"no form of samples ({error})") from error
         return form
-
-    def _inner(self, values: Sequence[float]) -> Tensor:
-        """A scaling as float64, in the shape of what a model sees."""
-        found = torch.tensor(values, dtype=torch.float64)
-        return found if len(values) == 1 else found.view(self.inner_shape)
 
 
 def form_of(x: ArrayLike | Tensor, kind: Kind | None = None, features: Sequence[str] = ()) -> Form:
@@ -182,9 +186,14 @@ def as_tensor(x: ArrayLike | Tensor) -> Tensor:
             found = found.astype(np.float64)
         if found.dtype.kind not in "buif":
             raise ZooError(f"values of type {found.dtype}: samples are numbers")
-        if found.dtype in WIDER:  # which torch has no gathering for
+        found = found.astype(found.dtype.newbyteorder("="), copy=False)
+        if found.dtype in WIDER and (
+            found.dtype != np.uint16 or found.nbytes <= LARGE
+        ):  # torch computes little on these
             found = found.astype(WIDER[found.dtype])
-        return torch.from_numpy(found if found.flags.writeable and min(found.strides, default=0) >= 0 else found.copy())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing here writes to it
+            return torch.from_numpy(found if min(found.strides, default=0) >= 0 else found.copy())
     except (TypeError, ValueError) as error:
         raise ZooError(f"no array of numbers ({error})") from error
 

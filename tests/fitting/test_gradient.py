@@ -18,7 +18,7 @@ from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.arithmetic import flushes_denormals
-from zoo.fitting.gradient import Gradient, initialise_from_data
+from zoo.fitting.gradient import Gradient, initialise_from_data, steps_batch
 from zoo.fitting.progress import TERMS, latest_terms
 from zoo.fitting.schedules import constant, one_cycle
 from zoo.model.autoencoder import build
@@ -422,3 +422,45 @@ def test_an_interrupted_fit_raises_what_ctrl_c_raises(compose_job):
     with pytest.raises(KeyboardInterrupt):
         fit(model, data, job.make("objective"), job.seed)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+# Few images
+
+
+@pytest.mark.parametrize(
+    ("images", "given", "batch_size"),
+    [
+        (54_000, 256, 256),
+        (1293, 64, 64),
+        (1293, 10_000, 10_000),  # a large batch of many images is used as it is given
+        (270, 16, 16),
+        (999, 128, 100),
+        (91, 128, 11),  # and not 10, which would leave one image
+        (91, 4, 4),
+        (30, 128, 8),
+        (8, 128, 8),
+        (1, 128, 8),
+    ],
+)
+def test_few_images_are_fitted_with_smaller_batches(images, given, batch_size):
+    assert steps_batch(images, given) == batch_size
+
+
+def test_few_images_take_ten_steps_an_epoch_and_this_is_logged_once(data, caplog):
+    steps_batch.cache_clear()
+    few = Splits(Source("few", data.train.subset(torch.arange(112)), data.test))
+    seen = []
+
+    class Watched(Objective):
+        def __call__(self, model, x, step, progress):
+            if model.training:
+                seen.append(len(x))
+            return super().__call__(model, x, step, progress)
+
+    for _ in range(2):
+        seen.clear()
+        fit(epochs=2, batch_size=128)(model(), few, Watched(), seed=0)
+    assert len(few.train) == 101
+    assert seen == 2 * [*9 * [11], 2]
+    text = "101 training images: 11 images per step instead of 128, for 10 steps an epoch"
+    assert [record.getMessage() for record in caplog.records] == [text]

@@ -15,7 +15,8 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
 from zoo.fitting.linear_gaussian import LinearGaussian
-from zoo.fitting.streaming_pca import StreamingPca, moments
+from zoo.fitting.principal_axes import moments
+from zoo.fitting.streaming_pca import StreamingPca
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise

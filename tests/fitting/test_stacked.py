@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from zoo.data.images import Source
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
@@ -173,3 +174,9 @@ def test_a_gradient_that_differs_from_that_of_one_model_is_detected(parts, data)
 
     fit, models, _ = parts("variant=linear_ae")
     assert not stackable(fit, models, data, Stateful())
+
+
+def test_few_images_take_the_steps_of_single_fits(parts, data):
+    few = Splits(Source("few", data.train.subset(torch.arange(112)), data.test))
+    fit, models, objective = parts("variant=linear_ae", "budget.batch_size=128")
+    compare(fit, models, few, objective, 1e-4)

@@ -40,7 +40,7 @@ def test_leaves_a_record_and_a_model_and_names_them(command, left, tmp_path):
     assert outcome.status == 0, outcome.said
     record = read_record(only(tmp_path, "*.json"))
     files = [str(folder / "linear_ae" / f"{record.hash}-s4") for folder in (MODELS, RESULTS)]
-    assert left() == [f"{files[0]}.safetensors", f"{files[1]}.json"]
+    assert left() == [f"{files[0]}.png", f"{files[0]}.safetensors", f"{files[1]}.json"]
     for said in (*left(), "linear_ae budget.epochs=2 on digits, seed 4", *record.metrics):
         assert said in outcome.said
     assert (record.variant, record.data, record.width, record.seed) == ("linear_ae", "digits", 5, 4)
@@ -76,6 +76,18 @@ def test_a_run_that_is_done_is_skipped_and_forced(command, tmp_path):
     assert model.stat().st_mtime_ns != stamps[1]
     assert measured(read_record(path)) == measured(first)
     assert only(tmp_path, "*.json") == path
+
+
+def test_a_model_that_falls_short_of_pca_is_told_now_and_later_without_its_data(command, tmp_path, monkeypatch):
+    options = ("variant=deep_ae", "budget.epochs=1", "evaluation.groups=[cost]", "trainer.progress=false")
+    told = "warning explains less of the test images than"
+    assert told in command(*options).said
+    assert told.removeprefix("warning ") in read_record(only(tmp_path, "*.json")).fit["shortfall"]
+    assert told not in command("variant=pca", "evaluation.groups=[cost]").said
+    monkeypatch.setattr(single, "read", None)
+    again = command(*options)
+    assert "done before" in again.said
+    assert told in again.said
 
 
 def test_another_point_is_another_record(command, tmp_path):
@@ -177,7 +189,7 @@ def truncated(folder):
         ("variant=linear_ae budget.epochs=0", r"epochs=0: must be a whole number, at least 1"),
         ("variant=linear_ae budget.batch_size=0", r"batch_size=0: must be a whole number"),
         ("variant=deep_ae optimizer.lr=-1 trainer.progress=true", r"optimizer: Invalid learning rate: -1"),
-        ("variant=deep_ae hidden=[8,0]", r"units of a layer=0: must be a whole number, at least 1"),
+        ("variant=deep_ae hidden=[8,0]", r"network.hidden=\[8, 0\]: must be a list of whole numbers, at least 1 each"),
         ("variant=topk width=2000", r"bottleneck\.k=2000: more active units than the bottleneck\.units=1024"),
         ("variant=vae likelihood.std=0", r"likelihood\.std=0: .* greater than 0"),
         ("variant=conv_ae network.filters=[4,4,4,4]", r"network\.filters=\[4, 4, 4, 4\] halves a 8x8 image to nothing"),

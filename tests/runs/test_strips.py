@@ -36,14 +36,20 @@ def test_values_out_of_range_are_clipped() -> None:
     assert decode_strip(encode_strip(images)).flatten().tolist() == [0.0, 1.0]
 
 
-def test_images_that_are_not_square_need_their_number() -> None:
+def test_a_strip_of_images_that_are_not_square_says_their_number() -> None:
     images = torch.arange(24).reshape(2, 1, 4, 3) / 255
     strip = encode_strip(images)
+    assert torch.equal(decode_strip(strip), images)
     assert torch.equal(decode_strip(strip, 2), images)
-    with pytest.raises(ZooError, match="6x4 pixels"):
-        decode_strip(strip)
     with pytest.raises(ZooError, match="does not hold 4"):
         decode_strip(strip, 4)
+
+
+def test_a_strip_without_a_number_holds_squares() -> None:
+    png = io.BytesIO()
+    Image.new("L", (6, 4)).save(png, "PNG")
+    with pytest.raises(ZooError, match="6x4 pixels"):
+        decode_strip(base64.b64encode(png.getvalue()).decode())
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 4, 4), (1, 4, 4), (0, 1, 4, 4)])

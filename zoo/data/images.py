@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,6 +15,7 @@ from zoo.samples import Form
 from zoo.types import Shape
 
 Scaling = Literal["given", "range", "standard"]
+BLOCK = 1 << 24  # bytes that are read at once
 COPIED = 1 << 28  # bytes up to which a subset is a copy, which is faster to read than a choice
 
 
@@ -56,8 +58,22 @@ class Images:
         """The samples at `index` as they are stored."""
         if self.chosen is not None:
             index = self.chosen[index]
+        if isinstance(index, slice):
+            return self.pixels[index]
         # index_select copies whole images; indexing by a tensor copies single pixels and is eight times slower
-        return self.pixels[index] if isinstance(index, slice) else self.pixels.index_select(0, index)
+        if self.pixels.dtype == torch.uint16:  # which not every torch can gather
+            return self.pixels.view(torch.int16).index_select(0, index).view(torch.uint16)
+        return self.pixels.index_select(0, index)
+
+    def digest(self) -> str:
+        """Hex digits that change with any sample, label or scaling of the set; samples are read in blocks."""
+        found = hashlib.sha256(f"{self.scale} {self.shift} {len(self)} {self.shape} {self.pixels.dtype}".encode())
+        rows = max(1, BLOCK // max(1, self.pixels[:1].nbytes))
+        for start in range(0, len(self), rows):
+            block = self.stored(slice(start, start + rows)).contiguous()
+            found.update(block.flatten().view(torch.uint8).numpy().data)
+        found.update(self.labels.contiguous().numpy().data)
+        return found.hexdigest()
 
     def to(self, device: torch.device | str) -> Images:
         """The set in the memory of `device`, which then gathers its batches."""
@@ -76,10 +92,7 @@ class Images:
 
     def scaled(self, form: Form) -> Images:
         """The set with the scaling of a form."""
-        shift, scale = (
-            values[0] if len(values) == 1 else torch.tensor(values, dtype=torch.float64).view(form.inner_shape)
-            for values in (form.shift, form.scale)
-        )
+        shift, scale = (part if part.ndim else part.item() for part in form.inner_scaling)
         return replace(self, shift=shift, scale=scale)
 
     def binarised(self, generator: torch.Generator) -> Images:

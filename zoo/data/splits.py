@@ -51,17 +51,18 @@ class Splits:
 
     Args:
         source: the data set, or a function that reads it; called once, when images are first needed.
-        validation_fraction: fraction of the source's training images used for validation, in (0, 1).
+        validation_fraction: fraction of the source's training images used for validation, in (0, 1); None for no
+            validation set, which closed forms do not need.
         split_seed: determines which images these are.
 
     Raises:
-        ZooError: a number out of range; when read, a source too small to be split.
+        ZooError: a number out of range; when read, a source too small to be split, or a validation set that is None.
     """
 
     def __init__(
-        self, source: Source | Callable[[], Source], validation_fraction: float = 0.1, split_seed: int = 0
+        self, source: Source | Callable[[], Source], validation_fraction: float | None = 0.1, split_seed: int = 0
     ) -> None:
-        if not 0 < validation_fraction < 1:
+        if validation_fraction is not None and not 0 < validation_fraction < 1:
             raise ZooError(f"data.validation_fraction={validation_fraction}: must be between 0 and 1, both excluded")
         if split_seed < 0:
             raise ZooError(f"data.split_seed={split_seed}: must be 0 or more")
@@ -73,8 +74,11 @@ class Splits:
         return self._given if isinstance(self._given, Source) else self._given()
 
     @cached_property
-    def _train_and_validation(self) -> tuple[Images, Images]:
+    def _divided(self) -> tuple[Images, Images | None]:
+        """Training and validation images with the scaling that the source gives."""
         images = self.source.train
+        if self.validation_fraction is None:
+            return images, None
         n_validation = round(self.validation_fraction * len(images))
         if not 0 < n_validation < len(images):
             raise ZooError(
@@ -84,33 +88,35 @@ class Splits:
             )
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.split_seed))
         train, validation = (images.subset(part.sort().values) for part in (order[n_validation:], order[:n_validation]))
-        if self.source.scaling != "given":
-            form = learned(self.source, train)
-            return train.scaled(form), validation.scaled(form)
         if self.source.redrawn:
             validation = validation.binarised(torch.Generator().manual_seed(self.split_seed))
         return train, validation
 
+    def _scaled(self, images: Images) -> Images:
+        return images if self.source.scaling == "given" else images.scaled(self.form)
+
     @property
     def train(self) -> Images:
         """The images that models are fitted on."""
-        return self._train_and_validation[0]
+        return self._scaled(self._divided[0])
 
     @property
     def validation(self) -> Images:
         """The images that models are selected on."""
-        return self._train_and_validation[1]
+        if (found := self._divided[1]) is None:
+            raise ZooError("data.validation_fraction=null: there are no validation images, and the fit needs some")
+        return self._scaled(found)
 
     @property
     def test(self) -> Images:
         """The source's own test images, for the evaluator only."""
-        return self.source.test if self.source.scaling == "given" else self.source.test.scaled(self.form)
+        return self._scaled(self.source.test)
 
     @cached_property
     def form(self) -> Form:
         """The form of a sample, with the scaling learned from the training samples."""
         if self.source.scaling != "given":
-            return learned(self.source, self.train)
+            return learned(self.source, self._divided[0])
         if self.source.form is not None:
             return self.source.form
         c, h, w = self.shape

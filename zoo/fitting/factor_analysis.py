@@ -13,13 +13,16 @@ from torch import Tensor
 def factors(variances: Tensor, axes: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """Loadings W: (P, D) and noise variances: (P,) of maximum likelihood, by the EM algorithm.
 
-    The likelihood depends on the images only through their covariance, so that 2 P points with that covariance can
-    replace them: plus and minus each principal axis, at sqrt(P) standard deviations from the mean. D. Barber,
+    The likelihood depends on the images only through their covariance, so that 2 R points with that covariance can
+    replace them: plus and minus each of R principal axes, at sqrt(R) standard deviations from the mean. D. Barber,
     "Bayesian reasoning and machine learning", 2012, section 21.2.
 
+    Limitation: each iteration decomposes a matrix of 2 R x P numbers; thousands of images of thousands of pixels take
+    hours.
+
     Args:
-        variances: (P,), eigenvalues of the covariance.
-        axes: (P, P), its unit eigenvectors as rows.
+        variances: (R,), all eigenvalues of the covariance that are not zero.
+        axes: (R, P), their unit eigenvectors as rows.
         width: D, number of factors.
     """
     points = axes * (len(axes) * variances[:, None]).sqrt()

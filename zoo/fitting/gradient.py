@@ -10,7 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, get_args
 
 import lightning as L
@@ -40,6 +40,9 @@ Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W) with the indic
 
 MONITOR = "validation_total"
 STARTING_IMAGES = 10_000  # largest number of images for `StartsFromData.start_from_data`
+FEW_IMAGES = 1000  # sets of fewer images are fitted with smaller batches
+LEAST_STEPS, LEAST_BATCH = 10, 8  # per epoch of such sets: smaller batches than 8 made fits of VAEs diverge
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Gradient:
         optimizer: builds the optimiser from groups of parameters, see `zoo.fitting.optimizers.grouped`.
         schedule: builds the learning-rate schedule from the optimiser and the number of steps.
         epochs: largest number of passes over the training images.
-        batch_size: images per step.
+        batch_size: images per step; fewer for fewer than 1,000 training images, see `steps_batch`.
         clip: largest norm of the gradient; larger gradients are scaled down. None for no clipping.
         patience: stop after this number of validations without improvement; None runs all epochs.
         validate_every: epochs between validations.
@@ -110,6 +113,7 @@ class Gradient:
         """Fit the model of `module` by Lightning, and set it to its best weights."""
         initialise_from_data(module.model, data)
         module.images = len(data.train)
+        batch_size = steps_batch(len(data.train), self.batch_size)
         callbacks: list[Callback] = [KeepBest(), *self.callbacks]
         if self.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
@@ -144,7 +148,7 @@ class Gradient:
             start = time.perf_counter()
             handler = signal.getsignal(signal.SIGINT)
             try:
-                trainer.fit(module, datamodule=DataModule(data, self.batch_size, seed))
+                trainer.fit(module, datamodule=DataModule(data, batch_size, seed))
             except SystemExit as left:  # Lightning leaves so after Ctrl-C, with signals ignored from then on
                 if not trainer.interrupted or handler is None:
                     raise
@@ -154,6 +158,34 @@ class Gradient:
         best = callbacks[0]
         assert isinstance(best, KeepBest)
         return FitReport(seconds, trainer.current_epoch, best.restore(module), module.history)
+
+
+@cache  # so that it is logged once
+def steps_batch(images: int, batch_size: int) -> int:
+    """Images per step: `batch_size`, or fewer where an epoch of fewer than 1,000 images would have under 10 steps.
+
+    Epochs bound a fit, but steps fit a model: 91 images with 128 per step take one step an epoch, and 50 steps leave a
+    convolutional autoencoder far from PCA. A smaller batch costs no more operations per epoch. A batch has at least 8
+    images, so that fewer than 80 images have fewer than 10 steps; none has a single image, of which statistics over the
+    batch are undefined. A reduced batch is logged as a warning, once.
+
+    Limitations: quantities that are defined over a batch (the active units of batch_topk and winner_take_all, the
+    estimate of total correlation) depend on its size.
+
+    Args:
+        images: number of training images.
+        batch_size: the setting.
+    """
+    if images >= FEW_IMAGES:
+        return batch_size
+    size = max(LEAST_BATCH, math.ceil(images / LEAST_STEPS))
+    while images > size and images % size == 1:
+        size += 1
+    if size < min(batch_size, images):
+        steps = math.ceil(images / size)
+        text = "%d training images: %d images per step instead of %d, for %d steps an epoch"
+        LOG.warning(text, images, size, batch_size, steps)
+    return min(batch_size, size)
 
 
 def initialise_from_data(model: Autoencoder, data: Splits) -> None:

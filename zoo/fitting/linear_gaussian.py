@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.closed_form import sole_layers
-from zoo.fitting.streaming_pca import principal_axes
+from zoo.fitting.closed_form import check_components, sole_layers
+from zoo.fitting.principal_axes import PrincipalAxes, leading_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import FAMILIES, DiagonalPosterior
 from zoo.model.likelihoods import FittedGaussianLikelihood
@@ -20,7 +21,7 @@ from zoo.model.priors.standard import NormalPrior
 from zoo.objective.objective import Objective
 from zoo.types import FitReport
 
-Solver = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+Solver = Callable[[PrincipalAxes, int], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ class LinearGaussian:
         encoder, decoder, likelihood = parts_of(model)
         width, solve = decoder.in_features, self._solver()
         start = time.perf_counter()
-        mean, variances, axes = principal_axes(data.train, width)
-        w, noise = solve(variances, axes, width)
+        check_components(width, len(data.train), math.prod(data.shape))
+        # the EM algorithm needs all axes, which are the covariance
+        count = width if self.isotropic else min(len(data.train), math.prod(data.shape))
+        found = leading_axes(data.train, count, seed=seed)
+        mean, (w, noise) = found.mean, solve(found, width)
         d, turn = torch.linalg.eigh(w.T @ (w / noise[:, None]))
         w, d = w @ turn.flip(1), d.flip(0)
         gain = (w / noise[:, None]).T / (1 + d[:, None])
@@ -69,22 +73,21 @@ class LinearGaussian:
         return FitReport(seconds=time.perf_counter() - start, epochs=1, best_epoch=1)
 
     def _solver(self) -> Solver:
-        """The function that finds loadings W: (P, D) and noise variances (P,) from variances, axes and width."""
+        """The function that finds loadings W: (P, D) and noise variances (P,) from principal axes and the width."""
         if self.isotropic:
             return self._principal
         from zoo.fitting.factor_analysis import factors  # scikit-learn is imported only where it is needed
 
-        def limited(variances: Tensor, axes: Tensor, width: int) -> tuple[Tensor, Tensor]:
-            w, noise = factors(variances, axes, width)
+        def limited(found: PrincipalAxes, width: int) -> tuple[Tensor, Tensor]:
+            w, noise = factors(found.variances, found.axes, width)
             return w, noise.clamp(min=self.least_std**2)
 
         return limited
 
-    def _principal(self, variances: Tensor, axes: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        rest = variances[width:]
-        noise = (rest.mean() if len(rest) else rest.new_zeros(())).clamp(min=self.least_std**2)
-        w = axes[:width].T * (variances[:width] - noise).clamp(min=0).sqrt()
-        return w, noise.expand(len(axes))
+    def _principal(self, found: PrincipalAxes, width: int) -> tuple[Tensor, Tensor]:
+        noise = found.mean_of_rest(width).clamp(min=self.least_std**2)
+        w = found.axes[:width].T * (found.variances[:width] - noise).clamp(min=0).sqrt()
+        return w, noise.expand(len(w))
 
 
 def parts_of(model: Autoencoder) -> tuple[nn.Linear, nn.Linear, FittedGaussianLikelihood]:

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-STEPS = 5
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # K. Jordan's: the steepest at 0, so that five steps suffice
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # K. Jordan's: the steepest at 0, so that few steps suffice
 TINY = 1e-7
 
 
@@ -35,6 +34,7 @@ class Muon(torch.optim.Optimizer):
         adamw_lr: rate of AdamW.
         betas: of AdamW.
         eps: of AdamW.
+        ns_steps: steps of the Newton-Schulz iteration; fewer cost less time, and leave updates less orthogonal.
     """
 
     def __init__(
@@ -46,7 +46,10 @@ class Muon(torch.optim.Optimizer):
         adamw_lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        ns_steps: int = 5,
     ) -> None:
+        if isinstance(ns_steps, bool) or not isinstance(ns_steps, int) or ns_steps < 1:
+            raise ValueError(f"ns_steps={ns_steps}: must be a whole number, at least 1")
         given = list(params)
         if given and not isinstance(given[0], dict):
             matrices = [parameter for parameter in given if parameter.ndim >= 2]
@@ -55,6 +58,7 @@ class Muon(torch.optim.Optimizer):
         groups = [{"lr": lr if group["matrices"] else adamw_lr} | group for group in given if group["params"]]
         betas = tuple(betas)  # type: ignore[assignment]
         super().__init__(groups, {"momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps})
+        self.ns_steps = ns_steps
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -75,7 +79,7 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
         mean = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        update = orthogonal(gradient.lerp(mean, group["momentum"]).flatten(1))
+        update = orthogonal(gradient.lerp(mean, group["momentum"]).flatten(1), self.ns_steps)
         scale = math.sqrt(max(1, update.shape[0] / update.shape[1]))
         weight.add_(update.view_as(weight), alpha=-group["lr"] * scale)
 
@@ -89,17 +93,17 @@ class Muon(torch.optim.Optimizer):
         weight.addcdiv_(mean, square.sqrt().add_(group["eps"]), value=-group["lr"])
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """U S V' -> about U V', by five steps of Newton and Schulz in bf16: (M, N) -> (M, N).
+def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
+    """U S V' -> about U V', by steps of Newton and Schulz in bf16: (M, N) -> (M, N).
 
-    Each step maps every singular value s to a s + b s^3 + c s^5; values above about 0.01 of the norm end between 0.7
-    and 1.2.
+    Each step maps every singular value s to a s + b s^3 + c s^5; after five, values above about 0.01 of the norm are
+    between 0.7 and 1.2.
     """
     a, b, c = COEFFICIENTS
     x = matrix.bfloat16()
     x = x.T if len(matrix) > matrix.shape[1] else x
     x = x / x.norm().clamp(min=TINY)
-    for _ in range(STEPS):
+    for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     found: Tensor = (x.T if len(matrix) > matrix.shape[1] else x).to(matrix)

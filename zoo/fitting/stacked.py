@@ -15,7 +15,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
 from zoo.fitting.arithmetic import arithmetic
-from zoo.fitting.gradient import Gradient, Means, initialise_from_data, record_epoch
+from zoo.fitting.gradient import Gradient, Means, initialise_from_data, record_epoch, steps_batch
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices
 from zoo.fitting.replay import ROUNDING, Replay
@@ -51,7 +51,8 @@ def fit_stacked(
     """
     fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision)
     train, validation = data.train.to(fabric.device), data.validation.to(fabric.device)
-    orders = [Batches(train, fit.batch_size, seed, data.source.redrawn) for seed in seeds]
+    batch_size = steps_batch(len(train), fit.batch_size)
+    orders = [Batches(train, batch_size, seed, data.source.redrawn) for seed in seeds]
     for model in models:
         initialise_from_data(model, data)
     stack = StackedModels(models, objective, fabric.device, len(train))
@@ -77,7 +78,7 @@ def fit_stacked(
             if epoch % min(fit.validate_every, fit.epochs) == 0:
                 means["validation"] = Means()
                 with torch.no_grad(), fabric.autocast():
-                    for x in validation.batches(fit.batch_size):
+                    for x in validation.batches(batch_size):
                         means["validation"].add(stack(x, 1.0), len(x))
                 stack.keep_best(epoch, [found["total"] for found in means["validation"].read()])
             each = {stage: found.read() for stage, found in means.items()}

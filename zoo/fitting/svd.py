@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -11,9 +12,12 @@ from torch import Tensor
 
 from zoo.data.splits import Splits
 from zoo.fitting.closed_form import check_components, linear_layers, write_axes
+from zoo.fitting.principal_axes import DECOMPOSED, leading_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport
+
+CONVERTED = 1 << 29  # bytes of float64 up to which N >= P images are converted at once
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,10 @@ class Svd:
     V: (D, P) holds the leading right singular vectors of the images minus m, which is the linear code of least squared
     error on the training images. C. Eckart, G. Young, "The approximation of one matrix by another of lower rank",
     Psychometrika 1, 1936.
+
+    Solvers by shape, for N images of P pixels: up to 512 MiB as float64 with N >= P, the eigenvectors of the covariance
+    (P x P) or, uncentred, scikit-learn's truncated SVD; up to 128 MiB with N < P, a thin SVD of the images; larger sets
+    are read in blocks and never converted as a whole, see `zoo.fitting.principal_axes.leading_axes`.
 
     Args:
         centre: m is the mean image (principal component analysis); otherwise m = 0 (truncated SVD).
@@ -37,18 +45,24 @@ class Svd:
             ZooError: the model is not linear, or its code has more units than there are principal components.
         """
         encoder, decoder = linear_layers(model)
-        x = data.train[:].flatten(1).double()  # with near-equal eigenvalues, float32 has relative errors up to 1e-6
-        width = encoder.out_features
-        check_components(width, *x.shape)
-        start = time.perf_counter()
-        components, mean = self._solve(x, width, seed)
+        width, n, p = encoder.out_features, len(data.train), math.prod(data.shape)
+        check_components(width, n, p)
+        if 8 * n * p <= (CONVERTED if n >= p else DECOMPOSED):
+            x = data.train[:].flatten(1).double()  # with near-equal eigenvalues, float32 has relative errors up to 1e-6
+            start = time.perf_counter()
+            components, mean = self._solve(x, width, seed)
+        else:
+            start = time.perf_counter()
+            found = leading_axes(data.train, width, self.centre, seed=seed)
+            components, mean = found.axes[:width], found.mean
         write_axes(encoder, decoder, components, mean)
         return FitReport(seconds=time.perf_counter() - start, epochs=1, best_epoch=1)
 
     def _solve(self, x: Tensor, width: int, seed: int) -> tuple[Tensor, Tensor]:
         """Components (D, P) and mean (P,)."""
         if self.centre:
-            pca = PCA(width, svd_solver="covariance_eigh").fit(x.numpy())
+            solver = "covariance_eigh" if len(x) >= x.shape[1] else "full"
+            pca = PCA(width, svd_solver=solver).fit(x.numpy())
             return torch.from_numpy(pca.components_), torch.from_numpy(pca.mean_)
         # ARPACK is exact but cannot compute all components; the randomised solver is exact for all of them
         algorithm = "arpack" if width < min(x.shape) else "randomized"

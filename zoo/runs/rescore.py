@@ -113,12 +113,28 @@ def data_of(path: Path, record: Record, asked: Rescoring) -> Any:
     Raises:
         ZooError: files of one's own are gone, or have changed since.
     """
-    node = record.config["data"]
+    return data_from(path, record.config["data"], record.path, asked)
+
+
+def data_from(path: Path | str, node: Node, own: str | None, asked: Rescoring) -> Any:
+    """The data that the options of a model describe.
+
+    Args:
+        path: of the record or the model, for messages.
+        node: its options of the axis `data`.
+        own: where files of one's own lay; None where that is not known.
+        asked: the places of data sets.
+
+    Raises:
+        ZooError: files of one's own are gone, or have changed since.
+    """
     known: Sequence[str] = template("data", node["option"], asked.trust)["source"]
     source = {key: value for key, value in node["source"].items() if key != "content"}
     source |= {name: place for name, place in asked.places.items() if name in known}
     if (content := node["source"].get("content")) is not None:
-        place = Path(asked.path or record.path or "")
+        if (where := asked.path or own) is None:
+            raise ZooError(f"{path}: where its data is, is not known; say path=<where it is>")
+        place = Path(where)
         if not place.exists():
             raise ZooError(f"{path}: its data was at {place}, which is not there; say path=<where it is now>")
         if content_digest(place) != content:

@@ -16,6 +16,7 @@ import torch
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.shortfall import shortfall
 from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, load_model, save_model
@@ -115,6 +116,8 @@ def keep(job: Job, fitted: Fitted) -> Record:
     fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory}
     if fitted.stacked > 1:
         fit["stacked"] = fitted.stacked
+    if short := shortfall(fitted.model, fitted.data):
+        fit["shortfall"] = short
     codes = kept_codes(fitted.model, fitted.data.train)
     save_model(job.model_path, fitted.model, job.config, fitted.data.form, job.seed, codes)
     record = Record(
@@ -231,6 +234,8 @@ def describe(job: Job, record: Record) -> None:
     show_metrics(record, job.due(None))
     print(f"record  {job.record_path}")
     print(f"model   {job.model_path}" + ("" if job.model_path.exists() else " (not on this machine)"))
+    if short := record.fit.get("shortfall"):
+        print(f"warning {short}")
 
 
 def show_metrics(record: Record, names: Sequence[str]) -> None:

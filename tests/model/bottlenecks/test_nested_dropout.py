@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoo.errors import ZooError
-from zoo.fitting.streaming_pca import principal_axes
+from zoo.fitting.principal_axes import leading_axes
 from zoo.model.bottlenecks.nested_dropout import NestedDropout, truncated
 
 WIDTH = 8
@@ -66,7 +66,7 @@ def test_the_first_units_are_the_best_ones(run):
 def test_one_model_is_as_good_as_pca_at_every_width(run):
     """The linear one comes within 15 % of PCA's training error, its optimum; the deep one is better than PCA."""
     x = run.data.train[:]
-    _, variances, _ = principal_axes(run.data.train, WIDTH)
+    variances = leading_axes(run.data.train, WIDTH).variances
     ratios = [error(run, x, torch.arange(k)) / variances[k:].sum().item() for k in range(1, WIDTH + 1)]
     if run.job.variant == "nested_dropout":
         assert all(1 < ratio < 1.15 for ratio in ratios), ratios

@@ -151,3 +151,18 @@ def test_colour_and_larger_images_are_drawn() -> None:
 def test_a_figure_without_anything_to_draw_is_none(name: str) -> None:
     record = replace(digits_record("pca", 8, 0), images={}, metrics={})
     assert FIGURES[name]([record]) is None
+
+
+@pytest.mark.parametrize(("shape", "drawn"), [((4, 10), 2.5), ((10, 4), 0.4), ((1, 1000), None)])
+def test_images_keep_their_proportions(shape: tuple[int, int], drawn: float | None) -> None:
+    strip = encode_strip(torch.rand(5, 3, *shape, generator=torch.Generator().manual_seed(0)))
+    record = replace(digits_record("pca", 8, 0), images={"original": strip, "reconstruction": strip})
+    figure = reconstructions([record])
+    assert figure is not None
+    for row in rows(figure.axes[0]):
+        assert_row(row, strip)
+    left, right, bottom, top = figure.axes[0].images[0].get_extent()
+    if drawn is None:
+        assert (bottom - top) * DPI == pytest.approx(1), "no image is too flat to be seen"
+    else:
+        assert (right - left) / (bottom - top) == pytest.approx(drawn)

@@ -4,14 +4,16 @@ Each function reads once per process, and returns the same `Source` for equal ar
 """
 
 from zoo.data.sources.own import array, folder
+from zoo.data.sources.page_pairs import pages
 from zoo.data.sources.photographs import faces, patches
 from zoo.data.sources.printed import documents
 from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
-from zoo.data.sources.tables import table
+from zoo.data.sources.tables import breast_cancer, table, wine
 
 __all__ = [
     "array",
     "binary_mnist",
+    "breast_cancer",
     "cifar10",
     "digits",
     "documents",
@@ -19,6 +21,8 @@ __all__ = [
     "fashion_mnist",
     "folder",
     "mnist",
+    "pages",
     "patches",
     "table",
+    "wine",
 ]

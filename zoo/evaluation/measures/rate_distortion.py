@@ -125,14 +125,18 @@ def code_lengths(train: Tensor, test: Tensor, step: float = 1.0) -> tuple[Tensor
 
 def unit_length(train: Tensor, test: Tensor) -> tuple[float, float]:
     """Cross-entropy and entropy in bits of integers (M,) coded under the histogram of integers (N,)."""
+    own = torch.bincount(test - test.min()).double() / len(test)
+    return unit_costs(train, test).mean().item(), float(torch.special.entr(own).sum()) / math.log(2)
+
+
+def unit_costs(train: Tensor, test: Tensor) -> Tensor:
+    """Bits of each of the integers (M,), coded under the histogram of integers (N,): (M,), see `code_lengths`."""
     low, high = int(train.min()), int(train.max())
     size = high - low + 1
     counts = torch.bincount(train - low, minlength=size + 1).double()  # the last one is the escape symbol's
     cost = math.log2(len(train) + PRIOR * (size + 1)) - (counts + PRIOR).log2()
     cost[size] += ESCAPE_BITS
-    place = torch.where((test >= low) & (test <= high), test - low, size)
-    own = torch.bincount(test - test.min()).double() / len(test)
-    return cost[place].mean().item(), float(torch.special.entr(own).sum()) / math.log(2)
+    return cost[torch.where((test >= low) & (test <= high), test - low, size)]
 
 
 def bd_rate(curve: RateDistortion, reference: RateDistortion) -> float | None:

@@ -34,6 +34,10 @@ class NestedDropout(Bottleneck):
         k = torch.randint(1, self.out_features + 1, (len(h), 1), generator=generator, device=h.device)
         return Code(truncated(h, k), h)
 
+    def point(self, h: Tensor) -> Tensor:
+        """All units, without a draw: (B, D) -> (B, D)."""
+        return h
+
 
 def truncated(z: Tensor, k: Tensor | int) -> Tensor:
     """Codes (B, D) with all units after the first k set to zero; k is one number or (B, 1)."""

@@ -171,25 +171,25 @@ def picture(
     columns = [[groups[i] for i in part] for part in np.array_split(np.arange(len(groups)), count)]
     most = max(IMAGES // count, 5) if bars is None else max(IMAGES // count - 2, 5)
     images = min(most, *(len(row.images) for row in (*head, *rows)))
-    side = image_side(rows[0].images.shape[-2])
+    high, wide = image_sides(rows[0].images)
     labels = [line for row in (*head, *rows) for line in row.label]
     label = max(text_width(text, size) for text, size, _ in labels) + 0.1
-    pitch = on_pixels(max(side, LINE * max(len(row.label) for row in rows)) + GAP)
-    strip = images * (side + GAP)
-    wide = label + strip + (0.1 + BAR + BAR_TEXT if bars else 0.0) + 2 * MARGIN
-    high = max(
+    pitch = on_pixels(max(high, LINE * max(len(row.label) for row in rows)) + GAP)
+    strip = images * (wide + GAP)
+    across = label + strip + (0.1 + BAR + BAR_TEXT if bars else 0.0) + 2 * MARGIN
+    down = max(
         pitch * (len(head) + sum(map(len, column))) + APART * sum(len(group) > 1 for group in column)
         for column in columns
     )
-    figure, ax = sheet(len(columns) * wide, HEAD + high + MARGIN, title, subtitle)
+    figure, ax = sheet(len(columns) * across, HEAD + down + MARGIN, title, subtitle)
     for number, column in enumerate(columns):
-        left, y = on_pixels(MARGIN + number * wide + label), HEAD
+        left, y = on_pixels(MARGIN + number * across + label), HEAD
         for group in (head, *column):
             y += APART * (len(group) > 1)
             for row in group:
                 centre = y + (pitch - GAP) / 2
                 draw_label(ax, row, left - 0.1, centre)
-                draw_strip(ax, row.images[:images], left, on_pixels(centre - side / 2), side)
+                draw_strip(ax, row.images[:images], left, on_pixels(centre - high / 2), high, wide)
                 if bars:
                     draw_bar(ax, row, bars, left + strip + 0.1, centre)
                 y += pitch
@@ -201,6 +201,14 @@ def image_side(pixels: int) -> float:
     return on_pixels(CELL) if pixels > CELL * DPI else round(CELL * DPI / pixels) * pixels / DPI
 
 
+def image_sides(images: Tensor) -> tuple[float, float]:
+    """Inches of the height and the width of images (N, C, H, W), the longer of which fits a cell."""
+    h, w = images.shape[-2:]
+    side = image_side(max(h, w))
+    high, wide = (max(on_pixels(side * (pixels / max(h, w))), 1 / DPI) for pixels in (h, w))
+    return high, wide
+
+
 def draw_label(ax: Axes, row: Row, right: float, centre: float) -> None:
     """Write the lines of a row's label, ending at `right`."""
     for k, (text, size, colour) in enumerate(row.label):
@@ -208,12 +216,12 @@ def draw_label(ax: Axes, row: Row, right: float, centre: float) -> None:
         ax.text(right, y, text, size=size, color=colour, ha="right", va="center_baseline")
 
 
-def draw_strip(ax: Axes, images: Tensor, x: float, y: float, side: float) -> None:
+def draw_strip(ax: Axes, images: Tensor, x: float, y: float, high: float, wide: float) -> None:
     """Draw images (N, C, H, W) side by side, the first one's upper left corner at (x, y)."""
-    interpolation = "nearest" if images.shape[-1] <= side * DPI else "antialiased"
+    interpolation = "nearest" if images.shape[-1] <= wide * DPI else "antialiased"
     for k, image in enumerate(images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()):
-        left = on_pixels(x + k * (side + GAP))
-        extent = (left, left + side, y + side, y)
+        left = on_pixels(x + k * (wide + GAP))
+        extent = (left, left + wide, y + high, y)
         ax.imshow(image, extent=extent, aspect="auto", interpolation=interpolation)
 
 

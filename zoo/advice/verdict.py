@@ -1,0 +1,428 @@
+"""From trials to answers: the best of each task, how sure that is, and the simplest where that is not clear."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.advice.candidates import FEW, Held, PcaCurve
+from zoo.advice.scores import Judge
+from zoo.api import Model, written
+from zoo.evaluation.evaluator import resamples
+
+if TYPE_CHECKING:
+    from zoo.advice.halving import Trial
+
+Means = NDArray[np.float64]
+SIMPLEST = ("pca", "ppca", "factor_analysis")  # in this order, before methods by their number of parameters
+SHORT = 20  # epochs
+RELATIVE, ABSOLUTE = 2.0, 1.0  # differences below which two methods count as alike: percent, and percentage points
+
+
+def mean_of(means: Means) -> Means:
+    """The one column."""
+    return means[..., 0]
+
+
+def harmonic(means: Means) -> Means:
+    """The harmonic mean of two columns."""
+    a, b = means[..., 0], means[..., 1]
+    return 2 * a * b / np.maximum(a + b, 1e-12)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model may be used for.
+
+    Attributes:
+        aim: for headings.
+        unit: of its value.
+        lower: whether lower values are better; these are compared in percent, fractions in percentage points.
+        value: of the means of scores (..., C): (...,).
+        use: the third line of Python that uses a model for it.
+    """
+
+    aim: str
+    unit: str
+    lower: bool
+    value: Callable[[Means], Means] = mean_of
+    use: str = ""
+
+
+TASKS = {
+    "reconstruction": Task("Reconstruction", "squared error", True, use="back = model.decode(codes)"),
+    "compression": Task(
+        "Compression",
+        "bits per sample at the target error",
+        True,
+        use="back = model.decode((codes / {step}).round() * {step})",
+    ),
+    "probing": Task(
+        "Predicting labels from codes",
+        "accuracy of logistic regression",
+        False,
+        use="probe = sklearn.linear_model.LogisticRegression().fit(codes, labels)",
+    ),
+    "sampling": Task(
+        "New samples", "harmonic mean of precision and recall", False, harmonic, "new = model.sample(16{density})"
+    ),
+    "outliers": Task(
+        "Outliers",
+        "area under the ROC curve",
+        False,
+        use="scores = model.score_samples(x)  # the lowest are the most unusual",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The gain of one trial over another, in percent or percentage points, with a 95 % interval."""
+
+    other: str
+    gain: float
+    low: float
+    high: float
+
+    @property
+    def separated(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What to use for a task.
+
+    Attributes:
+        task: key of `TASKS`.
+        variant: the method to use.
+        width: of its code.
+        value: of the task, on held-out samples.
+        unit: of the value.
+        sure: a sentence that compares it with PCA and the runner-up.
+        clear: whether the method is separated from PCA, or from the best other method if it is PCA.
+        cost: a sentence.
+        command: fits it by the command line.
+        python: fits it and uses it.
+        model: fitted to the training part of the samples.
+        note: a further sentence, or an empty text.
+    """
+
+    task: str
+    variant: str
+    width: int
+    value: float
+    unit: str
+    sure: str
+    clear: bool
+    cost: str
+    command: str
+    python: str
+    model: Model = field(repr=False)
+    note: str = ""
+
+    @property
+    def short(self) -> str:
+        """How sure it is, in a few words."""
+        if not self.clear:
+            return "nothing is clearly better than PCA"
+        return f"clearly better than {'the others' if self.variant == 'pca' else 'PCA'}"
+
+
+@dataclass(frozen=True, eq=False)
+class Advice:
+    """What to use for some samples; its text is the summary.
+
+    Attributes:
+        answers: by task.
+        table: every trial, as plain values.
+        summary: of the whole, in sentences.
+        curve: PCA's errors.
+        trials: every trial, with its model.
+        held: the samples.
+        target: the error that compression has to keep.
+    """
+
+    answers: dict[str, Answer]
+    table: list[dict[str, Any]]
+    summary: list[str]
+    curve: PcaCurve
+    trials: list[Trial] = field(repr=False)
+    held: Held = field(repr=False)
+    target: float
+
+    def __str__(self) -> str:
+        from zoo.advice.page import as_text
+
+        return as_text(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        told = ("variant", "width", "value", "unit", "sure", "clear", "cost", "note", "command", "python")
+        return {
+            "summary": self.summary,
+            "answers": {task: {key: getattr(answer, key) for key in told} for task, answer in self.answers.items()},
+            "pca": {"widths": self.curve.widths, "errors": self.curve.errors, "knee": self.curve.knee},
+            "trials": self.table,
+        }
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write README.md, advice.json and pictures to a folder, and return their paths."""
+        from zoo.advice.page import write_page
+
+        return write_page(self, Path(folder), json.dumps(self.as_json(), indent=1))
+
+
+def concluded(
+    held: Held,
+    judge: Judge,
+    trials: Sequence[Trial],
+    *,
+    fitted_on: int,
+    left_out: Sequence[str],
+    seconds: float,
+    minutes: float,
+    interrupted: bool,
+    data: str,
+) -> Advice:
+    """The answers that trials give."""
+    answers = {}
+    for task in TASKS:
+        found = [t for t in trials if task in t.scores]
+        if task == "reconstruction":
+            found = narrowest(found, judge)
+        if found:
+            answers[task] = answered(task, found, judge, held, data)
+    epochs = max((t.epochs for t in trials), default=0)
+    summary = summarised(held, judge, answers, epochs, fitted_on, left_out, seconds, minutes, interrupted)
+    return Advice(answers, [row(t) for t in trials], summary, judge.curve, list(trials), held, judge.target)
+
+
+def narrowest(trials: Sequence[Trial], judge: Judge) -> list[Trial]:
+    """The trials at the smallest width at which one of them reaches the target; all at the knee if none does."""
+    reached = [t.candidate.width for t in trials if t.value("reconstruction") <= judge.target]
+    width = min(reached) if reached else judge.curve.knee
+    return [t for t in trials if t.candidate.width == width]
+
+
+def answered(task: str, trials: Sequence[Trial], judge: Judge, held: Held, data: str) -> Answer:
+    """The best of the trials of a task, or the simplest of those that cannot be told from it."""
+    sign = 1 if TASKS[task].lower else -1
+    ranked = sorted(trials, key=lambda t: (sign * t.value(task), t.candidate.width))
+    first = {t.candidate.variant: t for t in reversed(ranked)}  # the best of each method
+    best = ranked[0]
+    alike = [t for t in first.values() if t is best or not clearly(compared(task, best, t), task)]
+    chosen = min(alike, key=lambda t: (place(t), t.parameters))
+    pca = first.get("pca")
+    others = sorted((t for t in first.values() if t is not chosen), key=lambda t: sign * t.value(task))
+    unlike = [t for t in others if t.candidate.variant not in ("pca", "ppca")] or others  # ppca has the axes of pca
+    rivals = [*([pca] if pca and pca is not chosen else []), *[t for t in unlike if t is not pca][:1]]
+    found = [compared(task, chosen, t) for t in rivals]
+    clear = bool(found) and clearly(found[0], task)
+    return Answer(
+        task,
+        chosen.candidate.variant,
+        chosen.candidate.width,
+        chosen.value(task),
+        TASKS[task].unit,
+        sentence(task, chosen, found, best),
+        clear,
+        cost(chosen),
+        command(chosen, data, held.form.kind == "counts"),
+        python(task, chosen),
+        chosen.model,
+        note(task, chosen, judge, held),
+    )
+
+
+def place(trial: Trial) -> int:
+    """Of a method in the order of simplicity."""
+    variant = trial.candidate.variant
+    return SIMPLEST.index(variant) if variant in SIMPLEST else len(SIMPLEST)
+
+
+def compared(task: str, one: Trial, other: Trial) -> Comparison:
+    """The gain of `one` over `other` on the same samples, from 1,000 paired resamples of them."""
+    a, b = one.scores[task], other.scores[task]
+    counts = resamples(len(a), 0).numpy().astype(np.float64) / len(a)
+    means = [np.vstack([scores.mean(0), counts @ scores]) for scores in (a, b)]
+    ours, theirs = (TASKS[task].value(m) for m in means)
+    relative = TASKS[task].lower
+    gains = 100 * (theirs - ours) / np.maximum(theirs, 1e-12) if relative else 100 * (ours - theirs)
+    low, high = np.quantile(gains[1:], [0.025, 0.975])
+    return Comparison(other.candidate.name, float(gains[0]), float(low), float(high))
+
+
+def clearly(found: Comparison, task: str) -> bool:
+    """Whether the difference is neither due to chance nor too small to matter."""
+    return found.separated and abs(found.gain) >= (RELATIVE if TASKS[task].lower else ABSOLUTE)
+
+
+def sentence(task: str, chosen: Trial, found: Sequence[Comparison], best: Trial) -> str:
+    """How sure an answer is."""
+    if not found:
+        reach = "no other method reaches the target error"
+        return reach if task == "compression" else "there was nothing to compare it with"
+    unit = "%" if TASKS[task].lower else "points"
+    parts = []
+    for one in found:
+        interval = f"({one.gain:+.1f} {unit}, 95 % interval {one.low:+.1f} to {one.high:+.1f})"
+        if not clearly(one, task):
+            parts.append(f"not distinguishable from {one.other} at this sample size {interval}")
+        else:
+            parts.append(f"{'better' if one.gain > 0 else 'worse'} than {one.other} {interval}")
+    text = "; ".join(parts)
+    return text if chosen is best else f"{text}; it is the simplest of those that are not clearly worse than the best"
+
+
+def cost(trial: Trial) -> str:
+    """Of fitting and using a model."""
+    fit = f"{trial.epochs} epochs" if trial.epochs else "closed form"
+    return (
+        f"fitted in {trial.seconds:.1f} s ({fit}); {trial.parameters:,} parameters; "
+        f"encodes 1,000 samples in {trial.more['encode_ms_per_1000']:.3g} ms"
+    )
+
+
+def chosen_settings(trial: Trial) -> dict[str, Any]:
+    """Those that differ from the defaults."""
+    passes = {"budget.epochs": trial.epochs, "budget.batch_size": trial.batch_size} if trial.epochs else {}
+    return {"width": trial.candidate.width, **passes, **trial.candidate.settings}
+
+
+def command(trial: Trial, data: str, counts: bool = False) -> str:
+    """Fits a model like that of the trial."""
+    settings = [f"{key}={written(value)}" for key, value in chosen_settings(trial).items()]
+    if counts:
+        data += f" data.source.counts={'true' if trial.candidate.kind == 'counts' else 'false'}"
+    return f"zoo run variant={trial.candidate.variant} {data} {shlex.join(settings)}"
+
+
+def python(task: str, trial: Trial) -> str:
+    """Fits a model like that of the trial, and uses it."""
+    given = chosen_settings(trial)
+    named = {"width": given.pop("width")}
+    named |= {key: given.pop(f"budget.{key}") for key in ("epochs", "batch_size") if f"budget.{key}" in given}
+    if trial.candidate.kind == "counts":
+        named["kind"] = "counts"
+    if given:
+        named["settings"] = given
+    said = ", ".join(f"{key}={json.dumps(value)}" for key, value in named.items())
+    density = trial.more.get("density")
+    step = trial.more.get("step")
+    use = TASKS[task].use.format(density="" if density is None else f', density="{density}"', step=f"{step or 1:.3g}")
+    lines = [f'model = zoo.fit("{trial.candidate.variant}", x, {said})', use]
+    if task in ("reconstruction", "compression", "probing"):
+        lines.insert(1, "codes = model.encode(x)")
+    return "\n".join(lines)
+
+
+def note(task: str, chosen: Trial, judge: Judge, held: Held) -> str:
+    """What the value means."""
+    curve, value = judge.curve, chosen.value(task)
+    if task == "reconstruction":
+        if value > judge.target:
+            return "No method reaches the error that PCA leaves at the knee of its curve."
+        wanted = next((w for w, e in zip(curve.widths, curve.errors, strict=True) if e <= value), None)
+        needs = (
+            f"PCA needs width {wanted} for that" if wanted else f"PCA needs more than width {curve.widths[-1]} for that"
+        )
+        explained = f"It explains {100 * (1 - value / max(curve.errors[0], 1e-12)):.0f} % of the variation"
+        return (
+            f"{explained}{'; ' + needs if place(chosen) else ''}. It is the narrowest code that keeps the error which "
+            f"PCA has at the knee of its curve (width {curve.knee})."
+        )
+    if task == "compression":
+        return (
+            f"The codes are rounded as far as an error of {judge.target:.4g} allows, 5 % above that of PCA at the knee "
+            f"of its curve; a sample stored as it is has {held.size * held.train.itemsize * 8:,} bits."
+        )
+    if task == "probing":
+        from zoo.advice.scores import probed
+
+        raw, _ = probed(held, None, held.validation.reshape(len(held.validation), -1).astype(np.float32))
+        return (
+            f"Logistic regression on the samples themselves gives {raw.mean():.3f}, a vote of the 5 nearest codes "
+            f"{chosen.more['knn_accuracy']:.3f}. Clusters of the codes (k-means) agree with the classes with an "
+            f"adjusted Rand index of {chosen.more['adjusted_rand_index']:.2f} (1: the same, 0: chance)."
+        )
+    if task == "sampling":
+        precision, recall = chosen.scores[task].mean(0)
+        return (
+            f"{100 * precision:.0f} % of new samples lie among held-out ones, and {100 * recall:.0f} % of these lie "
+            "among new samples (Kynkäänniemi et al. 2019, on principal axes)."
+        )
+    how = "quarters come" if held.form.kind == "image" else "values come"
+    return f"The outliers it was judged on were made: their {how} from different samples. Yours may be of another kind."
+
+
+def row(trial: Trial) -> dict[str, Any]:
+    """A trial as plain values."""
+    more = {key: value for key, value in trial.more.items() if key != "error"}
+    return {
+        "variant": trial.candidate.variant,
+        "width": trial.candidate.width,
+        "epochs": trial.epochs,
+        "fit_seconds": round(trial.seconds, 3),
+        "parameters": trial.parameters,
+        "error": trial.more["error"],
+        **{task: trial.value(task) if task in trial.scores else None for task in TASKS if task != "reconstruction"},
+        **more,
+    }
+
+
+def summarised(
+    held: Held,
+    judge: Judge,
+    answers: dict[str, Answer],
+    epochs: int,
+    fitted_on: int,
+    left_out: Sequence[str],
+    seconds: float,
+    minutes: float,
+    interrupted: bool,
+) -> list[str]:
+    """The whole in sentences."""
+    what = {"image": "images", "vector": "vectors", "counts": "vectors of counts"}[held.form.kind]
+    said = [
+        f"{held.total:,} {what} of {held.size:,} values; models were fitted on {fitted_on:,} of them and judged on "
+        f"{len(held.validation):,} others, in {seconds:.0f} of {60 * minutes:.0f} seconds."
+    ]
+    knee = judge.curve.knee
+    if judge.curve.bent:
+        explained = 100 * judge.curve.explained(knee)
+        said.append(
+            f"PCA's error falls quickly up to width {knee}, where it explains {explained:.0f} % of the variation, and "
+            "slowly beyond."
+        )
+    else:
+        said.append("PCA's error falls evenly with the width: the values are nearly independent, and no code is small.")
+    if held.few:
+        said.append(f"That is fewer than {FEW} samples, too few to tell methods apart: only PCA was fitted. Use it.")
+    elif not epochs:
+        said.append("No network was fitted in this time: give more minutes.")
+    elif all(a.variant == "pca" for a in answers.values()):
+        said.append("Nothing is clearly better than PCA on these samples: use PCA.")
+    elif not any(a.clear for a in answers.values()):
+        said.append(
+            f"No method is clearly better than PCA: {len(held.validation)} held-out samples are too few to tell. "
+            "Use PCA, or come back with more samples."
+        )
+    if 0 < epochs < SHORT:
+        said.append(f"Networks were fitted for {epochs} epochs at most, which is short: they gain from more minutes.")
+    if left_out:
+        some = "; ".join(left_out[:4]) + ("; ..." if len(left_out) > 4 else "")
+        said.append(f"{len(left_out)} candidates were left out ({some}): more minutes compare more.")
+    if fitted_on < 0.79 * held.total:
+        said.append("Not all samples were used, to keep within the time: with more of them, networks gain most.")
+    if interrupted:
+        said.append("It was interrupted, so this rests on the fits that were done.")
+    return said

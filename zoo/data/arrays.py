@@ -1,0 +1,229 @@
+"""Arrays of the user's own as sets of samples: read, checked, labelled and split by class."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from zoo.data.images import COPIED, Images, Scaling, Source
+from zoo.errors import ZooError
+from zoo.samples import Form
+
+BLOCK = 1 << 26  # bytes of float64 that are checked at once
+NAMES = {  # in .npz files, by what an array is; the first name that a file has counts
+    "train": ("X", "train", "X_train", "x_train", "train_images"),
+    "train_labels": ("y", "train_labels", "y_train"),
+    "test": ("test", "X_test", "x_test", "test_images"),
+    "test_labels": ("test_labels", "y_test"),
+}
+ADVICE = "write it with numpy.save or numpy.savez"
+PLAIN = "store numbers as numbers, X.astype(float), and labels as text, y.astype(str)"
+Seen = tuple[tuple[str, int, int], ...]  # path, size and time of each file
+
+
+class Arrays(NamedTuple):
+    """The arrays of a file, each with its name in there; None for those that it lacks."""
+
+    path: str
+    train: tuple[str, NDArray[Any]]
+    train_labels: tuple[str, NDArray[Any]] | None = None
+    test: tuple[str, NDArray[Any]] | None = None
+    test_labels: tuple[str, NDArray[Any]] | None = None
+
+
+def seen_files(files: Sequence[Path]) -> Seen:
+    """Path, size and time of each file, by which a cache sees that one has changed."""
+    return tuple((str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+def arrays_in(path: str) -> Arrays:
+    """The arrays of a NumPy file.
+
+    Args:
+        path: a .npy file of samples, which is mapped and not read; or a .npz file, which is read, with an array of
+            samples named as in `NAMES`, and any of the others.
+
+    Raises:
+        ZooError: no such file, a file of Python objects, or a .npz file without samples.
+    """
+    try:
+        content = np.load(path, mmap_mode="c", allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return Arrays(path, ("array", content))
+        with content:
+            names = {role: next((n for n in known if n in content), None) for role, known in NAMES.items()}
+            found = {role: (name, content[name]) for role, name in names.items() if name is not None}
+            if "train" not in found:
+                raise ZooError(
+                    f"{path}: contains {sorted(content)}, but no array named train or X; give the samples this name"
+                )
+        return Arrays(path, **found)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        advice = PLAIN if "object" in str(error).lower() or "pickle" in str(error) else ADVICE
+        raise ZooError(f"{path}: no .npy or .npz file ({error}); {advice}") from error
+
+
+def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_seed: int) -> Source:
+    """The data set of a file's arrays: with its test part, or else split, by class where there are labels.
+
+    Args:
+        name: of the source.
+        found: the arrays.
+        form: of a training sample.
+        test_fraction: fraction of the samples used for testing, in (0, 1), if there is no test part.
+        split_seed: determines which samples these are.
+
+    Raises:
+        ZooError: samples or labels that cannot be used, named by file and array.
+    """
+    train, form, scaling = _set(found.path, found.train, form)
+    labelled = {
+        side: (labels[0], labels[1], len(samples[1]))
+        for side, samples, labels in (
+            ("train", found.train, found.train_labels),
+            ("test", found.test, found.test_labels),
+        )
+        if samples is not None and labels is not None
+    }
+    labels, classes = numbered(found.path, labelled)
+    if found.test is None:
+        train = replace(train, labels=labels.get("train", train.labels))
+        return divided(name, train, test_fraction, split_seed, classes, form, scaling)
+    if found.test[1].shape[1:] != found.train[1].shape[1:]:
+        shapes = f"{found.train[0]} has samples of shape {found.train[1].shape[1:]}, {found.test[0]} of"
+        raise ZooError(f"{found.path}: {shapes} {found.test[1].shape[1:]}; make them equal")
+    if (found.test[1].dtype == np.uint8) != (found.train[1].dtype == np.uint8):
+        types = f"{found.train[0]} holds {found.train[1].dtype} and {found.test[0]} {found.test[1].dtype}"
+        raise ZooError(f"{found.path}: {types}; give both the same type and units")
+    test = _set(found.path, found.test, form)[0].scaled(form)
+    train, test = (
+        replace(images, labels=labels.get(side, images.labels)) for side, images in (("train", train), ("test", test))
+    )
+    return Source(name, train, test, classes if len(labels) == 2 else (), False, form, scaling)
+
+
+def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
+    """Samples as a set without labels, their form, and how their scaling is found.
+
+    Bytes are divided by 255; images of floats in [0, 1], binary images and counts stay as they are: the returned form
+    holds this scaling, and the third value is "given". The scaling of other images, "range", and of vectors,
+    "standard", is learned later, from the training samples alone. Large arrays, above 256 MiB, stay where they are, in
+    memory or in a mapped file.
+
+    Raises:
+        ZooError: another shape; values that are no numbers, not finite, or negative counts.
+    """
+    pixels = form.arranged(x)
+    low, high = ends(pixels) if pixels.is_floating_point() or form.kind == "counts" else (0.0, 0.0)
+    if form.kind == "counts" and low < 0:
+        raise ZooError("the samples hold negative values, and counts are 0 or more")
+    scaling: Scaling = "standard" if form.kind == "vector" else "range"
+    if form.kind == "counts":
+        scaling = "given"
+    elif form.kind == "image" and pixels.dtype in (torch.uint8, torch.bool):
+        form, scaling = replace(form, scale=(255.0 if pixels.dtype == torch.uint8 else 1.0,)), "given"
+    elif form.kind == "image" and pixels.is_floating_point() and low >= 0 and high <= 1:
+        scaling = "given"
+        pixels = pixels.float() if pixels.nbytes <= COPIED else pixels
+    if pixels.nbytes <= COPIED:
+        pixels = pixels.contiguous()
+    return Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).scaled(form), form, scaling
+
+
+def ends(pixels: Tensor) -> tuple[float, float]:
+    """The least and the greatest of all values, read block by block.
+
+    Raises:
+        ZooError: values that are not finite.
+    """
+    size = max(1, BLOCK // (8 * max(1, pixels[0].numel()))) if len(pixels) else 1
+    found = [torch.stack(torch.aminmax(block.double())) for block in torch.split(pixels, size)]
+    low, high = torch.stack(found).unbind(1)
+    if not (low.isfinite().all() and high.isfinite().all()):
+        raise ZooError("the samples hold values that are not finite (nan or inf): drop or fill them first")
+    return low.min().item(), high.max().item()
+
+
+def numbered(
+    path: str, labels: Mapping[str, tuple[str, NDArray[Any], int]]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The number of each label's class, and the names of all classes in order.
+
+    Args:
+        path: of their file, for messages.
+        labels: (name, labels, number of samples) by side. Whole numbers, truth values or texts: (N,) or (N, 1).
+
+    Raises:
+        ZooError: labels of another number, or other values.
+    """
+    plain = {}
+    for side, (name, given, n) in labels.items():
+        found = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+        if found.dtype.kind == "O" and all(isinstance(label, str) for label in found.flat):  # as pandas has texts
+            found = found.astype(np.str_)
+        if found.shape != (n,):
+            raise ZooError(f"{path}: {name} must be {n} labels, one per sample, and has the shape {given.shape}")
+        if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found == np.round(found)).all()):
+            raise ZooError(
+                f"{path}: {name} holds real numbers; labels are classes: whole numbers or texts, one per sample"
+            )
+        if found.dtype.kind not in "biufSU":
+            raise ZooError(f"{path}: {name} holds values of type {found.dtype}; labels are whole numbers or texts")
+        plain[side] = found.astype({"f": np.int64, "S": np.str_}.get(found.dtype.kind, found.dtype))
+    if not plain:
+        return {}, ()
+    classes, numbers = np.unique(np.concatenate(list(plain.values())), return_inverse=True)
+    parts = torch.split(torch.from_numpy(numbers.astype(np.int64)), [len(found) for found in plain.values()])
+    return dict(zip(plain, parts, strict=True)), tuple(map(str, classes.tolist()))
+
+
+def divided(
+    name: str,
+    images: Images,
+    fraction: float,
+    seed: int,
+    classes: tuple[str, ...],
+    form: Form | None = None,
+    scaling: Scaling = "given",
+) -> Source:
+    """Split a set without test samples of its own: at random, and with classes so that each keeps its share.
+
+    Samples in random order, sorted by class, are taken for testing at even distances: as many of each class as its
+    share, rounded up or down. A class with a single member stays in the training part.
+
+    Raises:
+        ZooError: a fraction that leaves one side without samples.
+    """
+    n = round(fraction * len(images))
+    if not 0 < n < len(images):
+        raise ZooError(
+            f"data.source.test_fraction={fraction}: takes {n} of {len(images)} samples; train and test need at least "
+            "one"
+        )
+    order: Tensor = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    if len(classes) > 1:
+        members = images.labels.bincount()[images.labels]
+        several = order[members[order] > 1]
+        pool = several if len(several) > n else order
+        pool = pool[images.labels[pool].argsort(stable=True)]
+        test = pool[((torch.arange(n, dtype=torch.float64) + 0.5) * len(pool) / n).long()]
+        train = torch.ones(len(images), dtype=torch.bool).index_fill(0, test, False).nonzero()[:, 0]
+    else:
+        train, test = order[n:], order[:n]
+    train, test = train.sort().values, test.sort().values
+    return Source(name, images.subset(train), images.subset(test), classes, False, form, scaling)
+
+
+def _set(path: str, named: tuple[str, NDArray[Any]], form: Form) -> tuple[Images, Form, Scaling]:
+    try:
+        return images_of(named[1], form)
+    except ZooError as error:
+        raise ZooError(f"{path}: {named[0]}: {error}") from error

@@ -1,0 +1,86 @@
+"""A warning about models that explain less of the test images than the mean image, or than PCA."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.evaluation.evaluator import deterministic
+from zoo.model.corruptions import NoCorruption
+from zoo.types import Discrete
+
+if TYPE_CHECKING:
+    from zoo.data.images import Images
+    from zoo.data.splits import Splits
+    from zoo.model.autoencoder import Autoencoder
+
+SAMPLED, BYTES = 5_000, 1 << 28  # images that are looked at, and bytes of their float32 values, at most
+BATCH = 512
+LARGE = 1_000  # images or pixels up to which PCA is exact
+MARGIN = 0.01  # of explained variance, below which a difference from PCA counts as none
+
+
+def shortfall(model: Autoencoder, data: Splits) -> str | None:
+    """A sentence if the model explains less than the mean image or than PCA of the same width; else None.
+
+    Explained variance of test images x: 1 - sum |x_hat - x|^2 / sum |m - x|^2, with m the mean training image and
+    deterministic codes. It is 0 for the mean image. PCA is fitted on training images; at most 5,000 (256 MiB) of each
+    part are used, evenly spaced.
+
+    The mean image is compared with every model of images and vectors; for counts, squared errors say little. PCA is
+    compared where a code is D real numbers, D < min(N, P), found from clean images. It is not compared with
+
+    - discrete codes, which hold fewer bits, and codes with entries of exactly zero: sparse codes hold few numbers;
+    - models of corrupted images, whose objective is another one.
+
+    Limitation: likelihoods other than Gaussian ones and penalties of the code, as in a VAE, are fitted at the cost of
+    squared errors. That such a model explains less than PCA is true, and no mistake.
+    """
+    if data.kind == "counts":
+        return None
+    train, test = _sample(data.train), _sample(data.test)
+    with deterministic(model), torch.no_grad():
+        batches = torch.split(test, BATCH)
+        parts = [model.encode(x) for x in batches]
+        lost = sum(float((model.decode(z) - x).square().sum()) for z, x in zip(parts, batches, strict=True))
+    spread = float((test - train.mean(0)).square().sum())
+    if spread == 0:
+        return None
+    explained = 1 - lost / spread
+    more = "more epochs of a gradient fit (budget.epochs=) may help"
+    if not explained >= 0:
+        return f"explains less of the test images than the mean image (explained variance {explained:.2f}): {more}"
+    codes = torch.cat(parts)
+    width = codes.shape[1]
+    clean = isinstance(model.corruption, NoCorruption)
+    dense = not isinstance(model.bottleneck, Discrete) and bool((codes != 0).all())
+    if not clean or not dense or width >= min(len(train), math.prod(data.shape)):
+        return None
+    reached = 1 - _lost_by_pca(train, test, width) / spread
+    if explained >= reached - MARGIN:
+        return None
+    return (
+        f"explains less of the test images than PCA of the same width "
+        f"({explained:.2f} against {reached:.2f} of the variance): {more}"
+    )
+
+
+def _sample(images: Images) -> Tensor:
+    """Evenly spaced images: (N, C, H, W)."""
+    most = max(2, min(SAMPLED, BYTES // (4 * math.prod(images.shape))))
+    return images[:: math.ceil(len(images) / most)]
+
+
+def _lost_by_pca(train: Tensor, test: Tensor, width: int) -> float:
+    """The squared error of PCA on the test images."""
+    from sklearn.decomposition import PCA
+
+    n, p = len(train), train[0].numel()
+    exact = "covariance_eigh" if n >= p else "full"
+    solver = exact if min(n, p) <= LARGE else "randomized"
+    pca = PCA(width, svd_solver=solver, random_state=0).fit(train.flatten(1).numpy())
+    x = test.flatten(1).numpy()
+    return float(((pca.inverse_transform(pca.transform(x)) - x) ** 2).sum(dtype="float64"))

@@ -1,0 +1,141 @@
+"""A model from the words of a command, and the data that it was fitted on as far as they can be found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zoo import files
+from zoo.api import Model, load
+from zoo.data.images import Images
+from zoo.data.splits import Splits
+from zoo.errors import ZooError
+from zoo.hub import ADDRESS
+from zoo.runs.compose import composed, composing, trusted_in
+from zoo.runs.job import Job
+from zoo.runs.records import Record, read_record
+from zoo.runs.rescore import Rescoring, data_from
+from zoo.use.reading import read_samples
+
+KNOWN = ("run", "data", "path", "paths", "trust")
+MOST = 2_000  # samples that are encoded for a figure
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model with what is known about it.
+
+    Attributes:
+        model: the model.
+        place: the file, the folder or the address of the model.
+        name: the method and its data, or the name of the file.
+        data: what it was fitted on, or what `data=` named; None where that is not known.
+        about: why there is no data, in one line; empty where there is.
+        record: of its run; None where there is none.
+    """
+
+    model: Model
+    place: str
+    name: str
+    data: Splits | None
+    about: str
+    record: Record | None
+
+
+def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
+    """The model that a command names, its record, and its data.
+
+    Args:
+        words: the model (a file, a model folder, or hf://user/name), or run=<record>; then overrides: data= and
+            data.source.* for other data, path= for files of one's own that have moved, paths.*, trust=.
+        needs_data: read the data, too.
+
+    Raises:
+        ZooError: no model, no such record, another setting, or data that was named and cannot be used.
+    """
+    places = [word for word in words if "=" not in word]
+    overrides = [word for word in words if "=" in word]
+    for override in overrides:
+        if override.partition("=")[0].partition(".")[0] not in KNOWN:
+            raise ZooError(f"{override}: not a setting of a saved model; give {', '.join(f'{key}=' for key in KNOWN)}")
+    run = [override.partition("=")[2] for override in overrides if override.startswith("run=")]
+    if len(places) + len(run) != 1:
+        raise ZooError(f"{len(places) + len(run)} models: give one, model.safetensors or run=<record>")
+    with composing([o for o in overrides if not o.startswith(("data", "run="))]) as given:
+        asked = Rescoring.of(composed("evaluate", given))
+    if run:
+        known = Path(run[0])
+        if not known.is_file():
+            raise ZooError(f"run={known}: no such record; give the file of one run, outputs/records/.../<hash>-s0.json")
+        record: Record | None = read_record(known)
+        assert record is not None
+        place = str(asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors")
+    else:
+        place, record = places[0], _record_of(Path(places[0]))
+    model = load(place, trusted_in(overrides))
+    name = Path(place.removeprefix(ADDRESS)).stem if record is None else f"{record.name} on {record.data}"
+    data, about = None, ""
+    if needs_data and any(override.startswith("data") for override in overrides):
+        data = _named([o for o in overrides if not o.startswith(("run=", "path="))])
+    elif needs_data:
+        try:
+            data = data_from(place, model.config["data"], None if record is None else record.path, asked)
+        except (ZooError, KeyError) as error:
+            about = f"without data ({error}); give data=..."
+    return Found(model, place, name, data, about, record)
+
+
+def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
+    """The model that a command names, and samples in its form with their names: of a file, or the test samples of data.
+
+    Args:
+        words: as `find` takes them; behind the model, a file or folder of samples, see `read_samples`.
+
+    Raises:
+        ZooError: no model, no samples, or samples of another form.
+    """
+    places = [word for word in words if "=" not in word]
+    if any(word.startswith("run=") for word in words):
+        places = ["", *places]
+    if len(places) == 2:
+        model = find([word for word in words if word is not places[1]], needs_data=False).model
+        x, names = read_samples(places[1], model.form)
+        return model, x, names
+    found = find(words)
+    if found.data is None:
+        raise ZooError(f"no samples: give a file, a folder of pictures, or data=... {found.about}".strip())
+    x, _ = own_units(found.data.test, found.data, len(found.data.test))
+    return found.model, x, [f"test {number}" for number in range(len(x))]
+
+
+def own_units(images: Images, data: Splits, most: int = MOST) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Samples of a set in the units and shape of their owner, and their labels; at most so many, chosen by chance."""
+    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:most].sort().values
+    x = np.concatenate([data.form.outward(images[part]) for part in torch.split(index, 512)])
+    return x, images.labels[index].numpy()
+
+
+def _named(overrides: list[str]) -> Splits:
+    """The data that overrides name."""
+    with composing(overrides) as given:
+        data: Splits = Job.of(composed("config", given)).make("data")
+    _ = data.train
+    return data
+
+
+def _record_of(place: Path) -> Record | None:
+    """The record of the run that wrote a model to <results>/models/<data>/<variant>/<hash>-s<seed>.safetensors."""
+    below = place.resolve()
+    if len(below.parents) < 4:
+        return None
+    inner = Path("records", *below.with_suffix(".json").parts[-3:])
+    for root in (below.parents[3], files.home() / "outputs", files.home() / "results"):
+        if (root / inner).is_file():
+            return read_record(root / inner)
+    return None
