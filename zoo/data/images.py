@@ -93,7 +93,7 @@ class Images:
         return replace(self, pixels=self.stored(index), labels=labels, chosen=None)
 
     def spaced(self, most: int | None = None, share: float = 1) -> Images:
-        """Evenly spaced samples, at most `most` and `share` of 256 MiB as float32; the set itself if it is that small."""
+        """Evenly spaced samples, at most `most`, and `share` of 256 MiB as float32; all of a smaller set."""
         fitting = max(2, int(share * HELD) // (4 * math.prod(self.shape)))
         step = math.ceil(len(self) / (fitting if most is None else min(most, fitting)))
         return self if step <= 1 else self.subset(torch.arange(0, len(self), step))
