@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from zoo.data.images import Batches, Images
@@ -68,3 +69,15 @@ def test_the_order_of_an_epoch_depends_on_its_number_and_not_on_the_epochs_befor
     late = Batches(numbered(50), 8, seed=3)
     late.set_epoch(1)
     assert [order_of(late) for _ in range(2)] == epochs[1:]
+
+
+@pytest.mark.parametrize(("held", "most", "kept"), [(4 * 6 * 10, None, 10), (4 * 6 * 4, None, 4), (4 * 6 * 10, 3, 3)])
+def test_spaced_samples_take_as_much_memory_as_allowed_and_no_more(monkeypatch, held, most, kept):
+    monkeypatch.setattr("zoo.data.images.HELD", held)
+    images = Images(torch.arange(60).view(10, 1, 2, 3).byte(), torch.arange(10))
+    found = images.spaced(most)
+    assert (found is images) == (kept == 10)
+    assert len(found) <= kept
+    step = -(-10 // kept)
+    assert found.labels.tolist() == list(range(0, 10, step))
+    assert torch.equal(found[:], images[:][::step])

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.evaluation.conftest import measured
+from tests.evaluation.conftest import autoencoder, measured
+from zoo.data import sources
+from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation import registry
 from zoo.evaluation.evaluator import evaluate, in_groups, interval, measure, summary
@@ -277,3 +279,15 @@ def test_every_metric_needs_what_a_subject_has(registered, small_model, digits):
 def test_every_group_is_in_some_option_file():
     listed = {group for name in names("evaluation") for group in content("evaluation", name)["groups"]}
     assert listed == {m.group for m in METRICS.values()}
+
+
+def test_of_many_test_images_evenly_spaced_ones_are_measured(monkeypatch):
+    data = Splits(sources.digits)
+    identity = autoencoder(nn.Flatten(), nn.Unflatten(1, (1, 8, 8)), 64)
+    whole = evaluate(identity, data, ["sse", "linear_probe_accuracy_of_pixels"], {})
+    monkeypatch.setattr("zoo.data.images.HELD", 2 * 4 * 64 * 120)
+    found = evaluate(identity, data, ["sse", "linear_probe_accuracy_of_pixels"], {})
+    assert whole["linear_probe_accuracy_of_pixels"]["n"] == len(data.test) == 360
+    assert found["sse"]["n"] == 120
+    assert data.bounded().form == data.form
+    assert torch.equal(data.bounded().test[:], data.test[:][::3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -17,6 +18,7 @@ from zoo.types import Shape
 Scaling = Literal["given", "range", "standard"]
 BLOCK = 1 << 24  # bytes that are read at once
 COPIED = 1 << 28  # bytes up to which a subset is a copy, which is faster to read than a choice
+HELD = 1 << 28  # bytes of float32 that code which needs a whole set at once is given
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,12 @@ class Images:
             chosen = index if self.chosen is None else self.chosen.index_select(0, index)
             return replace(self, labels=labels, chosen=chosen)
         return replace(self, pixels=self.stored(index), labels=labels, chosen=None)
+
+    def spaced(self, most: int | None = None, share: float = 1) -> Images:
+        """Evenly spaced samples, at most `most`, and `share` of 256 MiB as float32; all of a smaller set."""
+        fitting = max(2, int(share * HELD) // (4 * math.prod(self.shape)))
+        step = math.ceil(len(self) / (fitting if most is None else min(most, fitting)))
+        return self if step <= 1 else self.subset(torch.arange(0, len(self), step))
 
     def scaled(self, form: Form) -> Images:
         """The set with the scaling of a form."""

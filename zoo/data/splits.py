@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -111,6 +112,14 @@ class Splits:
     def test(self) -> Images:
         """The source's own test images, for the evaluator only."""
         return self._scaled(self.source.test)
+
+    def bounded(self) -> Splits:
+        """These splits with at most 128 MiB of test images, evenly spaced, for code that holds all of them at once."""
+        if (test := self.source.test.spaced(share=0.5)) is self.source.test:
+            return self
+        found = copy(self)  # what is known of the training images stays known
+        found.source = replace(self.source, test=test)
+        return found
 
     @cached_property
     def form(self) -> Form:

@@ -77,9 +77,12 @@ class References:
 
     @cached_property
     def pixel_probe(self) -> Tensor:
-        """Whether a linear probe on raw pixels predicts each test image's label: (N,); NotApplicable without labels."""
+        """Whether a linear probe on raw pixels predicts each test image's label: (N,); NotApplicable without labels.
+
+        Of large sets, the probe is fitted to evenly spaced images, as `Images.spaced` says; so is `pca_curve`.
+        """
         _ = self.n_classes
-        train, validation, test = self.data.train, self.data.validation, self.data.test
+        train, validation, test = self.data.train.spaced(), self.data.validation.spaced(), self.data.test
         rows = [part[:].flatten(1) for part in (train, validation, test)]
         predicted = linear_probe(rows[0], train.labels, rows[1], validation.labels, rows[2])
         return predicted.eq(test.labels)
@@ -89,7 +92,7 @@ class References:
         """Rate and distortion of PCA, with the best number of components at each rate."""
         from sklearn.decomposition import PCA
 
-        train, test = (part[:].flatten(1).numpy() for part in (self.data.train, self.data.test))
+        train, test = (part[:].flatten(1).numpy() for part in (self.data.train.spaced(), self.data.test))
         pca = PCA(min(train.shape), svd_solver="covariance_eigh").fit(train)
         codes, test_codes = (torch.from_numpy(pca.transform(rows)) for rows in (train, test))
         lost = float(((test - pca.inverse_transform(test_codes.numpy())) ** 2).sum(1).mean())

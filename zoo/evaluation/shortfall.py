@@ -13,11 +13,10 @@ from zoo.model.corruptions import NoCorruption
 from zoo.types import Discrete
 
 if TYPE_CHECKING:
-    from zoo.data.images import Images
     from zoo.data.splits import Splits
     from zoo.model.autoencoder import Autoencoder
 
-SAMPLED, BYTES = 5_000, 1 << 28  # images that are looked at, and bytes of their float32 values, at most
+SAMPLED = 5_000  # images that are looked at, at most
 BATCH = 512
 LARGE = 1_000  # images or pixels up to which PCA is exact
 MARGIN = 0.01  # of explained variance, below which a difference from PCA counts as none
@@ -41,7 +40,7 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
     """
     if data.kind == "counts":
         return None
-    train, test = _sample(data.train), _sample(data.test)
+    train, test = data.train.spaced(SAMPLED)[:], data.test.spaced(SAMPLED)[:]
     with deterministic(model), torch.no_grad():
         batches = torch.split(test, BATCH)
         parts = [model.encode(x) for x in batches]
@@ -66,12 +65,6 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
         f"explains less of the test images than PCA of the same width "
         f"({explained:.2f} against {reached:.2f} of the variance): {more}"
     )
-
-
-def _sample(images: Images) -> Tensor:
-    """Evenly spaced images: (N, C, H, W)."""
-    most = max(2, min(SAMPLED, BYTES // (4 * math.prod(images.shape))))
-    return images[:: math.ceil(len(images) / most)]
 
 
 def _lost_by_pca(train: Tensor, test: Tensor, width: int) -> float:
