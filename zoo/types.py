@@ -288,6 +288,14 @@ class StartsFromData(ABC):
         """Initialise from training images: (N, C, H, W)."""
 
 
+class CalibratesOnValidation(ABC):
+    """A module with a value that is chosen on validation images after a gradient fit: a threshold, ..."""
+
+    @abstractmethod
+    def calibrate(self, h: Tensor) -> None:
+        """Choose it, given the module's inputs for all validation images: (N, D)."""
+
+
 @runtime_checkable
 class InvertsMean(Protocol):
     """A likelihood that knows the decoder's output for an expected image, where a decoder's last layer can start."""

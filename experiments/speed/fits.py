@@ -69,7 +69,7 @@ def recipe(bench: Bench) -> Findings:
                 said = [*about.said, *size.recipes[name]]
                 once = bench.job(said, data=data, epochs=1)
                 epoch = timed(bench, once, once.key, size.images)
-                epochs = max(1, round(about.seconds * of.share / epoch))
+                epochs = max(1, round(about.seconds * of.share / epoch)) if epoch else 1
                 job = bench.job(said, data=data, epochs=epochs)
                 calls += [(replace(job, seed=seed), job.key, seed) for seed in range(size.seeds)]
                 rows.append((f"{data}, {network}: {about.seconds * of.share:g} s", name, epochs * epoch, epochs))
@@ -81,10 +81,16 @@ def recipe(bench: Bench) -> Findings:
 
 
 def seconds_of_epoch(bench: Bench, job: Job, key: str, images: int) -> float:
-    """Seconds of an epoch over all images, from one over `images` of them; `key` tells the cache which job it is."""
+    """Seconds of an epoch over all images, from one over `images` of them; 0 where the fit diverges.
+
+    `key` tells the cache which job it is.
+    """
     n = whole(job)
     short = min(images, n)
-    return min(bench.ours(fit_zoo, job, short, seed).seconds for seed in range(2)) * n / short
+    try:
+        return min(bench.ours(fit_zoo, job, short, seed).seconds for seed in range(2)) * n / short
+    except ZooError:
+        return 0.0
 
 
 def error_of(job: Job, key: str, seed: int) -> float:

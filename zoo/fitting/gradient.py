@@ -31,7 +31,7 @@ from zoo.fitting.schedules import constant
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.checks import check_count, check_positive
 from zoo.objective.objective import Loss, Objective, step_on
-from zoo.types import FitReport, StartsFromData
+from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
@@ -157,7 +157,9 @@ class Gradient:
             seconds = time.perf_counter() - start
         best = callbacks[0]
         assert isinstance(best, KeepBest)
-        return FitReport(seconds, trainer.current_epoch, best.restore(module), module.history)
+        best_epoch = best.restore(module)
+        calibrate(module.model, data)
+        return FitReport(seconds, trainer.current_epoch, best_epoch, module.history)
 
 
 @cache  # so that it is logged once
@@ -194,6 +196,26 @@ def initialise_from_data(model: Autoencoder, data: Splits) -> None:
         images = data.train[:STARTING_IMAGES]
         for module in starting:
             module.start_from_data(images)
+
+
+@torch.no_grad()
+def calibrate(model: Autoencoder, data: Splits) -> None:
+    """Choose the values of modules that are `CalibratesOnValidation`."""
+    mode = model.training
+    model.eval()
+    for module in [module for module in model.modules() if isinstance(module, CalibratesOnValidation)]:
+        inputs: list[Tensor] = []
+        assert isinstance(module, nn.Module)
+        hook = module.register_forward_pre_hook(partial(_collect, inputs))
+        for x in data.validation.batches(STARTING_IMAGES):
+            model.encode(x)
+        hook.remove()
+        module.calibrate(torch.cat(inputs))
+    model.train(mode)
+
+
+def _collect(inputs: list[Tensor], module: nn.Module, given: tuple[Tensor, ...]) -> None:
+    inputs.append(given[0])
 
 
 class GradientModule(L.LightningModule):

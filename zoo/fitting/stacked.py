@@ -15,7 +15,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
 from zoo.fitting.arithmetic import arithmetic
-from zoo.fitting.gradient import Gradient, Means, initialise_from_data, record_epoch, steps_batch
+from zoo.fitting.gradient import Gradient, Means, calibrate, initialise_from_data, record_epoch, steps_batch
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices
 from zoo.fitting.replay import ROUNDING, Replay
@@ -86,7 +86,10 @@ def fit_stacked(
                 rate = optimizer.param_groups[0]["lr"]
                 record_epoch(history, epoch, {stage: found[i] for stage, found in each.items()}, rate)
     seconds = (time.perf_counter() - start) / len(models)
-    return [FitReport(seconds, fit.epochs, *found) for found in zip(stack.restore(), histories, strict=True)]
+    best_epochs = stack.restore()
+    for model in models:
+        calibrate(model, data)
+    return [FitReport(seconds, fit.epochs, *found) for found in zip(best_epochs, histories, strict=True)]
 
 
 def stackable(fit: Fit, models: Sequence[Autoencoder], data: Splits, objective: Objective) -> bool:

@@ -227,7 +227,18 @@ def test_a_batch_with_few_positive_values_does_not_lower_the_threshold_to_zero()
     assert rule.threshold.item() == 2, "a batch without active units says nothing of the threshold"
 
 
-def test_batch_topk_keeps_its_budget_in_evaluation(compose_job, fit_job):
-    run = fit_job(compose_job("variant=batch_topk"))
-    active = (run.model.encode(run.data.train[:]) != 0).sum(1).float().mean().item()
-    assert active == pytest.approx(run.model.bottleneck.k, rel=0.05)
+@pytest.mark.parametrize("variant", ["batch_topk", "matryoshka"])
+def test_unseen_images_have_as_many_active_units_as_the_budget(compose_job, fit_job, variant):
+    run = fit_job(compose_job(f"variant={variant}", "budget.epochs=30"))
+    for part, tolerance in ((run.data.validation, 1e-6), (run.data.test, 0.05)):
+        active = (run.model.encode(part[:]) != 0).sum(1).float().mean().item()
+        assert active == pytest.approx(run.model.bottleneck.k, rel=tolerance)
+
+
+def test_a_threshold_of_inputs_that_are_never_positive_stays_as_it_was():
+    rule = BatchTopK(4, k=2)
+    rule.threshold.fill_(1.5)
+    rule.calibrate(-torch.ones(3, 4))
+    assert rule.threshold.item() == 1.5
+    rule.calibrate(torch.tensor([[1.0, 0, 0, 0], [0, 3.0, 0, 0]]))
+    assert rule.threshold.item() == 1
