@@ -183,6 +183,15 @@ class Corruption(Protocol):
         ...
 
 
+@runtime_checkable
+class AlsoInEvaluation(Protocol):
+    """A corruption that brings images into the only form a model is for; its encoder receives no other images."""
+
+    def applied(self, x: Tensor) -> Tensor:
+        """Images in that form, without noise: (B, C, H, W) -> (B, C, H, W)."""
+        ...
+
+
 class Likelihood(nn.Module, ABC):
     """p(x | raw): the distribution of an image given the decoder's output."""
 

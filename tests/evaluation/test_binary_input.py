@@ -1,5 +1,6 @@
-"""A model of binarised images receives binarised images in evaluation."""
+"""A model of binarised images receives binarised images in evaluation and use."""
 
+import pytest
 import torch
 
 from zoo.data.sources import digits
@@ -8,12 +9,15 @@ from zoo.evaluation.subject import Subject
 from zoo.model.io import build_model
 
 
-def test_the_encoder_receives_in_evaluation_what_it_was_fitted_on(compose_job):
+@pytest.mark.parametrize(("variant", "rounds"), [("bernoulli_vae", True), ("vae", False)])
+def test_the_encoder_receives_in_evaluation_what_it_was_fitted_on(compose_job, variant, rounds):
     data = Splits(digits)
     x = data.test[:]
-    for variant, seen in (("bernoulli_vae", (x > 0.5).float()), ("vae", x)):
-        model = build_model(compose_job(f"variant={variant}").config, data.shape, seed=0).eval()
-        subject = Subject(model, data, {"seconds": 1.0, "epochs": 1})
-        with torch.no_grad():
-            torch.testing.assert_close(subject.test_codes, model.encode(seen))
-        assert torch.equal(subject.x, x), "errors are those of the images as they are"
+    model = build_model(compose_job(f"variant={variant}").config, data.shape, seed=0).eval()
+    subject = Subject(model, data, {"seconds": 1.0, "epochs": 1})
+    with torch.no_grad():
+        seen = (x > 0.5).float() if rounds else x
+        expected = model.bottleneck.point(model.encoder(seen))
+        torch.testing.assert_close(model.encode(x), expected)
+        torch.testing.assert_close(subject.test_codes, expected)
+    assert torch.equal(subject.x, x), "errors are those of the images as they are"

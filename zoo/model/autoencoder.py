@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.types import (
+    AlsoInEvaluation,
     BindsEncoder,
     Bottleneck,
     Corruption,
@@ -63,7 +64,8 @@ class Autoencoder(nn.Module, StartsFromData):
             x: the images.
             hidden: (B, 1, H, W), one on masked pixels, for encoders that read masks.
         """
-        return self.bottleneck.point(self._encoded(x, hidden))
+        seen = self.corruption.applied(x) if isinstance(self.corruption, AlsoInEvaluation) else x
+        return self.bottleneck.point(self._encoded(seen, hidden))
 
     def decode(self, z: Tensor) -> Tensor:
         """The expected images of codes: (B, D) -> (B, C, H, W), in data space for every likelihood."""

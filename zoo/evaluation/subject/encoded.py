@@ -19,7 +19,6 @@ from zoo.evaluation.measures.rate_distortion import RateDistortion
 from zoo.evaluation.references import BATCH, References, references
 from zoo.evaluation.registry import NotApplicable
 from zoo.model.autoencoder import Autoencoder
-from zoo.model.corruptions import Binarise
 
 if TYPE_CHECKING:
     from zoo.data.splits import Splits
@@ -100,11 +99,6 @@ class Encoded:
     def encode(self, images: Images | Tensor, mask: Tensor | None = None) -> Tensor:
         """Deterministic codes of images (N, C, H, W): (N, D).
 
-        A model of binarised images (corruption=binarise) receives binarised images here, too: it was fitted on no
-        others, and grey ones are not their mean, because pixels are rounded and not drawn. Its reconstructions are
-        compared with the images as they are, as those of every model, so that its errors contain what rounding loses.
-        Burda et al. 2015 evaluate on binary images, as data=binary_mnist does.
-
         Args:
             images: the encoder's input.
             mask: (N, 1, H, W), one on masked pixels, for encoders that read masks; None where nothing is masked.
@@ -114,15 +108,10 @@ class Encoded:
         """
         masks = repeat(None) if mask is None else torch.split(mask.to(self.device), BATCH)
         inputs = zip(in_batches(images), masks, strict=False)
-        codes = torch.cat([self.model.encode(self.seen(x.to(self.device)), hidden).cpu() for x, hidden in inputs])
+        codes = torch.cat([self.model.encode(x.to(self.device), hidden).cpu() for x, hidden in inputs])
         if not codes.isfinite().all():
             raise NotApplicable("the model's codes are not finite")
         return codes
-
-    def seen(self, x: Tensor) -> Tensor:
-        """Images x: (B, C, H, W), binarised for a model of binarised images."""
-        corruption = self.model.corruption
-        return corruption(x)[0] if isinstance(corruption, Binarise) else x
 
     def decode(self, codes: Tensor) -> Tensor:
         """The decoded images of codes (N, D): (N, C, H, W).
