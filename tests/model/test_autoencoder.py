@@ -209,3 +209,12 @@ def test_a_fit_starts_no_worse_than_the_mean_image_allows(compose_job, network):
     decoded = model.decode(torch.zeros(1, model.bottleneck.out_features))
     constant = (x - x.mean()).square().mean()
     assert (x - decoded).square().mean() < 1.15 * constant
+
+
+def test_deterministic_codes_draw_no_random_numbers(compose_job, variant):
+    data = compose_job("variant=pca").make("data")
+    model = build_model(compose_job(f"variant={variant}").config, data.shape, seed=0).eval()
+    before = torch.random.get_rng_state()
+    with torch.no_grad():
+        model.encode(data.test[:3])
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -44,7 +44,11 @@ class Gumbel(Bottleneck):
         z = straight_through(soft, self._one_hot(soft.argmax(2)))
         log_q = logits.log_softmax(2)
         kl = (log_q.exp() * log_q).sum((1, 2)) + self.positions * math.log(self.codebook_size)
-        return Code(z.flatten(1), self._one_hot(logits.argmax(2)).flatten(1), {"kl": kl})
+        return Code(z.flatten(1), self.point(h), {"kl": kl})
+
+    def point(self, h: Tensor) -> Tensor:
+        """The most probable categories of logits (B, M K), without a draw: (B, M K)."""
+        return self._one_hot(h.view(-1, self.positions, self.codebook_size).argmax(2)).flatten(1)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n draws from the prior: (n, M K)."""
