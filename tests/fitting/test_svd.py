@@ -122,11 +122,11 @@ def test_fits_the_training_images_alone(compose_job, fit_job):
 @pytest.mark.parametrize("centre", [True, False])
 def test_more_units_than_components_are_refused(gapped, centre):
     with pytest.raises(
-        ZooError, match=r"width=49: 1440 images of 48 pixels have at most 48 .*; choose a smaller width"
+        ZooError, match=r"width=49: 1440 training samples of 48 numbers have at most 48 .*; choose a smaller width"
     ):
         Svd(centre)(linear_model(gapped.shape, 49), gapped, Objective(), seed=0)
     few = Splits(Source("few", *(gapped.train.subset(torch.arange(20)),) * 2))
-    with pytest.raises(ZooError, match="width=19: 18 images of 48 pixels have at most 18"):
+    with pytest.raises(ZooError, match="width=19: 18 training samples of 48 numbers have at most 18"):
         Svd(centre)(linear_model(gapped.shape, 19), few, Objective(), seed=0)
 
 

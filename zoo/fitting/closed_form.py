@@ -16,10 +16,10 @@ def check_components(width: int, images: int, pixels: int) -> None:
     Raises:
         ZooError: `images` images of `pixels` pixels have fewer than `width`.
     """
-    if width > min(images, pixels):
+    if width > (most := min(images, pixels)):
         raise ZooError(
-            f"width={width}: {images} images of {pixels} pixels have at most {min(images, pixels)} principal "
-            "components; choose a smaller width"
+            f"width={width}: {images} training samples of {pixels} numbers have at most {most} principal components; "
+            "choose a smaller width"
         )
 
 
