@@ -175,7 +175,7 @@ def truncated(folder):
         ("variant=pca width=0", r"width=0: a code needs a whole number of units, at least 1"),
         ("variant=vae width=-2", r"width=-2: a code needs"),
         ("variant=vae width=2.5", r"width=2\.5: must be a whole number"),
-        ("variant=pca width=65", r"width=65: 1293 training samples of 64 numbers have at most 64 .*; choose a smaller width"),
+        ("variant=pca width=65", r"width=65: 1293 training samples of 64 numbers have at most 64 .*"),
         ("variant=svd width=65", r"width=65: .*; choose a smaller width"),
         (
             "variant=pca network=deep",
