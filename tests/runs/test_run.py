@@ -410,7 +410,7 @@ def test_a_sweep_ends_with_every_failure_and_its_table(command, tmp_path):
     for width in (65, 66):
         for variant in ("pca", "svd"):
             assert re.search(
-                rf"^  {variant} width {width} seed 0: width={width}: 1293 images", outcome.said, flags=re.M
+                rf"^  {variant} width {width} seed 0: width={width}: 1293 training samples", outcome.said, flags=re.M
             )
     assert re.search(r"^ *pca +\d+\.\d+", outcome.said, flags=re.M)
     records = [read_record(path) for path in (tmp_path / RESULTS).rglob("*.json")]
