@@ -42,11 +42,12 @@ SETTING = (
     "variant=document_ae",
     "corruption=dirt",
     "width=3072",  # of a patch of 4,096 pixels
-    "network.filters=[32]",
+    "network.filters=[64]",
+    "network.dilations=[1,2,4,8]",
     "data.source.n_train=8000",
     "budget.batch_size=8",
-    "budget.epochs=6",
-    "optimizer.lr=0.005",
+    "budget.epochs=7",
+    "optimizer=muon",
     "trainer.precision=bf16-mixed",
 )
 MODEL = Path(__file__).parents[1] / "results" / "documents" / "cleaner.safetensors"

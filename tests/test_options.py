@@ -98,5 +98,5 @@ def test_renaming_a_class_and_moving_its_file_orphans_no_record(compose_job, tmp
 @pytest.mark.parametrize("variant", options.names("variant"))
 def test_every_variant_says_what_it_is(variant):
     about = yaml.safe_load((options.shipped() / "variant" / f"{variant}.yaml").read_text())["about"]
-    assert set(about) == {"family", "method", "source"}
+    assert set(about) == {"family", "method", "source", "equation", "limitations", "differs"}
     assert about["method"]

@@ -16,12 +16,18 @@ class Variant:
         family: "linear", "deterministic", "denoising", "masked", "sparse", "variational", "discrete", "adversarial".
         method: what it is, in one line.
         source: authors and year; empty where there is none.
+        equation: what it computes or minimises, in plain text.
+        limitations: what it does badly.
+        differs: where the zoo's version differs from the source.
     """
 
     name: str
     family: str
     method: str
     source: str
+    equation: str = ""
+    limitations: str = ""
+    differs: str = ""
 
 
 def variants(trust: tuple[str, ...] = ()) -> list[Variant]:
@@ -33,7 +39,8 @@ def variants(trust: tuple[str, ...] = ()) -> list[Variant]:
     found = []
     for name in names("variant", trust):
         about = content("variant", name, trust).get("about", {})
-        found.append(Variant(name, about.get("family", "other"), about.get("method", ""), about.get("source") or ""))
+        texts = [about.get(key) or "" for key in ("method", "source", "equation", "limitations", "differs")]
+        found.append(Variant(name, about.get("family", "other"), *texts))
     order = {family: place for place, family in enumerate(FAMILIES)}
     return sorted(found, key=lambda variant: (order.get(variant.family, len(order)), variant.name))
 

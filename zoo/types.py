@@ -8,7 +8,7 @@ A part is a network, bottleneck, prior, corruption, likelihood, term, fit or den
 stands in its base class or protocol; what only some can do is an *ability* below, and is asked for by `isinstance`.
 `docs/extending.md` lists which ability unlocks which metrics and figures.
 
-Two abilities are abstract classes and not protocols, `StartsFromData` and `BindsEncoder`: they are looked for among all
+`StartsFromData`, `StartsAtMean` and `BindsEncoder` are abstract classes and no protocols: they are looked for among all
 modules of a model, and a module from elsewhere that happens to have a method of that name must not be called.
 """
 
@@ -73,12 +73,16 @@ class Step:
         raw: (B, ...) or (K*B, ...), the decoder's output, in the likelihood's own parameters.
         seen: (B, C, H, W), the possibly corrupted image that the encoder received.
         hidden: (B, 1 or C, H, W) in {0, 1}, one where the corruption touched the image; None without a corruption.
+        images: number of training images that the batch is drawn from; None if it is all of them.
+        generator: source of the randomness of terms, that of the forward pass; None for torch's global one.
     """
 
     code: Code
     raw: Tensor
     seen: Tensor
     hidden: Tensor | None
+    images: int | None = None
+    generator: torch.Generator | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,15 @@ class Corruption(Protocol):
         ...
 
 
+@runtime_checkable
+class AlsoInEvaluation(Protocol):
+    """A corruption that brings images into the only form a model is for; its encoder receives no other images."""
+
+    def applied(self, x: Tensor) -> Tensor:
+        """Images in that form, without noise: (B, C, H, W) -> (B, C, H, W)."""
+        ...
+
+
 class Likelihood(nn.Module, ABC):
     """p(x | raw): the distribution of an image given the decoder's output."""
 
@@ -209,6 +222,16 @@ class Likelihood(nn.Module, ABC):
     def target(self, x: Tensor) -> Tensor:
         """The images whose likelihood is evaluated: (B, C, H, W), x itself or x rounded to what p(x | raw) is of."""
         return x
+
+    @torch.no_grad()
+    def observe(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> None:
+        """Learn from reconstructions what is learned without gradients; called once in each training step.
+
+        Args:
+            raw: as in `nll`.
+            x: as in `nll`.
+            weight: as in `nll`.
+        """
 
     def noise_std(self) -> Tensor | None:
         """Std of the pixels' independent Gaussian noise, a scalar or (C, H, W); None for other likelihoods."""
@@ -272,6 +295,36 @@ class StartsFromData(ABC):
     @abstractmethod
     def start_from_data(self, images: Tensor) -> None:
         """Initialise from training images: (N, C, H, W)."""
+
+
+class CalibratesOnValidation(ABC):
+    """A module with a value that is chosen on validation images after a gradient fit: a threshold, ..."""
+
+    @abstractmethod
+    def calibrate(self, h: Tensor) -> None:
+        """Choose it, given the module's inputs for all validation images: (N, D)."""
+
+
+@runtime_checkable
+class InvertsMean(Protocol):
+    """A likelihood that knows the decoder's output for an expected image, where a decoder's last layer can start."""
+
+    def raw_of_mean(self, mean: Tensor) -> Tensor:
+        """The output whose expected image is a mean of `target` images: (C, H, W) -> (channels, H, W)."""
+        ...
+
+
+class StartsAtMean(ABC):
+    """The last layer of a decoder, with a bias that starts at the mean image."""
+
+    @abstractmethod
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """Set the bias to the output for the mean image, or for the nearest image that a bias can make.
+
+        Args:
+            mean: (C, H, W), the mean of training images.
+            raw_of_mean: that of the likelihood; a mean over pixels, (C, 1, 1), may be passed.
+        """
 
 
 class BindsEncoder(ABC):

@@ -1,8 +1,8 @@
 """Measure how fast the zoo is: `python -m experiments.speed`, a quarter of an hour on two cores.
 
-`parts=[recipe,quality,growth,precision]` measures what takes another hour; `quick=true` checks within a minute that all
-works; what has been measured is kept, unless `force=true`. Each part leaves results/speed/<part>.json; README.md and
-benchmark.png are written from all. Nothing else should run on the machine. Pythae takes part where it is installed:
+`parts=[recipe,quality,growth,precision]` measures what takes hours more; `quick=true` checks within a minute that all
+works; what has been measured is kept, unless `force=true`. Each part leaves results/speed/<part>.json; README.md is
+written from all. Nothing else should run on the machine. Pythae takes part where it is installed:
 pip install 'bottleneck-zoo[pythae]'.
 """
 
@@ -23,10 +23,8 @@ from zoo.errors import ZooError
 from zoo.files import write_atomically
 
 MODULES = {
-    "fits": ("loop", "recipe", "quality", "growth"),
-    "pools": ("startup", "sweep", "precision"),
-    "library": ("pca", "evaluation"),
-    "gpu": ("gpu",),
+    "fits": ("loop", "recipe", "quality", "sweep", "precision", "gpu"),
+    "library": ("growth", "pca", "evaluation"),
 }
 PARTS = {part: f"experiments.speed.{module}" for module, parts in MODULES.items() for part in parts}
 

@@ -7,38 +7,33 @@ hold out the zoo's validation images, score them once an epoch and keep the best
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from experiments.speed.measure import Sample, Stopwatch
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
-from zoo.evaluation.evaluator import deterministic
 from zoo.evaluation.metrics.reconstruction import sse
 from zoo.fitting.arithmetic import arithmetic
-from zoo.fitting.gradient import Gradient
+from zoo.fitting.gradient import Gradient, initialise_from_data
 from zoo.fitting.memory import keep_freed_memory
+from zoo.fitting.optimizers import parameter_groups
+from zoo.fitting.stacked import fit_stacked
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.io import build_model
 from zoo.runs.job import Job
 
-PYTHAE = "pythae 0.1.2 is not installed: pip install 'bottleneck-zoo[pythae]'"
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 CHUNK = 1000
-SMALL_BATCH = {"per_device_train_batch_size": 64, "per_device_eval_batch_size": 64}  # Pythae's defaults
-RECOMMENDED = 1e-3  # Pythae's rate in its own README; its default of 1e-4 learns less in as many epochs
 
 
 def pythae_is_here() -> bool:
@@ -81,10 +76,23 @@ def fit_zoo(job: Job, images: int, seed: int) -> Sample:
     return watch.sample(sse=squared_error(model.eval().reconstruct, data.test))
 
 
+def fit_seeds(job: Job, images: int, seed: int, count: int) -> Sample:
+    """The zoo's fit of several seeds at once, its time divided by their number."""
+    data = load(job, images)
+    seeds = range(seed * count, (seed + 1) * count)
+    models = [fresh(job, data, each) for each in seeds]
+    _ = data.train
+    with Stopwatch() as watch:
+        fit_stacked(job.make("fit"), models, data, job.make("objective"), seeds)
+    errors = [squared_error(model.eval().reconstruct, data.test) for model in models]
+    return Sample(watch.seconds / count, watch.cpu / count, {"sse": mean(errors)})
+
+
 def fit_bare(job: Job, images: int, seed: int) -> Sample:
     """What one would write by hand: the network, optimiser and schedule of the zoo, the loss and the loop one's own."""
     data = load(job, images)
     model = fresh(job, data, seed)
+    initialise_from_data(model, data)
     encoder, decoder, std = model.encoder, model.decoder, float(job.axes["likelihood"]["std"])
     variational = isinstance(model.bottleneck, DiagonalPosterior)
     settings: Gradient = job.make("fit")
@@ -112,7 +120,7 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
     with arithmetic(settings.matmul, settings.threads), Stopwatch() as watch:
         torch.manual_seed(seed)
         both = nn.ModuleList([encoder, decoder]).to(device)
-        optimizer = settings.optimizer(both.parameters())
+        optimizer = settings.optimizer(parameter_groups(both))
         schedule = settings.schedule(optimizer, settings.epochs * -(-len(train) // size))
         best = float("inf")
         for _ in range(settings.epochs):
@@ -130,11 +138,6 @@ def fit_bare(job: Job, images: int, seed: int) -> Sample:
         both.load_state_dict(weights)
         both.cpu()
     return watch.sample(sse=squared_error(decode, data.test))
-
-
-def nothing() -> Sample:
-    """No work: once it is done in a process, that has imported what the other arms need."""
-    return Sample(0.0, 0.0)
 
 
 def multiply(job: Job, images: int, seed: int) -> Sample:
@@ -179,89 +182,46 @@ def layer_calls(model: Autoencoder, x: Tensor) -> list[tuple[Layer, Tensor]]:
     return calls
 
 
-def fit_pythae(
-    job: Job,
-    images: int,
-    seed: int,
-    settings: dict[str, Any] | None = None,
-    network: str = "zoo",
-    threads: int = 1,
-    target: float | None = None,
-    cap: float = float("inf"),
-) -> Sample:
-    """Pythae's trainer at its defaults, but for epochs, batch size and rate.
+def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | None = None, threads: int = 1) -> Sample:
+    """Pythae's trainer on the job's network, data and epochs, otherwise at its defaults.
 
     Args:
         job: gives data, network and epochs.
         images: training images.
         seed: determines the outcome.
-        settings: of Pythae's trainer, over those said above.
-        network: "zoo" for the job's network, "own" for Pythae's convolutional network for MNIST.
+        settings: of Pythae's trainer, over its defaults.
         threads: that torch computes with.
-        target: stop once the test error is at most this.
-        cap: stop after so many seconds, at the end of an epoch.
     """
     from pythae.data.datasets import BaseDataset
     from pythae.models import AE, VAE, AEConfig, VAEConfig
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
-    from pythae.trainers.training_callbacks import TrainingCallback
 
     data = load(job, images)
     ours = fresh(job, data, seed)
-    width, shape = ours.bottleneck.out_features, data.shape
     variational = isinstance(ours.bottleneck, DiagonalPosterior)
-    torch.manual_seed(seed)
-    if network == "own":
-        from pythae.models.nn.benchmarks.mnist import Decoder_Conv_AE_MNIST, Encoder_Conv_AE_MNIST
-
-        config = AEConfig(input_dim=shape, latent_dim=width)
-        model = AE(config, Encoder_Conv_AE_MNIST(config), Decoder_Conv_AE_MNIST(config))
-    else:
-        config = (VAEConfig if variational else AEConfig)(input_dim=shape, latent_dim=width)
-        model = (VAE if variational else AE)(config, *adapted(ours, variational))
-
-    def reconstruct(x: Tensor) -> Tensor:
-        reconstruction: Tensor = best.decoder(best.encoder(x).embedding).reconstruction
-        return reconstruction
-
-    class Watch(TrainingCallback):  # type: ignore[misc]
-        """Stops at the target or the cap; the time that its look at the test images takes is not counted."""
-
-        spent, reached, elapsed = 0.0, False, 0.0
-
-        def on_epoch_end(self, training_config: Any, **_: Any) -> None:
-            before = time.perf_counter()
-            self.elapsed = before - start - self.spent
-            model.eval()
-            error = squared_error(lambda x: model({"data": x}).recon_x, data.test)
-            self.reached = target is not None and error <= target
-            self.spent += time.perf_counter() - before
-            if self.reached or self.elapsed > cap:
-                raise StopIteration
-
+    config = (VAEConfig if variational else AEConfig)(input_dim=data.shape, latent_dim=ours.bottleneck.out_features)
+    model = (VAE if variational else AE)(config, *adapted(ours, variational))
     torch.set_num_threads(threads)
     sets = [BaseDataset(part[:], torch.zeros(len(part))) for part in (data.train, data.validation)]
-    epochs, size = job.axes["fit"]["epochs"], job.axes["fit"]["batch_size"]
-    given = {
-        "num_epochs": epochs,
-        "per_device_train_batch_size": size,
-        "per_device_eval_batch_size": size,
-        "learning_rate": RECOMMENDED,
-        "seed": seed,
-        "no_cuda": True,
-    }
-    watching = Watch()
+    given = {"num_epochs": job.axes["fit"]["epochs"], "seed": seed, "no_cuda": True} | dict(settings or {})
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
-        trainer_config = BaseTrainerConfig(output_dir=folder, **(given | (settings or {})))
-        trainer = BaseTrainer(model, *sets, trainer_config, [watching] if target is not None else None)
-        start = time.perf_counter()
-        with Stopwatch() as watch, suppress(StopIteration):
+        trainer = BaseTrainer(model, *sets, BaseTrainerConfig(output_dir=folder, **given))
+        with Stopwatch() as watch:
             trainer.train()
-    if network == "own":  # to score it on 10,000 images takes longer than its fit, on few images, means anything
-        return watch.sample()
     best = trainer._best_model.cpu().eval()
-    found = watch.sample(sse=squared_error(reconstruct, data.test), reached=float(watching.reached))
-    return found if target is None else replace(found, seconds=watching.elapsed)
+    return watch.sample(sse=squared_error(lambda x: best.decoder(best.encoder(x).embedding).reconstruction, data.test))
+
+
+def the_same(job: Job) -> dict[str, Any]:
+    """Settings of Pythae's trainer that give it the job's batch size, optimiser and rate, which stays constant."""
+    fit, optimizer = job.axes["fit"], job.axes["optimizer"]
+    return {
+        "per_device_train_batch_size": fit["batch_size"],
+        "per_device_eval_batch_size": fit["batch_size"],
+        "optimizer_cls": "AdamW",
+        "learning_rate": optimizer["lr"],
+        "optimizer_params": {"weight_decay": optimizer["weight_decay"]},
+    }
 
 
 def adapted(ours: Autoencoder, variational: bool) -> tuple[nn.Module, nn.Module]:
@@ -290,41 +250,3 @@ def adapted(ours: Autoencoder, variational: bool) -> tuple[nn.Module, nn.Module]
             return ModelOutput(reconstruction=self.layers(z))
 
     return Encoder(), Decoder()
-
-
-class UntilTarget(Callback):
-    """Stops a fit once the test error is at most `target`; the time of looking is not counted.
-
-    The zoo's own fits never look at test images; this is for the clock alone.
-    """
-
-    def __init__(self, data: Splits, target: float) -> None:
-        self.data, self.target = data, target
-        self.spent, self.elapsed, self.reached = 0.0, 0.0, False
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock."""
-        self.start = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look, and stop if the target is reached."""
-        before = time.perf_counter()
-        self.elapsed = before - self.start - self.spent
-        model = pl_module.model
-        assert isinstance(model, Autoencoder)
-        with deterministic(model):
-            self.error = squared_error(model.reconstruct, self.data.test)
-        self.reached = trainer.should_stop = self.error <= self.target
-        self.spent += time.perf_counter() - before
-
-
-def time_to(job: Job, images: int, seed: int, target: float) -> Sample:
-    """Seconds of the zoo's fit until the test error is at most `target`."""
-    data = load(job, images)
-    model = fresh(job, data, seed)
-    until = UntilTarget(data, target)
-    fit: Gradient = replace(job.make("fit"), callbacks=(until,))
-    with Stopwatch() as watch:
-        report = fit(model, data, job.make("objective"), seed)
-    facts = {"sse": until.error, "reached": float(until.reached), "epochs": float(report.epochs)}
-    return Sample(until.elapsed, watch.cpu, facts)

@@ -26,8 +26,8 @@ class Bench:
         networks: {name: overrides of the zoo's configuration}.
         data: folder of the data sets.
         ours: the process in which the zoo computes.
-        theirs: the process in which its rivals do.
-        memory: of the fits of the part precision, whose time does not count.
+        theirs: the process in which its peers do.
+        memory: of fits whose time does not count, so that what was interrupted goes on.
     """
 
     sizes: Any
@@ -42,7 +42,7 @@ class Bench:
     def of(cls, cfg: DictConfig) -> Iterator[Bench]:
         """As sizes.yaml and the command line say."""
         ours, theirs, memory = Worker(), Worker(), Memory(cfg.paths.cache, verbose=0)
-        if cfg.force and "precision" in cfg.parts:
+        if cfg.force:
             memory.clear(warn=False)
         try:
             yield cls(cfg.quick_sizes if cfg.quick else cfg.full, cfg.networks, cfg.paths.data, ours, theirs, memory)

@@ -1,187 +1,209 @@
-"""Parts of the benchmark that fit one model at a time: loops, recipes, time to quality, growth."""
+"""Parts of the benchmark that fit models: beside other loops, by recipe, to a quality, in a pool, in bf16, on a GPU."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
+from statistics import mean, stdev
+
+import torch
 
 from experiments.speed.arms import (
-    PYTHAE,
-    SMALL_BATCH,
     fit_bare,
     fit_pythae,
+    fit_seeds,
     fit_zoo,
-    fresh,
     load,
     multiply,
-    nothing,
     pythae_is_here,
-    time_to,
+    the_same,
 )
-from experiments.speed.bench import BF16, Bench
-from experiments.speed.measure import (
-    PRODUCTS,
-    Arm,
-    Findings,
-    Goal,
-    Row,
-    Sample,
-    Stopwatch,
-    exponent,
-    faster_goal,
-    interleaved,
-    ratio_goal,
-)
-from zoo.evaluation.evaluator import evaluate
-from zoo.fitting.memory import peak_memory
+from experiments.speed.bench import BF16, FP32, Bench
+from experiments.speed.measure import PROCESSES, Findings, Row, Sample, Stopwatch, interleaved, pooled, ratio
+from zoo.errors import ZooError
+from zoo.options import names
 from zoo.runs.job import Job
 
-AGAINST_PYTHAE = {"dense": {"zoo": 2.0, "zoo, bf16": 2.7}, "conv": {"zoo": 1.7}}  # times as fast, at least
-DEFAULT_RATE = {"learning_rate": 1e-4}
+PYTHAE = "Pythae 0.1.2 took no part: pip install 'bottleneck-zoo[pythae]'"
+SAME = "in every arm: the zoo's network, images, batch size, AdamW with one constant rate, and choice of the best epoch"
 
 
 def loop(bench: Bench) -> Findings:
-    """The zoo's fit against a bare loop and against Pythae: same network, batch, epochs and images, one thread."""
-    found = Findings(notes=["one thread each; Pythae's rate is 1e-3, as in its README, all else its defaults"])
-    wait([worker.submit(nothing) for worker in (bench.ours, bench.theirs)])  # both start at once
+    """The zoo's fit beside a bare loop, the fit's products alone, and Pythae at the same settings; one thread."""
+    found = Findings(notes=[SAME, "one thread"])
     for name, size in bench.sizes.loop.items():
-        wanted = AGAINST_PYTHAE.get(name, {})
-        ours = {
-            arm: bench.job([*bench.networks[name], *more], epochs=size.epochs)
-            for arm, more in {"zoo": [], "zoo, bf16": BF16}.items()
-            if arm == "zoo" or arm in wanted
+        job = bench.job([*bench.networks[name], *bench.networks.plain], epochs=size.epochs)
+        arms = {
+            "zoo": partial(bench.ours, fit_zoo, job, size.images),
+            "bare loop": partial(bench.ours, fit_bare, job, size.images),
+            "products of the fit alone": partial(bench.ours, multiply, job, size.images),
         }
-        arms = {"bare loop": partial(bench.ours, fit_bare, ours["zoo"], size.images)}
-        arms |= {arm: partial(bench.ours, fit_zoo, job, size.images) for arm, job in ours.items()}
-        arms |= {PRODUCTS.format(arm): partial(bench.ours, multiply, ours[arm], size.images) for arm in wanted}
         if pythae_is_here():
-            arms["Pythae"] = partial(bench.theirs, fit_pythae, ours["zoo"], size.images)
+            arms["Pythae"] = partial(bench.theirs, fit_pythae, job, size.images, settings=the_same(job))
         rows = interleaved(f"{name}: {size.epochs} x {size.images:,} images", arms, size.repeats)
         found.rows += rows.values()
-        found.goals.append(ratio_goal(f"{name}: zoo / bare loop", rows["zoo"], rows["bare loop"], 1.10))
-        if "Pythae" in rows:
-            found.goals += against_pythae(name, rows)
-    if pythae_is_here():
-        found.rows += own_network(bench)
-    else:
-        found.notes.append(PYTHAE)
-    return found
-
-
-def against_pythae(name: str, rows: dict[str, Row]) -> Iterable[Goal]:
-    """What is asked of time and test error beside Pythae's."""
-    for arm, least in AGAINST_PYTHAE.get(name, {}).items():
-        yield faster_goal(name, rows, "Pythae", arm, least)
-        error = rows[arm].fact("sse") / rows["Pythae"].fact("sse")
-        yield Goal(f"{name}: test error of {arm} / of Pythae", error, 1.01)
-
-
-def own_network(bench: Bench) -> Iterable[Row]:
-    """Pythae's own network for MNIST, 33 million parameters, beside the zoo's convolutional one."""
-    n, job = bench.sizes.own_images, bench.job(bench.networks.conv, epochs=1)
-    arms = {
-        "zoo, its conv network": partial(bench.ours, fit_zoo, job, n),
-        "Pythae, its conv network": partial(bench.theirs, fit_pythae, job, n, network="own"),
-    }
-    return interleaved(f"own networks: 1 x {n:,} images", arms, 1).values()
-
-
-def quality(bench: Bench) -> Findings:
-    """Seconds until a test error on all cores: the zoo and Pythae, each with its own recipe."""
-    size, n, found, threads = bench.sizes.quality, bench.sizes.images, Findings(), os.cpu_count()
-    classic, best = (
-        bench.job([*network, f"trainer.threads={threads}"], epochs=epochs)
-        for network, epochs in ((bench.networks.classic, size.epochs), (bench.networks.best, size.best_epochs))
-    )
-    ours = bench.ours(time_to, classic, n, 0, size.target)
-    name = f"classic network to {size.target:g}"
-    found.rows.append(Row(name, "zoo", [ours]))
-    if pythae_is_here():
-        long = bench.job(bench.networks.classic, epochs=100)
-        theirs = bench.theirs(
-            fit_pythae,
-            *(long, n, 0, SMALL_BATCH | DEFAULT_RATE),
-            threads=threads,
-            target=size.target,
-            cap=size.cap * ours.seconds,
-        )
-        found.rows.append(Row(name, "Pythae", [theirs]))
-        found.goals.append(Goal("time to quality: zoo / Pythae", ours.seconds / theirs.seconds, 0.2))
-        if not theirs.facts["reached"]:
-            found.notes.append(f"Pythae: not reached within {theirs.seconds:.0f} s, so the ratio is an upper bound")
-        found.notes.append("Pythae: its default recipe (batch 64, rate 1e-4, up to 100 epochs)")
-    else:
-        found.notes.append(PYTHAE)
-    sharp = bench.ours(time_to, best, n, 0, size.best_target)
-    found.rows.append(Row(f"width 30 to {size.best_target:g}", "zoo, conv_ae", [sharp]))
-    found.notes.append(
-        f"zoo: its default recipe over {size.epochs} ({size.best_epochs}) epochs; all on {threads} threads"
-    )
-    for sample in (ours, sharp):
-        if not sample.facts["reached"]:
-            found.goals.append(Goal("time to quality: the zoo did not reach its target; error", sample.facts["sse"], 0))
-    return found
+        found.ratios |= {
+            f"{name}: {above} / {below}": ratio(rows[above], rows[below])
+            for above, below in (("zoo", "bare loop"), ("zoo", "products of the fit alone"), ("Pythae", "zoo"))
+            if above in rows
+        }
+    return found if pythae_is_here() else noted(found, PYTHAE)
 
 
 def recipe(bench: Bench) -> Findings:
-    """Test error after equal times: batch sizes, each with its rate, and schedules, beside the zoo's own."""
-    size, n, found = bench.sizes.recipe, bench.sizes.images, Findings()
+    """Each recipe's test error after equal time, on one thread, for each network and each data set.
 
-    def fitted(said: Sequence[str], epochs: int, seed: int) -> Sample:
-        sample = bench.ours(fit_zoo, bench.job([*bench.networks.dense, *said], epochs=epochs), n, seed)
-        return replace(sample, facts={**sample.facts, "epochs": float(epochs)})
-
-    arms = {name: partial(fitted, said, 1) for name, said in size.recipes.items()}
-    epoch = interleaved("one epoch", arms, size.repeats)
-    for name, said in size.recipes.items():
-        epochs = max(1, round(size.seconds / epoch[name].seconds))
-        samples = [fitted(said, epochs, seed) for seed in range(size.repeats)]
-        found.rows.append(Row(f"about {size.seconds} s of {n:,} images", name, samples))
-    errors = [row.fact("sse") for row in found.rows]
-    found.goals = [Goal("recipe: test error of the zoo's own / least", errors[0] / min(errors), 1.05)]
-    found.notes = [f"as many epochs as {size.seconds} s hold, by the median of {size.repeats} timed before; one thread"]
+    First every recipe is timed, alone on the machine, by an epoch of few images. Then each is fitted for as many epochs
+    as the time of its network holds, several fits at once; those are kept in the cache, and go on where they stopped.
+    """
+    size = bench.sizes.recipe
+    found = Findings(notes=["as many epochs as the seconds hold, by an epoch timed alone before; one thread per fit"])
+    timed = bench.memory.cache(seconds_of_epoch, ignore=["bench", "job"])
+    calls: list[tuple[Job, str, int]] = []
+    rows: list[tuple[str, str, float, int]] = []
+    for data, of in size.sets.items():
+        for network, about in size.networks.items():
+            for name in of.recipes or size.recipes:
+                said = [*about.said, *size.recipes[name]]
+                once = bench.job(said, data=data, epochs=1)
+                epoch = timed(bench, once, once.key, size.images)
+                epochs = max(1, round(about.seconds * of.share / epoch)) if epoch else 1
+                job = bench.job(said, data=data, epochs=epochs)
+                calls += [(replace(job, seed=seed), job.key, seed) for seed in range(size.seeds)]
+                rows.append((f"{data}, {network}: {about.seconds * of.share:g} s", name, epochs * epoch, epochs))
+    errors = pooled(bench.memory.cache(error_of, ignore=["job"]), calls)
+    for i, (comparison, name, took, epochs) in enumerate(rows):
+        mine = errors[i * size.seeds : (i + 1) * size.seeds]
+        found.rows.append(Row(comparison, name, [Sample(took, took, {"sse": e, "epochs": epochs}) for e in mine]))
     return found
 
 
-def growth(bench: Bench) -> Findings:
-    """Fit and evaluation over numbers of images and widths of the code."""
-    found = Findings(notes=["MNIST's training images, repeated beyond 60,000; the 10,000 test images stay the same"])
-    sizes: dict[str, Sequence[int]] = bench.sizes.growth
+def seconds_of_epoch(bench: Bench, job: Job, key: str, images: int) -> float:
+    """Seconds of an epoch over all images, from one over `images` of them; 0 where the fit diverges.
 
-    def once(function: Callable[[Job, int], Sample], job: Job, images: int) -> Arm:
-        return lambda _: bench.ours(function, job, images)
+    `key` tells the cache which job it is.
+    """
+    n = whole(job)
+    short = min(images, n)
+    try:
+        return min(bench.ours(fit_zoo, job, short, seed).seconds for seed in range(2)) * n / short
+    except ZooError:
+        return 0.0
 
-    for over, values in sizes.items():
-        for what, function in {"fit": fit_once, "evaluation": evaluate_once}.items():
-            arms: dict[str, Arm] = {}
-            for value in values:
-                images, width = (value, 32) if over == "images" else (bench.sizes.images, value)
-                job = bench.job([*bench.networks.dense, f"width={width}"], epochs=1)
-                arms[f"{value:,}"] = once(function, job, images)
-            rows = list(interleaved(f"{what}, {over}", arms, bench.sizes.repeats).values())
-            found.rows += rows
-            found.goals.append(Goal(f"exponent: {what} over {over}", exponent(values, [r.seconds for r in rows]), 1.05))
+
+def error_of(job: Job, key: str, seed: int) -> float:
+    """The test error of a fit on all images; `key` and `seed` tell the cache which fit it is."""
+    try:
+        return fit_zoo(job, whole(job), seed).facts["sse"]
+    except ZooError:  # a recipe that diverges is a result
+        return math.inf
+
+
+def quality(bench: Bench) -> Findings:
+    """Seconds and test error of whole fits on all cores; Pythae at its own defaults beside the same network."""
+    found = Findings(notes=[f"{os.cpu_count()} threads; no fit looks at test images, and each takes all of its epochs"])
+    for name, size in bench.sizes.quality.items():
+        job = bench.job([*size.said, f"trainer.threads={os.cpu_count()}"], epochs=size.epochs)
+        arms = {f"zoo, {size.epochs} epochs": partial(bench.ours, fit_zoo, job, bench.sizes.images)}
+        if size.pythae_epochs and pythae_is_here():
+            long = bench.job(size.said, epochs=size.pythae_epochs)
+            arms[f"Pythae's defaults, {size.pythae_epochs} epochs"] = partial(
+                bench.theirs, fit_pythae, long, bench.sizes.images, threads=os.cpu_count()
+            )
+        found.rows += interleaved(name, arms, size.repeats).values()
+    return found if pythae_is_here() else noted(found, PYTHAE)
+
+
+def sweep(bench: Bench) -> Findings:
+    """Several fits: the zoo's pool of single-threaded processes beside Pythae, one after another on all cores."""
+    size, networks = bench.sizes.sweep, bench.networks
+    jobs = [bench.job([*networks.dense, *networks.plain], epochs=size.epochs, seed=seed) for seed in range(size.runs)]
+    pooled(load, [(jobs[0], 10)] * PROCESSES)  # starts the processes, and imports
+
+    def in_a_pool(_: int) -> Sample:
+        with Stopwatch() as watch:
+            fits = pooled(fit_zoo, [(job, size.images, job.seed) for job in jobs])
+        return Sample(watch.seconds, sum(fit.cpu for fit in fits), {"sse": mean(fit.facts["sse"] for fit in fits)})
+
+    def one_after_another(_: int) -> Sample:
+        with Stopwatch() as watch:
+            settings = the_same(jobs[0])
+            fits = [
+                bench.theirs(fit_pythae, job, size.images, job.seed, settings, threads=os.cpu_count()) for job in jobs
+            ]
+        return Sample(watch.seconds, sum(fit.cpu for fit in fits), {"sse": mean(fit.facts["sse"] for fit in fits)})
+
+    arms = {"zoo, in a pool": in_a_pool}
+    if pythae_is_here():
+        bench.theirs(fit_pythae, jobs[0], 256, 0, the_same(jobs[0]))  # starts its process, and imports
+        arms["Pythae, one after another"] = one_after_another
+    rows = interleaved(f"{size.runs} fits of {size.epochs} x {size.images:,} images", arms, size.repeats)
+    found = Findings(list(rows.values()), notes=[SAME, "reading data is counted, starting processes is not"])
+    if not pythae_is_here():
+        return noted(found, PYTHAE)
+    found.ratios["Pythae / zoo"] = ratio(rows["Pythae, one after another"], rows["zoo, in a pool"])
     return found
 
 
-def fit_once(job: Job, images: int) -> Sample:
-    """The zoo's fit, with its peak memory in MiB."""
-    data = load(job, images)
-    model, objective = fresh(job, data, 0), job.make("objective")
-    _ = data.train
-    with peak_memory() as memory, Stopwatch() as watch:
-        job.make("fit")(model, data, objective, 0)
-    return watch.sample(mib=memory() or float("nan"))
+def precision(bench: Bench) -> Findings:
+    """Test error of variants fitted in bf16 and in fp32, on scikit-learn's digits: on the GPU, if there is one."""
+    size, trainer = bench.sizes.precision, "gpu" if torch.cuda.is_available() else "fast"
+    found = Findings(notes=[f"trainer={trainer}; runs share the machine, so that times say little"])
+    jobs: dict[tuple[str, str], Job] = {}
+    for variant in size.variants or names("variant"):
+        said = [f"variant={variant}", f"trainer={trainer}", *size.overrides]
+        plain, half = (bench.job([*said, *more], data="digits") for more in (FP32, BF16))
+        if half.key != plain.key:  # a closed form is the same in both
+            jobs |= {(variant, "fp32"): plain, (variant, "bf16"): half}
+    calls = [(replace(job, seed=seed), job.key, seed) for job in jobs.values() for seed in range(size.seeds)]
+    errors = pooled(bench.memory.cache(error_of, ignore=["job"]), calls)
+    fits = {key: errors[i * size.seeds : (i + 1) * size.seeds] for i, key in enumerate(jobs)}
+    for variant, arm in jobs:
+        if arm == "bf16":
+            plain_errors = fits[variant, "fp32"]
+            changes = [(b - a) / mean(plain_errors) for a, b in zip(plain_errors, fits[variant, arm], strict=True)]
+            spread = stdev(changes) / len(changes) ** 0.5 if len(changes) > 1 else math.nan
+            facts = {"sse": mean(fits[variant, arm]), "change": mean(changes), "standard_error": spread}
+            found.rows.append(Row(variant, arm, [Sample(math.nan, math.nan, facts)]))
+    return found
 
 
-def evaluate_once(job: Job, images: int) -> Sample:
-    """The evaluation of an unfitted model, with its peak memory in MiB."""
-    data = load(job, images)
-    model = fresh(job, data, 0)
-    _ = data.train
-    with peak_memory() as memory, Stopwatch() as watch:
-        evaluate(model, data, job.due(None), {"seconds": 0.0, "epochs": 1})
-    return watch.sample(mib=memory() or float("nan"))
+def gpu(bench: Bench) -> Findings:
+    """The zoo's fit on a GPU beside a bare loop and Pythae there: same network, batch, epochs and images."""
+    found = Findings(notes=[SAME, "fp32 rounds products to tf32, in the bare loop as in the zoo"])
+    seeds = bench.sizes.gpu.seeds
+    together = f"zoo, one of {seeds} seeds at once"
+    for name, size in bench.sizes.gpu.networks.items():
+        said = [*bench.networks[name], *bench.networks.plain, "trainer=gpu"]
+        plain, replayed, half = (
+            bench.job([*said, *more], epochs=size.epochs) for more in ([*FP32, "trainer.replay=false"], FP32, BF16)
+        )
+        arms = {
+            "zoo": partial(bench.ours, fit_zoo, replayed, size.images),
+            "zoo, not replayed": partial(bench.ours, fit_zoo, plain, size.images),
+            "zoo, bf16": partial(bench.ours, fit_zoo, half, size.images),
+            "bare loop": partial(bench.ours, fit_bare, plain, size.images),
+        }
+        if size.stacked:
+            arms[together] = partial(bench.ours, fit_seeds, replayed, size.images, count=seeds)
+        if pythae_is_here():
+            settings = the_same(plain) | {"no_cuda": False}
+            arms["Pythae"] = partial(bench.theirs, fit_pythae, plain, size.images, settings=settings)
+        rows = interleaved(f"{name}: {size.epochs} x {size.images:,} images", arms, size.repeats)
+        found.rows += rows.values()
+        found.ratios[f"{name}: zoo / bare loop"] = ratio(rows["zoo"], rows["bare loop"])
+        if "Pythae" in rows:
+            found.ratios[f"{name}: Pythae / zoo"] = ratio(rows["Pythae"], rows["zoo"])
+    return found if pythae_is_here() else noted(found, PYTHAE)
+
+
+def whole(job: Job) -> int:
+    """The number of training images, validation images among them."""
+    return len(job.make("data").source.train)
+
+
+def noted(found: Findings, note: str) -> Findings:
+    """The findings with one more note."""
+    return replace(found, notes=[*found.notes, note])

@@ -1,4 +1,4 @@
-"""Clocks, workers and what a part of the benchmark has to say."""
+"""Clocks, workers and what a part of the benchmark found."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
+import joblib
 import numpy as np
 
 Arm = Callable[[int], "Sample"]
-
-PRODUCTS = "no fit, the products of {} alone"  # name of the arm beside that of a fit
+T = TypeVar("T")
+PROCESSES = os.cpu_count() or 1  # as in a study
 
 
 @dataclass(frozen=True)
@@ -64,84 +65,44 @@ class Row:
     arm: str
     samples: Sequence[Sample]
 
-    @property
-    def seconds(self) -> float:
-        """Median wall-clock time."""
-        return median(sample.seconds for sample in self.samples)
-
-    @property
-    def cpu(self) -> float:
-        """Median CPU time."""
-        return median(sample.cpu for sample in self.samples)
-
     def fact(self, name: str) -> float:
         """Mean of a fact over the runs."""
         return float(np.mean([sample.facts[name] for sample in self.samples]))
 
     def as_json(self) -> dict[str, Any]:
-        """Median, spread and every run."""
-        wall = [sample.seconds for sample in self.samples]
+        """Medians, every run's seconds, and of each fact the mean and every run's value."""
         return {
             "comparison": self.comparison,
             "arm": self.arm,
-            "seconds": self.seconds,
-            "range": [min(wall), max(wall)],
-            "cpu_seconds": self.cpu,
-            "runs": len(wall),
-            "all_seconds": wall,
+            "seconds": median(sample.seconds for sample in self.samples),
+            "cpu_seconds": median(sample.cpu for sample in self.samples),
+            "all_seconds": [sample.seconds for sample in self.samples],
             "facts": {name: self.fact(name) for name in self.samples[0].facts},
-        }
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A number that has to hold: `value` at most, or at least, `limit`.
-
-    Attributes:
-        cpu: the same ratio in CPU time.
-        bound: what `value` would be, did a fit take no longer than its products.
-    """
-
-    name: str
-    value: float
-    limit: float
-    at_most: bool = True
-    cpu: float | None = None
-    bound: float | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """With whether it holds."""
-        holds = self.value <= self.limit if self.at_most else self.value >= self.limit
-        return {
-            "name": self.name,
-            "value": self.value,
-            "goal": self.limit,
-            "sense": "at most" if self.at_most else "at least",
-            "cpu_value": self.cpu,
-            "bound": self.bound,
-            "holds": bool(holds),
+            "all_facts": {name: [sample.facts[name] for sample in self.samples] for name in self.samples[0].facts},
         }
 
 
 @dataclass
 class Findings:
-    """What a part of the benchmark found."""
+    """What a part of the benchmark found.
+
+    Attributes:
+        rows: arms and their times.
+        ratios: {what: number}.
+        notes: how it was measured.
+    """
 
     rows: list[Row] = field(default_factory=list)
-    goals: list[Goal] = field(default_factory=list)
+    ratios: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {
-            "rows": [row.as_json() for row in self.rows],
-            "goals": [goal.as_json() for goal in self.goals],
-            "notes": self.notes,
-        }
+        return {"rows": [row.as_json() for row in self.rows], "ratios": self.ratios, "notes": self.notes}
 
 
 def interleaved(comparison: str, arms: Mapping[str, Arm], repeats: int) -> dict[str, Row]:
-    """Run the arms in turn, A B A B, so that what disturbs the machine disturbs all; each is told the repetition."""
+    """Run the arms in turn, A B A B, so that what disturbs the machine disturbs all; each receives the repetition."""
     samples: dict[str, list[Sample]] = {name: [] for name in arms}
     for repeat in range(repeats):
         for name, arm in arms.items():
@@ -149,21 +110,10 @@ def interleaved(comparison: str, arms: Mapping[str, Arm], repeats: int) -> dict[
     return {name: Row(comparison, name, found) for name, found in samples.items()}
 
 
-def ratio(above: Row, below: Row, clock: str = "seconds") -> float:
-    """Median over repetitions of one arm's time over the other's."""
+def ratio(above: Row, below: Row) -> float:
+    """Median over repetitions of one arm's seconds over the other's."""
     pairs = zip(above.samples, below.samples, strict=True)
-    return float(median(getattr(a, clock) / getattr(b, clock) for a, b in pairs))
-
-
-def ratio_goal(name: str, above: Row, below: Row, limit: float, at_most: bool = True) -> Goal:
-    """The ratio of two arms' times, in wall-clock and in CPU time, against its limit."""
-    return Goal(name, ratio(above, below), limit, at_most, ratio(above, below, "cpu"))
-
-
-def faster_goal(name: str, rows: Mapping[str, Row], theirs: str, ours: str, times: float) -> Goal:
-    """That one of our arms is so many times as fast as one of theirs, and how many times its products alone are."""
-    goal = ratio_goal(f"{name}: Pythae / {ours}", rows[theirs], rows[ours], times, at_most=False)
-    return replace(goal, bound=ratio(rows[theirs], rows[PRODUCTS.format(ours)]))
+    return float(median(a.seconds / b.seconds for a, b in pairs))
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -171,8 +121,15 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
+def pooled(function: Callable[..., T], calls: Sequence[tuple[Any, ...]]) -> list[T]:
+    """The calls on as many single-threaded processes as a study uses."""
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        found: list[T] = joblib.Parallel(n_jobs=PROCESSES)(joblib.delayed(function)(*call) for call in calls)
+    return found
+
+
 class Worker:
-    """A process of its own that serves one side of a comparison, so that neither inherits the other's settings.
+    """A process of its own for one side of a comparison, so that neither inherits the other's settings.
 
     It starts with the first call, and computes with one thread unless the call says otherwise.
     """
@@ -181,13 +138,9 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_prepare)
 
-    def submit(self, function: Callable[..., Sample], *arguments: Any, **named: Any) -> Future[Sample]:
-        """Call `function` there."""
-        return self._pool.submit(function, *arguments, **named)
-
-    def __call__(self, function: Callable[..., Sample], *arguments: Any, **named: Any) -> Sample:
+    def __call__(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Call `function` there, and wait."""
-        return self.submit(function, *arguments, **named).result()
+        return self._pool.submit(function, *arguments, **named).result()
 
     def close(self) -> None:
         """End the process."""
@@ -195,7 +148,7 @@ class Worker:
 
 
 def _prepare() -> None:
-    os.environ["TQDM_DISABLE"] = "1"  # progress bars would cost the rival time
+    os.environ["TQDM_DISABLE"] = "1"  # progress bars would cost the peer time
     import logging
 
     import torch

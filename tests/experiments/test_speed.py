@@ -7,15 +7,16 @@ from importlib import import_module
 
 import pytest
 import torch
+from joblib import Memory
 from omegaconf import OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.speed import fits, pools
+from experiments.speed import fits
 from experiments.speed.__main__ import PARTS, measure_parts
-from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, fresh, load, multiply, time_to
+from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, fresh, load, multiply, the_same
 from experiments.speed.bench import Bench
-from experiments.speed.measure import Findings, Goal, Row, Sample, exponent, interleaved, ratio, ratio_goal
-from experiments.speed.report import margin, markdown, number
+from experiments.speed.measure import Findings, Row, Sample, exponent, interleaved, ratio
+from experiments.speed.report import markdown, number
 from zoo.evaluation.evaluator import in_groups
 
 IMAGES, EPOCHS = 1200, 5  # of fewer, the zoo makes smaller batches, see `steps_batch`
@@ -40,7 +41,6 @@ def test_arms_run_in_turn():
 
 def test_a_ratio_is_the_median_of_those_of_neighbouring_runs():
     assert ratio(row("a", 1.0, 30.0, 3.0), row("b", 1.0, 10.0, 4.0)) == 1.0  # of 1, 3 and 0.75
-    assert ratio_goal("", row("a", 1.0), row("b", 4.0), 0.2).cpu == 0.25
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
@@ -48,58 +48,44 @@ def test_exponent_of_a_power_law(power):
     assert exponent([10, 20, 80], [3 * n**power for n in (10, 20, 80)]) == pytest.approx(power, abs=1e-12)
 
 
-@pytest.mark.parametrize(("value", "at_most", "holds"), [(1.0, True, True), (1.01, True, False), (0.99, False, False)])
-def test_a_goal_holds_up_to_its_limit(value, at_most, holds):
-    goal = Goal("", value, 1.0, at_most).as_json()
-    assert goal["holds"] is holds
-    assert (margin(goal) >= 1) is holds
-
-
-def test_the_page_says_goals_and_marks_quick_numbers():
-    found = Findings([row("zoo", 1.0, 3.0)], [Goal("zoo / other", 1.5, 1.1)], ["a note"]).as_json()
+def test_the_page_gives_ratios_times_and_machines_and_marks_quick_numbers():
+    samples = [Sample(1.0, 2.0, {"sse": 3.0}), Sample(3.0, 2.0, {"sse": 4.0}), Sample(2.0, 2.0, {"sse": 3.5})]
+    found = Findings([Row("five epochs", "zoo", samples)], {"zoo / other": 1.5}, ["a note"]).as_json()
     about = {"machine": {"processor": "p", "cpu": "c"}, "versions": {"torch": "2"}}
     part = {"part": "loop", "quick": False, "environment": about, **found}
     page = markdown([part])
-    assert "| ✗" in page
-    assert "1.5 " in page
-    assert "≤ 1.1" in page
-    assert "1 to 3" in page
-    assert "- a note" in page
+    assert "- zoo / other: **1.5**" in page
+    assert "| five epochs  | zoo   |      3 |         2 |             2 |           3.5 (3 to 4) |" in page
+    assert "- a note\n- measured on p, c; torch 2\n" in page
     assert "Quick" not in page
     assert "Quick" in markdown([part | {"quick": True}])
-    assert "\n\nloop: measured on p, c; torch 2.\n\n" in page
-    elsewhere = {"part": "pca", "environment": about | {"machine": {"processor": "q", "cpu": "c"}}}
-    assert "pca: measured on q, c; torch 2." in markdown([part, part | elsewhere])
     lent = {"part": "gpu", "environment": about | {"machine": {"gpu": "g", "processor": "q", "cpu": "c"}}}
-    assert "gpu: measured on g, q, c; torch 2." in markdown([part | lent])
-    assert [number(n) for n in (None, float("nan"), 0.12345, 12345.6)] == ["", "", "0.123", "12,346"]
+    assert "measured on g, q, c; torch 2" in markdown([part | lent])
+    assert [number(n) for n in (float("nan"), 0.12345, 12345.6, float("inf"))] == ["", "0.123", "12,346", "inf"]
 
 
 def test_what_was_measured_is_kept_and_quick_numbers_lie_apart(tmp_path, monkeypatch, capsys):
     counted = []
-    monkeypatch.setattr(fits, "loop", lambda bench: counted.append(bench.sizes) or Findings(goals=[Goal("g", 1, 2)]))
+    monkeypatch.setattr(fits, "loop", lambda bench: counted.append(bench.sizes) or Findings(ratios={"g": 1.0}))
     cfg = {"parts": ["loop"], "quick": False, "force": False, "full": 1, "quick_sizes": 2, "networks": {}}
-    cfg = OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path), "cache": str(tmp_path)}})
+    cfg = OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path), "cache": str(tmp_path / "cache")}})
     measure_parts(cfg, tmp_path)
     measure_parts(cfg, tmp_path)
     cfg.force = cfg.quick = True
     measure_parts(cfg, tmp_path)
     assert counted == [1, 2]
     assert json.loads((tmp_path / "loop.json").read_text())["quick"] is True
-    assert (tmp_path / "benchmark.png").is_file()
     assert "measured before" in capsys.readouterr().out
 
 
 def test_without_a_gpu_what_one_measured_stays(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     about = {"machine": {"gpu": "g", "processor": "q", "cpu": "c"}, "versions": {}}
-    found = Findings([row("zoo", 1.0)], [Goal("zoo / other", 1.0, 1.1)]).as_json()
-    before = json.dumps({"part": "gpu", "quick": False, "environment": about, **found})
+    before = json.dumps({"part": "gpu", "quick": False, "environment": about, **Findings([row("zoo", 1.0)]).as_json()})
     (tmp_path / "gpu.json").write_text(before)
     cfg = {"parts": ["gpu"], "quick": False, "force": True, "full": 1, "networks": {}}
-    measure_parts(
-        OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path), "cache": str(tmp_path)}}), tmp_path
-    )
+    paths = {"data": "", "results": str(tmp_path), "cache": str(tmp_path / "cache")}
+    measure_parts(OmegaConf.create(cfg | {"paths": paths}), tmp_path)
     assert (tmp_path / "gpu.json").read_text() == before
     assert "gpu: there is none here" in capsys.readouterr().out
     assert "measured on g, q, c" in (tmp_path / "README.md").read_text()
@@ -107,44 +93,41 @@ def test_without_a_gpu_what_one_measured_stays(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    """Sizes of the part precision -> what it is given; its pool works in this process."""
-    monkeypatch.setattr(pools, "pooled", lambda function, calls: [function(*call) for call in calls])
+    """Sizes -> what a part is given; the pool and the workers are this process."""
+    monkeypatch.setattr(fits, "pooled", lambda function, calls: [function(*call) for call in calls])
+
+    def here(function, *arguments, **named):
+        return function(*arguments, **named)
 
     def made(**sizes):
-        said = {"paths": {"data": "", "cache": str(tmp_path)}, "quick": False, "force": False, "networks": {}}
-        return Bench.of(OmegaConf.create(said | {"full": {"precision": sizes}}))
+        return Bench(OmegaConf.create(sizes), {}, "", here, here, Memory(tmp_path, verbose=0))
 
     return made
 
 
 def test_precision_compares_fits_of_a_seed_and_keeps_them(bench, monkeypatch):
     sizes = {"variants": ["linear_ae", "pca"], "seeds": 2, "overrides": ["budget.epochs=2"]}
-    with bench(**sizes) as given:
-        found = pools.precision(given)
-    assert [(row.comparison, row.arm) for row in found.rows] == [("linear_ae", "fp32"), ("linear_ae", "bf16")]
-    plain, half = found.rows
-    assert half.fact("change") == pytest.approx(half.fact("sse") / plain.fact("sse") - 1)
-    assert 0 < abs(half.fact("change")) == found.goals[0].value < 0.01
-    assert plain.samples[0].facts != plain.samples[1].facts, "seeds must differ"
-    monkeypatch.setattr(pools, "fit_zoo", None)
-    with bench(**sizes) as given:
-        assert [row.as_json() for row in pools.precision(given).rows] == [row.as_json() for row in found.rows]
+    found = fits.precision(bench(precision=sizes))
+    assert [(row.comparison, row.arm) for row in found.rows] == [("linear_ae", "bf16")]
+    assert 0 < abs(found.rows[0].fact("change")) < 0.01
+    assert found.rows[0].fact("standard_error") > 0
+    monkeypatch.setattr(fits, "fit_zoo", None)
+    assert [row.fact("change") for row in fits.precision(bench(precision=sizes)).rows] == [found.rows[0].fact("change")]
 
 
-def test_precision_holds_nothing_against_a_variant_that_has_bf16_off(bench):
-    with bench(variants=["overcomplete_ae", "pca"], seeds=1, overrides=["budget.epochs=2"]) as given:
-        found = pools.precision(given)
-    assert len(found.rows) == 2
-    assert found.goals == []
-    assert found.notes[1:] == ["bf16 is off, in their yaml, for overcomplete_ae"]
-
-
-def test_the_change_of_a_mean_and_its_standard_error():
-    errors = {"fp32": [9.0, 11.0], "bf16": [9.0, 12.0]}
-    plain, half = (Row("v", arm, [Sample(1, 1, {"sse": x}) for x in values]) for arm, values in errors.items())
-    facts = pools.compared(plain, half).samples[0].facts
-    assert facts["change"] == pytest.approx(0.05)
-    assert facts["standard_error"] == pytest.approx(0.05)
+def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
+    sizes = {
+        "seeds": 2,
+        "images": 300,
+        "networks": {"linear": {"seconds": 0.2, "said": ["variant=linear_ae"]}},
+        "recipes": {"AdamW": ["optimizer=adamw"], "wild": ["optimizer=sgd", "optimizer.lr=1e9"]},
+        "sets": {"digits": {"share": 1, "recipes": None}},
+    }
+    plain, wild = fits.recipe(bench(recipe=sizes)).rows
+    assert plain.fact("epochs") >= 1
+    assert 0.1 <= plain.samples[0].seconds <= 0.4 or plain.fact("epochs") == 1
+    assert plain.samples[0].facts["sse"] != plain.samples[1].facts["sse"]
+    assert wild.fact("sse") == float("inf")
 
 
 def test_every_part_exists(repository):
@@ -198,21 +181,6 @@ def test_the_products_alone_are_all_products_of_the_fit(compose_job, variant):
 @pytest.mark.parametrize("network", ["deep", "conv"])
 def test_pythae_does_what_the_zoo_does(compose_job, network):
     pytest.importorskip("pythae")
-    job = compose_job("variant=deep_ae", f"network={network}", *WHOLE)
-    settings = {"optimizer_cls": "AdamW", "learning_rate": 4e-3, "optimizer_params": {"weight_decay": 1e-2}}
-    theirs = fit_pythae(job, IMAGES, 0, settings)
-    assert theirs.facts["sse"] == pytest.approx(fit_zoo(job, IMAGES, 0).facts["sse"], rel=1e-3)
-
-
-@pytest.mark.parametrize(("target", "epochs", "reached"), [(1e9, 1, 1), (0.0, EPOCHS, 0)])
-def test_a_fit_stops_at_its_target(compose_job, target, epochs, reached):
-    sample = time_to(compose_job("variant=deep_ae", *WHOLE), IMAGES, 0, target)
-    assert (sample.facts["epochs"], sample.facts["reached"]) == (epochs, reached)
-
-
-@pytest.mark.parametrize(("target", "reached"), [(1e9, 1), (0.0, 0)])
-def test_pythae_stops_at_its_target_or_its_cap(compose_job, target, reached):
-    pytest.importorskip("pythae")
-    sample = fit_pythae(compose_job("variant=deep_ae", *WHOLE), IMAGES, 0, target=target, cap=0.0)
-    assert sample.facts["reached"] == reached
-    assert sample.seconds > 0
+    job = compose_job("variant=deep_ae", f"network={network}", "optimizer=adamw", "optimizer.lr=1e-3", *WHOLE)
+    theirs = fit_pythae(job, IMAGES, 0, the_same(job))
+    assert theirs.facts["sse"] == pytest.approx(fit_zoo(job, IMAGES, 0).facts["sse"], rel=0.05)

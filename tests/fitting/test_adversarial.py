@@ -13,20 +13,22 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.adversarial import Adversarial
 from zoo.fitting.discriminators import ImageDiscriminator, PermutationDiscriminator, PriorDiscriminator, permuted
-from zoo.fitting.gradient import Gradient
+from zoo.fitting.gradient import Gradient, initialise_from_data
+from zoo.fitting.schedules import cosine
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import NoCorruption
 from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.linear import linear
-from zoo.objective.objective import Objective
+from zoo.objective.objective import Objective, step_on
 
 DISCRIMINATORS = {
     "prior": partial(PriorDiscriminator, weight=1.0),
     "permutation": partial(PermutationDiscriminator, weight=1.0),
     "image": partial(ImageDiscriminator, weight=1.0, feature_weight=1.0),
 }
+STILL = 1e-50  # above 0, but 0 in float32: it changes no weight
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +72,20 @@ def fit(discriminator, optimizer=sgd(1e-4), discriminator_optimizer=sgd(1e-2), *
 
 
 def test_each_optimiser_changes_the_weights_of_its_own_module(data, builder):
-    for rate, discriminator_rate in ((1e-4, 0.0), (0.0, 1e-2)):
+    for rate, discriminator_rate in ((1e-4, STILL), (STILL, 1e-2)):
         fitted, kept = model(), Kept(builder)
+        initialise_from_data(fitted, data)
         before = flat(fitted)
         fit(kept, sgd(rate), sgd(discriminator_rate))(fitted, data, Objective(), seed=0)
-        assert torch.equal(flat(fitted), before) == (rate == 0)
-        assert torch.equal(flat(kept.made), kept.before) == (discriminator_rate == 0)
+        assert torch.equal(flat(fitted), before) == (rate == STILL)
+        assert torch.equal(flat(kept.made), kept.before) == (discriminator_rate == STILL)
 
 
 def test_the_discriminators_loss_has_gradients_for_its_own_weights_only(data, builder):
     fitted = model()
     discriminator = builder(fitted, data.shape)
     x, g = data.train[:32], torch.Generator().manual_seed(0)
-    loss = discriminator.loss(fitted, x, fitted(x, g), g)
+    loss = discriminator.loss(fitted, x, step_on(fitted, x, g, None))
     loss.backward()
     assert all(parameter.grad is None for parameter in fitted.parameters())
     assert all(parameter.grad is not None for parameter in discriminator.parameters())
@@ -91,6 +94,7 @@ def test_the_discriminators_loss_has_gradients_for_its_own_weights_only(data, bu
 def test_a_step_uses_both_gradients_at_the_same_weights(data):
     """One step over all images, against the two gradients by hand."""
     fitted, by_hand = model(Pointwise), model(Pointwise)
+    initialise_from_data(by_hand, data)
     kept = Kept(DISCRIMINATORS["prior"])
     fit(kept, batch_size=10_000)(fitted, data, Objective(), seed=0)
     with torch.random.fork_rng(devices=[]):
@@ -106,6 +110,70 @@ def test_a_step_uses_both_gradients_at_the_same_weights(data):
     loss = F.softplus(-discriminator.network(prior)).mean() + F.softplus(discriminator.network(z.detach())).mean()
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(discriminator.parameters()))])
     torch.testing.assert_close(flat(kept.made), flat(discriminator) - 1e-2 * gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_both_rates_follow_the_schedule(data):
+    rates = []
+
+    def noted(name):
+        def build(parameters):
+            optimizer = torch.optim.SGD(parameters, lr={"model": 1e-4, "discriminator": 1e-2}[name])
+            optimizer.register_step_pre_hook(lambda o, *_: rates.append((name, o.param_groups[0]["lr"])))
+            return optimizer
+
+        return build
+
+    optimizers = noted("model"), noted("discriminator")
+    fit(DISCRIMINATORS["prior"], *optimizers, schedule=cosine, epochs=5)(model(), data, Objective(), seed=0)
+    of_model, of_discriminator = ([rate for who, rate in rates if who == name] for name in ("model", "discriminator"))
+    assert of_model[-1] < 0.1 * of_model[0]
+    assert of_discriminator == pytest.approx([100 * rate for rate in of_model])
+
+
+def test_the_weights_are_those_of_the_last_validation(data):
+    """Its penalties are not comparable between epochs, and the objective alone is not what is minimised."""
+    prior = partial(PriorDiscriminator, weight=300.0)
+    adam = partial(torch.optim.Adam, lr=1e-2)
+    report = fit(prior, adam, adam, epochs=9, validate_every=2)(model(Pointwise), data, Objective(), seed=0)
+    nll = report.history["validation_nll"]
+    assert nll.index(min(nll)) != len(nll) - 1, "the test needs an objective that gets worse"
+    assert report.best_epoch == 8
+
+
+def test_the_total_is_the_models_loss(data, builder):
+    history = fit(builder)(model(), data, Objective(), seed=0).history
+    parts = sum(values[0] for name, values in history.items() if name.startswith("train_"))
+    parts -= history["train_total"][0] + history["train_discriminator"][0]
+    assert history["train_total"][0] == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"patience": 3}, r"^fit\.patience=3: .* not comparable; remove it$"),
+        ({"discriminator_optimizer": sgd(-1.0)}, r"^fit\.discriminator_optimizer: Invalid learning rate"),
+        ({"discriminator_optimizer": sgd(0.0)}, r"^fit\.discriminator_optimizer\.lr=0\.0: must be greater than 0"),
+    ],
+)
+def test_settings_that_an_adversarial_fit_cannot_use_are_refused(settings, message):
+    with pytest.raises(ZooError, match=message):
+        fit(DISCRIMINATORS["prior"], **settings)
+
+
+@pytest.mark.parametrize(
+    ("builder", "message"),
+    [
+        (partial(PriorDiscriminator, weight=-1.0), r"fit\.discriminator\.weight=-1\.0"),
+        (partial(PriorDiscriminator, weight=float("nan")), r"fit\.discriminator\.weight=nan"),
+        (partial(PriorDiscriminator, weight=1.0, hidden=[0]), r"fit\.discriminator\.hidden=\[0\]"),
+        (partial(PermutationDiscriminator, weight=float("inf")), r"fit\.discriminator\.weight=inf"),
+        (partial(ImageDiscriminator, weight=1.0, feature_weight=-1.0), r"fit\.discriminator\.feature_weight=-1\.0"),
+        (partial(ImageDiscriminator, weight=1.0, feature_weight=1.0, filters=[True]), r"filters=\[True\]"),
+    ],
+)
+def test_a_number_of_a_discriminator_out_of_range_is_refused(builder, message):
+    with pytest.raises(ZooError, match=message):
+        builder(model(), (1, 8, 8))
 
 
 def test_with_weight_zero_the_fit_equals_the_gradient_fit(data):
@@ -201,7 +269,9 @@ def test_augmentation_applies_to_both(data):
         return x / 2
 
     def history(**settings):
-        return fit(DISCRIMINATORS["image"], sgd(0.0), sgd(0.0), **settings)(model(), data, Objective(), seed=0).history
+        return fit(DISCRIMINATORS["image"], sgd(STILL), sgd(STILL), **settings)(
+            model(), data, Objective(), seed=0
+        ).history
 
     plain, augmented = history(), history(augment=darker)
     assert sum(seen) == len(data.train)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,7 @@ from zoo.errors import ZooError
 from zoo.fitting.arithmetic import flushes_denormals
 from zoo.fitting.gradient import Gradient, initialise_from_data, steps_batch
 from zoo.fitting.progress import TERMS, latest_terms
-from zoo.fitting.schedules import constant
+from zoo.fitting.schedules import constant, one_cycle
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.bottlenecks.topk import TopK
@@ -29,6 +30,8 @@ from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.dictionary import dictionary
 from zoo.model.networks.linear import linear
 from zoo.objective.objective import Objective
+
+STILL = 1e-50  # above 0, but 0 in float32: it changes no weight
 
 
 @pytest.fixture
@@ -88,9 +91,9 @@ def test_keeps_the_weights_of_the_best_validation(data):
 
 @pytest.mark.parametrize(("patience", "validate_every", "epochs"), [(1, 1, 2), (3, 1, 4), (2, 2, 6), (None, 1, 9)])
 def test_stops_after_the_given_number_of_validations_without_improvement(data, patience, validate_every, epochs):
-    fitted = model()
+    initialise_from_data(fitted := model(), data)
     before = weights(fitted)
-    settings = {"optimizer": sgd(0.0), "patience": patience, "validate_every": validate_every, "epochs": 9}
+    settings = {"optimizer": sgd(STILL), "patience": patience, "validate_every": validate_every, "epochs": 9}
     report = fit(**settings)(fitted, data, Objective(), seed=0)
     assert report.epochs == epochs
     assert report.best_epoch == validate_every, "the first of equal epochs is the best"
@@ -127,7 +130,7 @@ def test_seconds_are_those_of_the_fit_itself(data, monkeypatch):
 def test_history_is_the_mean_over_images_for_any_batch_size(data):
     fitted = model()
     for batch_size in (100, 10_000):  # the last batch of a hundred is smaller than the others
-        settings = {"optimizer": sgd(0.0), "epochs": 1, "batch_size": batch_size}
+        settings = {"optimizer": sgd(STILL), "epochs": 1, "batch_size": batch_size}
         history = fit(**settings)(fitted, data, Objective(), seed=0).history
         assert history["train_total"] == pytest.approx([total(fitted, data.train)], rel=1e-5)
         assert history["validation_total"] == pytest.approx([total(fitted, data.validation)], rel=1e-5)
@@ -135,6 +138,7 @@ def test_history_is_the_mean_over_images_for_any_batch_size(data):
 
 def test_one_step_is_the_gradient_of_the_objective(data):
     fitted, by_hand = model(), model()
+    initialise_from_data(by_hand, data)
     fit(optimizer=sgd(1e-4), epochs=1, batch_size=10_000, matmul="highest")(fitted, data, Objective(), seed=0)
     x = data.train[:]
     by_hand.likelihood.nll(by_hand(x).raw, x).mean().backward()
@@ -159,7 +163,7 @@ def test_terms_that_decode_have_their_gradient_by_hand(compose_job, variant):
 
 def test_clips_the_gradient_to_its_norm(data):
     def step(clip):
-        fitted = model()
+        initialise_from_data(fitted := model(), data)
         before = weights(fitted)
         settings = {"optimizer": sgd(1e-4), "epochs": 1, "batch_size": 10_000, "clip": clip}
         fit(**settings)(fitted, data, Objective(), seed=0)
@@ -168,7 +172,7 @@ def test_clips_the_gradient_to_its_norm(data):
     free, clipped, loose = step(None), step(2.0), step(1e9)
     assert free.norm() > 10 * 1e-4 * 2.0
     assert clipped.norm().item() == pytest.approx(1e-4 * 2.0, rel=1e-3)
-    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=1e-3, atol=3e-4)
     assert torch.equal(loose, free)
 
 
@@ -186,7 +190,7 @@ def test_progress_goes_from_zero_to_one(data):
 
 def test_modules_that_start_from_data_receive_the_training_images(data):
     fitted = build((1, 8, 8), dictionary, lambda: TopK(80, 3), GaussianLikelihood(), NoCorruption(), seed=0)
-    fit(optimizer=sgd(0.0), epochs=1)(fitted, data, Objective(), seed=0)
+    fit(optimizer=sgd(STILL), epochs=1)(fitted, data, Objective(), seed=0)
     torch.testing.assert_close(fitted.encoder[1].origin, data.train[:].mean(0).flatten())
 
 
@@ -215,7 +219,7 @@ def test_foreign_methods_are_not_called_by_a_fit(data):
 
 
 def test_the_noise_of_training_differs_by_epoch_and_that_of_validation_does_not(data):
-    report = fit(optimizer=sgd(0.0), epochs=3)(model(GaussianNoise(0.5)), data, Objective(), seed=0)
+    report = fit(optimizer=sgd(STILL), epochs=3)(model(GaussianNoise(0.5)), data, Objective(), seed=0)
     assert len(set(report.history["train_total"])) == 3
     assert len(set(report.history["validation_total"])) == 1
 
@@ -252,6 +256,7 @@ def test_a_fit_uses_its_own_threads_and_precision(data):
 
 def test_a_step_in_mixed_precision_equals_one_by_hand(data):
     fitted, by_hand = model(), model()
+    initialise_from_data(by_hand, data)
     settings = {"optimizer": sgd(1e-4), "epochs": 2, "batch_size": 500, "matmul": "highest"}
     fit(precision="bf16-mixed", **settings)(fitted, data, Objective(), seed=0)
     optimizer, batches = sgd(1e-4)(by_hand.parameters()), Batches(data.train, 500, seed=0)
@@ -352,6 +357,27 @@ def test_a_loss_that_is_not_finite_stops_the_fit_with_advice(data, schedule):
 def test_invalid_numbers_are_refused(name, value):
     with pytest.raises(ZooError, match=rf"{name}={value}: must be a whole number, at least 1"):
         replace(fit(), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clip": -1.0}, r"^fit\.clip=-1\.0: must be greater than 0"),
+        ({"clip": 0}, r"^fit\.clip=0: must be greater than 0"),
+        ({"clip": math.nan}, r"^fit\.clip=nan"),
+        ({"clip": math.inf}, r"^fit\.clip=inf"),
+        ({"clip": True}, r"^fit\.clip=True"),
+        ({"patience": -1}, r"^fit\.patience=-1: must be a whole number, at least 1$"),
+        ({"patience": 0}, r"^fit\.patience=0"),
+        ({"patience": True}, r"^fit\.patience=True"),
+        ({"epochs": True}, r"^epochs=True"),
+        ({"schedule": partial(one_cycle, warmup=5)}, r"^schedule\.warmup=5: .* less than 1$"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_a_number_out_of_range_is_refused(settings, message):
+    with pytest.raises(ZooError, match=message):
+        fit(**settings)
 
 
 def test_the_bar_shows_epochs_and_terms(data, capsys):

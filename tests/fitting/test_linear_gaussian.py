@@ -86,7 +86,7 @@ def test_moments_do_not_depend_on_the_batch(batch_size):
 def test_streaming_pca_refuses_the_models_that_pca_refuses():
     data, _ = factor_images(60)
     wide = build(data.shape, linear, lambda: Pointwise(13), GaussianLikelihood(), NoCorruption(), 0)
-    with pytest.raises(ZooError, match=r"width=13: 27 training samples of 12 numbers have at most 12 .*; choose a smaller width"):
+    with pytest.raises(ZooError, match=r"width=13: 27 training samples of 12 numbers have at most 12"):
         StreamingPca()(wide, data, Objective(), 0)
     deep = build(data.shape, mlp, lambda: Pointwise(3), GaussianLikelihood(), NoCorruption(), 0)
     with pytest.raises(ZooError, match="need network=linear and bottleneck=identity"):

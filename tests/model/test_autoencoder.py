@@ -1,14 +1,22 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
+from zoo.fitting.gradient import initialise_from_data
 from zoo.model.autoencoder import Autoencoder, build
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import GaussianNoise, NoCorruption
-from zoo.model.likelihoods import GaussianLikelihood
+from zoo.model.io import build_model
+from zoo.model.likelihoods import BernoulliLikelihood, GaussianLikelihood, OptimalGaussianLikelihood
+from zoo.model.networks.conv import conv
+from zoo.model.networks.conv_dictionary import conv_dictionary
+from zoo.model.networks.fully_conv import fully_conv
 from zoo.model.networks.linear import linear
 from zoo.model.networks.mlp import mlp
+from zoo.model.networks.vit import vit
 from zoo.types import BindsEncoder, Bottleneck, Code, Likelihood, StartsFromData
 
 
@@ -143,3 +151,70 @@ def test_foreign_methods_are_not_called_when_a_model_is_built(place):
         if isinstance(part, Ours):
             assert part.bound[0] is model.encoder
             assert part.bound[1] == (1, 8, 8)
+
+
+# The start from training images
+
+
+def outputs(network, likelihood, images):
+    """The decoder's output for codes that do not matter, after the start from images."""
+    model = build(images.shape[1:], network, lambda: Pointwise(8), likelihood, NoCorruption(), seed=0)
+    for module in model.modules():
+        if isinstance(module, StartsFromData):
+            module.start_from_data(images)
+    for name, weight in model.decoder.named_parameters():
+        if not name.endswith("bias") or weight.shape[0] not in (2, 8, 128):  # channels, a patch, all pixels
+            torch.nn.init.zeros_(weight)
+    return model.decode(torch.zeros(1, 8))[0]
+
+
+@pytest.mark.parametrize(
+    "likelihood", [GaussianLikelihood(), OptimalGaussianLikelihood(), BernoulliLikelihood()], ids=str
+)
+def test_a_decoder_starts_at_the_mean_image(likelihood):
+    """Per pixel, per channel, or per position in a patch: as far as the last layer's bias can follow it."""
+    images = 0.9 * torch.rand(40, 2, 8, 8, generator=torch.Generator().manual_seed(0)) ** torch.linspace(0.5, 3, 8)
+    mean = likelihood.target(images).mean(0)
+    channels = mean.mean((1, 2), keepdim=True).expand_as(mean)
+    patches = mean.view(2, 4, 2, 4, 2).mean((1, 3))
+    for network in (mlp, linear, partial(linear, tied=True)):
+        torch.testing.assert_close(outputs(network, likelihood, images), mean.clamp(0.001, 0.999))
+    for network in (conv, partial(fully_conv, dilations=()), partial(conv_dictionary, side=2)):
+        torch.testing.assert_close(outputs(network, likelihood, images), channels)
+    torch.testing.assert_close(outputs(vit, likelihood, images), patches.repeat(1, 4, 4))
+
+
+def test_a_likelihood_that_does_not_invert_its_mean_leaves_the_decoder_as_it_is(x):
+    class Foreign(Likelihood):
+        def nll(self, raw, x, weight=None):
+            return (raw - x).square().flatten(1).sum(1)
+
+        def mean(self, raw):
+            return raw
+
+    model = build((1, 8, 8), mlp, lambda: Pointwise(8), Foreign(), NoCorruption(), seed=0)
+    before = model.decoder[-2].bias.clone()
+    model.start_from_data(x)
+    assert torch.equal(model.decoder[-2].bias, before)
+
+
+@pytest.mark.parametrize("network", ["deep", "linear", "linear_tied", "conv", "dictionary"])
+def test_a_fit_starts_no_worse_than_the_mean_image_allows(compose_job, network):
+    """The first error of a model whose code is zero is the variance of what its bias cannot follow."""
+    job = compose_job("variant=deep_ae", f"network={network}")
+    data = job.make("data")
+    model = build_model(job.config, data.shape, seed=0)
+    initialise_from_data(model, data)
+    x = data.train[:]
+    decoded = model.decode(torch.zeros(1, model.bottleneck.out_features))
+    constant = (x - x.mean()).square().mean()
+    assert (x - decoded).square().mean() < 1.15 * constant
+
+
+def test_deterministic_codes_draw_no_random_numbers(compose_job, variant):
+    data = compose_job("variant=pca").make("data")
+    model = build_model(compose_job(f"variant={variant}").config, data.shape, seed=0).eval()
+    before = torch.random.get_rng_state()
+    with torch.no_grad():
+        model.encode(data.test[:3])
+    assert torch.equal(torch.random.get_rng_state(), before)

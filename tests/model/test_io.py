@@ -258,3 +258,13 @@ def test_messages_of_constructors_reach_the_user(compose_job):
         compose_job("variant=denoising_ae", "corruption.std=-1.0").make("corruption")
     with pytest.raises(ZooError, match=r"^width=0: a code needs"):
         build_model(compose_job("variant=vae", "width=0").config, SHAPE, seed=0)
+
+
+def test_a_prior_of_pseudo_inputs_encodes_counts_as_the_model_does(compose_job):
+    """log(1 + x) is part of the encoder that the prior is bound to."""
+    config = compose_job("variant=vamp_vae", "likelihood=multinomial", "prior.components=7").config
+    model = build_model(config, (1, 1, 12), seed=0, kind="counts")
+    counts = torch.randint(9, (20, 1, 1, 12), generator=torch.Generator().manual_seed(0)).float()
+    model.bottleneck.prior.start_from_data(counts)
+    seen = model.encoder(model.bottleneck.prior.pseudo_inputs)
+    torch.testing.assert_close(model.bottleneck.prior.posteriors()[0], seen.chunk(2, dim=1)[0])

@@ -7,6 +7,7 @@ from zoo.model.likelihoods import (
     BernoulliLikelihood,
     FittedGaussianLikelihood,
     GaussianLikelihood,
+    MultinomialLikelihood,
     OptimalGaussianLikelihood,
 )
 
@@ -93,6 +94,7 @@ def test_no_std_gives_a_batch_a_higher_likelihood_than_the_optimal_one(images):
     grid = torch.stack([GaussianLikelihood(std).nll(raw, x).mean() for std in stds])
     assert best <= grid.min() + 1e-4
     assert best.item() == pytest.approx(grid.min().item(), abs=1e-2)
+    likelihood.observe(raw, x)
     assert likelihood.variance.sqrt().item() == pytest.approx(stds[grid.argmin()], rel=2e-3)
 
 
@@ -100,14 +102,14 @@ def test_the_optimal_std_uses_the_weights(images):
     x, raw = images
     weight = (torch.rand(5, 1, 4, 6, generator=torch.Generator().manual_seed(1)) > 0.5).float()
     likelihood = OptimalGaussianLikelihood(momentum=1.0)
-    likelihood.nll(raw, x, weight)
+    likelihood.observe(raw, x, weight)
     assert likelihood.variance.item() == pytest.approx((x - raw)[weight.expand_as(x) == 1].square().mean().item())
 
 
 def test_evaluation_uses_the_running_mean_and_does_not_change_it(images):
     x, raw = images
     likelihood = OptimalGaussianLikelihood(momentum=0.5)
-    likelihood.nll(raw, x)
+    likelihood.observe(raw, x)
     variance = likelihood.variance.clone()
     assert variance.item() == pytest.approx((0.2**2 + (x - raw).square().mean().item()) / 2)
     likelihood.eval()
@@ -121,11 +123,36 @@ def test_an_invalid_momentum_is_refused(momentum):
         OptimalGaussianLikelihood(momentum)
 
 
-@pytest.mark.parametrize(
-    "likelihood",
-    [BernoulliLikelihood(), GaussianLikelihood(), FittedGaussianLikelihood(), OptimalGaussianLikelihood()],
-    ids=str,
-)
+LIKELIHOODS = [
+    BernoulliLikelihood(),
+    GaussianLikelihood(),
+    FittedGaussianLikelihood(),
+    OptimalGaussianLikelihood(),
+    MultinomialLikelihood(),
+]
+each_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=str)
+
+
+@each_likelihood
+def test_an_nll_changes_nothing(images, likelihood):
+    """A term of an objective may evaluate it on anything, as `revive` does on residuals."""
+    x, raw = images
+    before = {name: tensor.clone() for name, tensor in likelihood.state_dict().items()}
+    for training in (True, False):
+        likelihood.train(training).nll(raw, x)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in likelihood.state_dict().items())
+
+
+@each_likelihood
+def test_the_raw_output_of_a_mean_is_decoded_to_it(likelihood):
+    mean = torch.tensor([0.05, 0.2, 0.7, 0.95]).view(1, 2, 2)
+    decoded = likelihood.mean(likelihood.raw_of_mean(mean)[None])[0]
+    share = mean.sum() / decoded.sum() if isinstance(likelihood, MultinomialLikelihood) else 1
+    torch.testing.assert_close(share * decoded, mean)
+    assert likelihood.raw_of_mean(torch.tensor([0.0, 1.0]).view(1, 1, 2)).isfinite().all()
+
+
+@each_likelihood
 @pytest.mark.parametrize("weighted", [True, False])
 def test_samples_are_evaluated_one_after_another(images, likelihood, weighted):
     x, raw = images

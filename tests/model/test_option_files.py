@@ -34,6 +34,7 @@ OPTIONS = [(axis, option) for axis in AXES for option in names(axis)]
 PASSED = {
     "network": {"shape", "in_features", "out_features", "channels"},
     "prior": {"width"},
+    "optimizer": {"params"},
     "schedule": {"optimizer", "steps"},
     "fit.discriminator": {"model", "shape"},
     "bottleneck.rule": {"units", "k"},

@@ -3,8 +3,7 @@ import math
 import pytest
 import torch
 
-from zoo.errors import ZooError
-from zoo.objective.terms.mmd import SCALES, MaximumMeanDiscrepancy, kernel, squared_mmd
+from zoo.objective.terms.mmd import SCALES, kernel, mmd, squared_mmd
 from zoo.types import Code, Step
 
 
@@ -29,19 +28,23 @@ def test_the_mean_is_zero_for_equal_distributions_only():
     assert squared_mmd(normal(500), normal(500, 1.0, seed=1)) > 10 * estimates.std()
 
 
-def test_the_term_draws_at_each_call_and_is_seeded():
-    z = normal(20, 3.0)
-    step = Step(Code(z, z), z, z, None)
-    terms = [MaximumMeanDiscrepancy(seed) for seed in (0, 0, 1)]
-    first, same, other = (term(None, z, step)["mmd"] for term in terms)
+def test_the_term_draws_from_the_generator_of_the_step():
+    z, state = normal(20, 3.0), torch.get_rng_state()
+    g = torch.Generator().manual_seed(0)
+    step = Step(Code(z, z), z, z, None, generator=g)
+    first, second = (mmd(None, z, step)["mmd"] for _ in range(2))
+    g.manual_seed(0)
+    assert torch.equal(mmd(None, z, step)["mmd"], first)
+    assert not torch.equal(first, second)
     assert first.shape == (20,)
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
-    assert not torch.equal(first, terms[0](None, z, step)["mmd"])
+    assert torch.equal(torch.get_rng_state(), state)
     prior = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(first[0], squared_mmd(z, prior))
 
 
-def test_a_batch_of_one_is_refused():
-    with pytest.raises(ZooError, match="needs at least two codes per batch"):
-        squared_mmd(normal(1), normal(5))
+def test_a_batch_of_one_has_no_pair():
+    z = normal(1).requires_grad_()
+    value = mmd(None, z, Step(Code(z, z), z, z, None))["mmd"]
+    assert value.tolist() == [0.0]
+    value.sum().backward()
+    assert z.grad.tolist() == [[0.0, 0.0]]

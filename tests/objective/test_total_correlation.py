@@ -1,4 +1,5 @@
 import math
+from itertools import combinations
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import NoCorruption
 from zoo.model.likelihoods import GaussianLikelihood
-from zoo.objective.objective import Objective
-from zoo.objective.terms.total_correlation import total_correlation
+from zoo.objective.objective import Objective, step_on
+from zoo.objective.terms.total_correlation import log_weights, total_correlation
 
 
 def model_of(bottleneck):
@@ -57,17 +58,59 @@ def test_with_all_weights_one_the_objective_is_the_elbo_with_the_kl_at_the_sampl
     torch.testing.assert_close(parts["total"], Objective()(model, x, step)["total"])
 
 
-def test_the_total_correlation_of_correlated_units_is_that_of_the_formula():
+def gaussian_images(n, correlation, log_variance=-4.0):
+    """Images that a model encodes to posteriors of a small variance, whose means have correlated units."""
+    covariance = torch.tensor([[1.0, correlation], [correlation, 1.0]])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        means = MultivariateNormal(torch.zeros(2), covariance).sample((n,))
+    return torch.cat([means, torch.full((n, 2), log_variance)], 1).view(n, 1, 1, 4)
+
+
+@pytest.mark.parametrize("r", [0.0, 0.8])
+def test_the_total_correlation_of_correlated_units_is_that_of_the_formula(r):
     """-1/2 log(1 - r^2) nats for two units with correlation r."""
-    n, r = 2000, 0.8
-    for correlation, expected in ((r, -0.5 * math.log(1 - r**2)), (0.0, 0.0)):
-        covariance = torch.tensor([[1.0, correlation], [correlation, 1.0]])
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            means = MultivariateNormal(torch.zeros(2), covariance).sample((n,))
-        x = torch.cat([means, torch.full((n, 2), -4.0)], 1).view(n, 1, 1, 4)
-        found = split(x, seed=1)[2]["total_correlation"].mean().item()
-        assert found == pytest.approx(expected, abs=0.06)
+    found = split(gaussian_images(2000, r), seed=1)[2]["total_correlation"].mean().item()
+    assert found == pytest.approx(-0.5 * math.log(1 - r**2), abs=0.06)
+
+
+@pytest.mark.parametrize("r", [0.0, 0.8])
+def test_small_batches_estimate_the_same(r):
+    """The correlation of samples is r / (1 + s^2), with the variance s^2 of the posteriors."""
+    x = gaussian_images(6400, r, log_variance=-2.0)
+    model = model_of(DiagonalPosterior(2))
+    g, found = torch.Generator().manual_seed(1), []
+    for batch in x.split(64):
+        step = step_on(model, batch, g, len(x))
+        found.append(total_correlation(model, batch, step)["total_correlation"])
+    expected = -0.5 * math.log(1 - (r / (1 + math.exp(-2.0))) ** 2)
+    assert torch.cat(found).mean().item() == pytest.approx(expected, abs=0.1)
+
+
+def test_the_size_of_the_batch_does_not_limit_the_mutual_information():
+    """Images that a code identifies have log N nats of it, in a batch of two as well."""
+    x = torch.tensor([[-10.0, -4.0], [10.0, -4.0]]).view(2, 1, 1, 2)
+    model = model_of(DiagonalPosterior(1))
+    step = step_on(model, x, torch.Generator().manual_seed(0), 1000)
+    information = total_correlation(model, x, step)["mutual_information"]
+    torch.testing.assert_close(information, torch.full((2,), math.log(1000)))
+
+
+def test_the_estimate_of_the_density_is_unbiased():
+    """The mean over all batches that hold an image is 1/N sum_n q(z | x_n) at its sample."""
+    x, size = torch.randn(6, 1, 1, 2, generator=torch.Generator().manual_seed(0)), 3
+    q = Normal(x[:, 0, 0, :1], (x[:, 0, 0, 1:] / 2).exp())
+    z = torch.tensor([0.3])
+    density = q.log_prob(z).exp().squeeze(1)
+    weights = log_weights(size, 6, z).exp()[0]
+    found = [(weights * density[[0, *others]]).sum() for others in combinations(range(1, 6), size - 1)]
+    torch.testing.assert_close(torch.stack(found).mean(), density.mean())
+
+
+def test_a_batch_of_one_is_its_own_density(x):
+    model = model_of(DiagonalPosterior(3))
+    parts = total_correlation(model, x[:1], step_on(model, x[:1], torch.Generator().manual_seed(0), 100))
+    assert (parts["mutual_information"].item(), parts["total_correlation"].item()) == (0, 0)
 
 
 @pytest.mark.parametrize("bottleneck", [Pointwise(6), DiagonalPosterior(3, samples=2)])

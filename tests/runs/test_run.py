@@ -175,7 +175,7 @@ def truncated(folder):
         ("variant=pca width=0", r"width=0: a code needs a whole number of units, at least 1"),
         ("variant=vae width=-2", r"width=-2: a code needs"),
         ("variant=vae width=2.5", r"width=2\.5: must be a whole number"),
-        ("variant=pca width=65", r"width=65: 1293 training samples of 64 numbers have at most 64 .*; choose a smaller width"),
+        ("variant=pca width=65", r"width=65: 1293 training samples of 64 numbers have at most 64 .*"),
         ("variant=svd width=65", r"width=65: .*; choose a smaller width"),
         (
             "variant=pca network=deep",
@@ -189,7 +189,7 @@ def truncated(folder):
         ("variant=linear_ae budget.epochs=0", r"epochs=0: must be a whole number, at least 1"),
         ("variant=linear_ae budget.batch_size=0", r"batch_size=0: must be a whole number"),
         ("variant=deep_ae optimizer.lr=-1 trainer.progress=true", r"optimizer: Invalid learning rate: -1"),
-        ("variant=deep_ae hidden=[8,0]", r"units of a layer=0: must be a whole number, at least 1"),
+        ("variant=deep_ae hidden=[8,0]", r"network.hidden=\[8, 0\]: must be a list of whole numbers, at least 1 each"),
         ("variant=topk width=2000", r"bottleneck\.k=2000: more active units than the bottleneck\.units=1024"),
         ("variant=vae likelihood.std=0", r"likelihood\.std=0: .* greater than 0"),
         ("variant=conv_ae network.filters=[4,4,4,4]", r"network\.filters=\[4, 4, 4, 4\] halves a 8x8 image to nothing"),
@@ -410,7 +410,7 @@ def test_a_sweep_ends_with_every_failure_and_its_table(command, tmp_path):
     for width in (65, 66):
         for variant in ("pca", "svd"):
             assert re.search(
-                rf"^  {variant} width {width} seed 0: width={width}: 1293 images", outcome.said, flags=re.M
+                rf"^  {variant} width {width} seed 0: width={width}: 1293 training samples", outcome.said, flags=re.M
             )
     assert re.search(r"^ *pca +\d+\.\d+", outcome.said, flags=re.M)
     records = [read_record(path) for path in (tmp_path / RESULTS).rglob("*.json")]

@@ -50,7 +50,7 @@ def test_a_failing_run_stops_no_other_and_the_status_tells(study, process, comma
     assert "5 runs, 0 of them done before, 5 to run" in outcome.said
     assert re.search(r"^error: 2 of 5 runs failed:$", outcome.said, flags=re.M)
     for variant in ("pca", "svd"):
-        failure = rf"^  {variant} width 65 seed 0: width=65: 1293 images .* smaller width$"
+        failure = rf"^  {variant} width 65 seed 0: width=65: 1293 training samples .* smaller width$"
         assert re.search(failure, outcome.said, flags=re.M), outcome.said
     assert "outputs/tiny/benchmark.md" in outcome.said
     assert "Traceback" not in outcome.said

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.data.splits import Splits
+from zoo.errors import ZooError
 from zoo.fitting.discriminators import Discriminator
-from zoo.fitting.gradient import Gradient, GradientModule
-from zoo.fitting.replay import drop_gradients
+from zoo.fitting.gradient import MONITOR, Gradient, GradientModule
+from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
-from zoo.types import FitReport, Shape
+from zoo.types import FitReport, Shape, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +24,32 @@ class Adversarial(Gradient):
     """Minimise the objective plus penalties of a discriminator; the discriminator minimises its own loss.
 
     At every step, both gradients are computed from the same forward pass; first the model is updated, then the
-    discriminator. Each optimiser holds the weights of one of them. The discriminator is discarded after the fit. As the
-    discriminator changes with every step, its penalties are not comparable between epochs, and the best epoch is chosen
-    by the objective alone. Steps are not recorded: `replay` has no effect.
+    discriminator. Each optimiser holds the weights of one of them, and both follow the schedule: if only the model's
+    rate fell, the discriminator would tell codes and prior apart in the end. The discriminator is discarded after the
+    fit.
+
+    As the discriminator changes with every step, its penalties are not comparable between epochs, and without them the
+    objective is not what is minimised. So no epoch is chosen: the weights are those of the last validation.
 
     Args:
         discriminator: builds the discriminator from the model and the shape of its images.
-        discriminator_optimizer: builds the discriminator's optimiser from its parameters; its rate is constant.
+        discriminator_optimizer: builds the discriminator's optimiser from groups of parameters.
+
+    Raises:
+        ZooError: as for `Gradient`, of the discriminator's optimiser, too; or a patience, because no validation is an
+            improvement on another.
     """
 
     discriminator: Callable[[Autoencoder, Shape], Discriminator]
-    discriminator_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    discriminator_optimizer: OptimizerBuilder
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_optimizer("fit.discriminator_optimizer", self.discriminator_optimizer)
+        if self.patience is not None:
+            raise ZooError(
+                f"fit.patience={self.patience}: the validations of an adversarial fit are not comparable; remove it"
+            )
 
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Fit `model` in place.
@@ -62,36 +78,49 @@ class AdversarialModule(GradientModule):
         discriminator: Discriminator,
         seed: int,
     ) -> None:
-        super().__init__(model, objective, fit.optimizer, fit.schedule, seed, fit.clip, augment=fit.augment)
+        loss = AdversarialLoss(objective, discriminator)
+        super().__init__(model, loss, fit.optimizer, fit.schedule, seed, fit.clip, fit.augment, fit.replay)
         self.discriminator = discriminator
         self._discriminator_optimizer = fit.discriminator_optimizer
 
-    def step(self, x: Tensor) -> None:
-        """Update model and discriminator on x: (B, C, H, W)."""
-        x = self.augmented(x)
-        optimizer, discriminator_optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
-        total, loss = self._losses(x, self._generator, "train", self.progress)
-        drop_gradients(self._weights)
-        total.backward()  # type: ignore[no-untyped-call]
-        self.update_weights(optimizer)
-        drop_gradients(self.discriminator.parameters())  # also those of the model's loss
-        loss.backward()  # type: ignore[no-untyped-call]
-        discriminator_optimizer.step()
+    def on_fit_start(self) -> None:
+        """Also take the discriminator's weights among those whose gradients are computed."""
+        super().on_fit_start()
+        self._weights += self.discriminator.parameters()
 
-    def validate(self, x: Tensor) -> None:
-        """Add the terms of x: (B, C, H, W)."""
-        self._losses(x, self._validation_generator, "validation", 1.0)
+    def on_validation_epoch_end(self) -> None:
+        """Report the newest epoch as the best to the callbacks."""
+        self.log(MONITOR, -float(self.current_epoch))
 
     def configure_optimizers(self) -> Any:
-        """The optimisers of model and discriminator, and the model's schedule."""
-        optimizers, schedules = super().configure_optimizers()
-        return [*optimizers, self._discriminator_optimizer(self.discriminator.parameters())], schedules
+        """The optimisers of model and discriminator, and the schedule of each."""
+        (optimizer,), (schedule,) = super().configure_optimizers()
+        other = self._discriminator_optimizer(parameter_groups(self.discriminator))
+        return [optimizer, other], [schedule, self._schedule(other, int(self.trainer.estimated_stepping_batches))]
 
-    def _losses(self, x: Tensor, generator: torch.Generator, stage: str, progress: float) -> tuple[Tensor, Tensor]:
-        """The losses of model and discriminator; their terms are added to the means of `stage`."""
-        step = self.model(x, generator)
-        terms = self.objective(self.model, x, step, progress)
-        penalties = self.discriminator.penalties(self.model, x, step, generator)
-        loss = self.discriminator.loss(self.model, x, step, generator)
-        self._means[stage].add({**terms, **penalties, "discriminator": loss}, len(x))
-        return torch.stack([terms["total"], *penalties.values()]).sum(), loss
+
+class AdversarialLoss:
+    """The loss of a model and that of its discriminator; called as an objective.
+
+    Args:
+        objective: of the model.
+        discriminator: its penalties are added.
+    """
+
+    def __init__(self, objective: Objective, discriminator: Discriminator) -> None:
+        self.objective, self.discriminator = objective, discriminator
+
+    def __call__(self, model: Autoencoder, x: Tensor, step: Step, progress: float | Tensor = 1.0) -> dict[str, Tensor]:
+        """The terms of objective and discriminator on x: (B, C, H, W).
+
+        Returns:
+            "total" is the model's loss. Its gradient is that of the model's loss for the model's weights, and that of
+            the discriminator's loss for the discriminator's.
+        """
+        terms = self.objective(model, x, step, progress)
+        self.discriminator.requires_grad_(False)
+        penalties = self.discriminator.penalties(model, x, step)
+        self.discriminator.requires_grad_(True)
+        loss = self.discriminator.loss(model, x, step)
+        total = torch.stack([terms["total"], *penalties.values()]).sum() + (loss - loss.detach())
+        return {**terms, "total": total, **penalties, "discriminator": loss}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import ZooError
+from zoo.model.checks import check_count
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,7 @@ class Shift:
     pixels: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pixels, int) or self.pixels < 1:
-            raise ZooError(f"fit.augment.pixels={self.pixels}: must be a whole number, at least 1")
+        check_count(self.pixels, "fit.augment.pixels")
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""

@@ -1,9 +1,9 @@
-"""Discriminators of adversarial fits; each satisfies `Discriminator`."""
+"""Discriminators of adversarial fits; each is a `Discriminator`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,28 +11,28 @@ from torch.nn import functional as F
 
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
+from zoo.model.checks import check_counts, check_finite
 from zoo.model.networks.conv import conv
 from zoo.model.networks.mlp import layers
 from zoo.types import HasPrior, Shape, Step
 
 
-class Discriminator(Protocol):
-    """A classifier of what the model produces (false) and what it should produce (true)."""
+class Discriminator(nn.Module, ABC):
+    """A classifier of what the model produces (false) and what it should produce (true).
 
-    def penalties(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> dict[str, Tensor]:
+    All randomness is drawn from `step.generator`.
+    """
+
+    @abstractmethod
+    def penalties(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
         """Terms that the model minimises in addition to its objective: weighted scalars, in nats per image."""
-        ...
 
-    def loss(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> Tensor:
+    @abstractmethod
+    def loss(self, model: Autoencoder, x: Tensor, step: Step) -> Tensor:
         """The discriminator's loss, a scalar without gradient for the model's weights."""
-        ...
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """The discriminator's weights."""
-        ...
 
 
-class PriorDiscriminator(nn.Module):
+class PriorDiscriminator(Discriminator):
     """Classifies codes and draws from N(0, I), to make the distribution of all codes N(0, I).
 
         loss = softplus(-D(p)) + softplus(D(z)),  adversarial = weight softplus(-D(z)),  p ~ N(0, I)
@@ -44,25 +44,28 @@ class PriorDiscriminator(nn.Module):
         shape: (C, H, W) of the images; not used.
         weight: weight of the penalty.
         hidden: units of the hidden layers.
+
+    Raises:
+        ZooError: a number out of range.
     """
 
     def __init__(self, model: Autoencoder, shape: Shape, weight: float, hidden: Sequence[int] = (128, 128)) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = check_finite(weight, "fit.discriminator.weight", least=0)
         self.network = of_codes(model, hidden)
 
-    def penalties(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> dict[str, Tensor]:
+    def penalties(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
         """{"adversarial"}: the weighted cross-entropy of classifying codes as true."""
         return {"adversarial": self.weight * F.softplus(-self.network(step.code.z)).mean()}
 
-    def loss(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> Tensor:
+    def loss(self, model: Autoencoder, x: Tensor, step: Step) -> Tensor:
         """Binary cross-entropy with draws from the prior as true and codes as false."""
         z = step.code.z.detach()
-        prior = torch.randn(z.shape, generator=generator, device=z.device)
+        prior = torch.randn(z.shape, generator=step.generator, device=z.device)
         return cross_entropy(self.network(prior), self.network(z))
 
 
-class PermutationDiscriminator(nn.Module):
+class PermutationDiscriminator(Discriminator):
     """Classifies codes and codes with permuted units, whose density ratio estimates the total correlation.
 
         total_correlation = weight E[D(z)] ~ weight KL(q(z) || prod_i q(z_i))
@@ -76,24 +79,27 @@ class PermutationDiscriminator(nn.Module):
         shape: (C, H, W) of the images; not used.
         weight: gamma of the paper.
         hidden: units of the hidden layers.
+
+    Raises:
+        ZooError: a number out of range.
     """
 
     def __init__(self, model: Autoencoder, shape: Shape, weight: float, hidden: Sequence[int] = (128, 128)) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = check_finite(weight, "fit.discriminator.weight", least=0)
         self.network = of_codes(model, hidden)
 
-    def penalties(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> dict[str, Tensor]:
+    def penalties(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
         """{"total_correlation"}: the estimate times its weight."""
         return {"total_correlation": self.weight * self.network(step.code.z).mean()}
 
-    def loss(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> Tensor:
+    def loss(self, model: Autoencoder, x: Tensor, step: Step) -> Tensor:
         """Binary cross-entropy with codes as true and permuted codes as false."""
         z = step.code.z.detach()
-        return cross_entropy(self.network(z), self.network(permuted(z, generator)))
+        return cross_entropy(self.network(z), self.network(permuted(z, step.generator)))
 
 
-class ImageDiscriminator(nn.Module):
+class ImageDiscriminator(Discriminator):
     """Classifies images, and reconstructions and samples; its features define a distance between images.
 
         adversarial = weight (softplus(-D(x_hat)) + softplus(-D(x_p))), with gradients for the decoder only
@@ -103,8 +109,7 @@ class ImageDiscriminator(nn.Module):
     A. Larsen, S. Sønderby, H. Larochelle, O. Winther, "Autoencoding beyond pixels using a learned similarity metric",
     2016, arXiv:1512.09300, algorithm 1.
 
-    Where this differs from the paper: `features` is added to the likelihood of pixels and does not replace it, so that
-    the best epoch is chosen as for other variants.
+    Where this differs from the paper: `features` is added to the likelihood of pixels and does not replace it.
 
     Args:
         model: the model; its bottleneck is a `HasPrior`.
@@ -114,7 +119,7 @@ class ImageDiscriminator(nn.Module):
         filters: channels of the convolutions.
 
     Raises:
-        ZooError: the bottleneck has no prior.
+        ZooError: the bottleneck has no prior, or a number is out of range.
     """
 
     def __init__(
@@ -126,37 +131,41 @@ class ImageDiscriminator(nn.Module):
                 "fit=adversarial_image needs samples from a prior, which this bottleneck lacks; choose "
                 "bottleneck=gaussian_posterior"
             )
-        self.weight, self.feature_weight = weight, feature_weight
+        self.weight = check_finite(weight, "fit.discriminator.weight", least=0)
+        self.feature_weight = check_finite(feature_weight, "fit.discriminator.feature_weight", least=0)
+        check_counts(filters, "fit.discriminator.filters")
         network, _ = conv(shape, 1, 1, 1, filters, hidden=())
         assert isinstance(network, nn.Sequential)
         self.features, self.head = network[:-1], network[-1]
 
-    def penalties(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> dict[str, Tensor]:
+    def penalties(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
         """{"features", "adversarial"}, weighted."""
         x_hat = model.likelihood.mean(step.raw)
         distance = (self.features(x) - self.features(x_hat)).square().sum(1).mean()
         z = step.code.z.detach()
-        fake = model.decode(torch.cat([z, self._prior(model, len(z), generator)]))
+        fake = model.decode(torch.cat([z, self._prior(model, len(z), step)]))
         cross_entropies = F.softplus(-self.head(self.features(fake)))
         # twice the mean is the sum of two means: there are as many reconstructions as samples
         adversarial = 2 * self.weight * cross_entropies.mean()
         return {"features": self.feature_weight / 2 * distance, "adversarial": adversarial}
 
-    def loss(self, model: Autoencoder, x: Tensor, step: Step, generator: torch.Generator) -> Tensor:
+    def loss(self, model: Autoencoder, x: Tensor, step: Step) -> Tensor:
         """Binary cross-entropy with images as true, and reconstructions and samples as false."""
         x_hat = model.likelihood.mean(step.raw.detach())
         with torch.no_grad():
-            samples = model.decode(self._prior(model, len(x_hat), generator))
+            samples = model.decode(self._prior(model, len(x_hat), step))
         real, fake = (self.head(self.features(images)) for images in (x, torch.cat([x_hat, samples])))
         return F.softplus(-real).mean() + 2 * F.softplus(fake).mean()
 
-    def _prior(self, model: Autoencoder, n: int, generator: torch.Generator) -> Tensor:
+    def _prior(self, model: Autoencoder, n: int, step: Step) -> Tensor:
         assert isinstance(model.bottleneck, HasPrior)
-        return model.bottleneck.sample(n, generator)
+        assert step.generator is not None
+        return model.bottleneck.sample(n, step.generator)
 
 
 def of_codes(model: Autoencoder, hidden: Sequence[int]) -> nn.Module:
     """A dense network on the model's codes: (B, D) -> (B, 1), the logit of "true"."""
+    hidden = check_counts(hidden, "fit.discriminator.hidden")
     return nn.Sequential(*layers([model.bottleneck.out_features, *hidden, 1], nn.GELU))
 
 
@@ -165,7 +174,7 @@ def cross_entropy(true: Tensor, false: Tensor) -> Tensor:
     return F.softplus(-true).mean() + F.softplus(false).mean()
 
 
-def permuted(z: Tensor, generator: torch.Generator) -> Tensor:
+def permuted(z: Tensor, generator: torch.Generator | None) -> Tensor:
     """Codes z: (B, D) with the values of each unit shuffled over the batch, independently of other units."""
     order = torch.rand(z.shape, generator=generator, device=z.device).argsort(0)
     return z.gather(0, order)

@@ -8,7 +8,7 @@ import signal
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Literal, get_args
@@ -24,12 +24,14 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.arithmetic import MATMUL, arithmetic
 from zoo.fitting.memory import keep_freed_memory
+from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
 from zoo.fitting.progress import ProgressBar
 from zoo.fitting.replay import Replay, drop_gradients, replayable
 from zoo.fitting.schedules import constant
 from zoo.model.autoencoder import Autoencoder
-from zoo.objective.objective import Objective
-from zoo.types import FitReport, StartsFromData
+from zoo.model.checks import check_count, check_positive
+from zoo.objective.objective import Loss, Objective, step_on
+from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
@@ -48,7 +50,7 @@ class Gradient:
     """Minimise the objective by stochastic gradients; keep the weights of the best epoch on validation.
 
     Args:
-        optimizer: builds the optimiser from the parameters.
+        optimizer: builds the optimiser from groups of parameters, see `zoo.fitting.optimizers.grouped`.
         schedule: builds the learning-rate schedule from the optimiser and the number of steps.
         epochs: largest number of passes over the training images.
         batch_size: images per step; fewer for fewer than 1,000 training images, see `steps_batch`.
@@ -65,10 +67,10 @@ class Gradient:
         callbacks: further Lightning callbacks; for them, an epoch is a single batch.
 
     Raises:
-        ZooError: a number below 1, an unknown precision, or a setting that the optimiser refuses.
+        ZooError: a number out of range, an unknown precision, or a setting that optimiser or schedule refuse.
     """
 
-    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    optimizer: OptimizerBuilder
     schedule: Schedule = constant
     epochs: int = 20
     batch_size: int = 256
@@ -86,16 +88,15 @@ class Gradient:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ZooError(f"{name}={value}: must be a whole number, at least 1")
+            check_count(getattr(self, name), name)
+        if self.clip is not None:
+            check_positive(self.clip, "fit.clip")
+        if self.patience is not None:
+            check_count(self.patience, "fit.patience")
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
                 raise ZooError(f"trainer.{name}={value}: choose one of {', '.join(known)}")
-        try:
-            self.optimizer([nn.Parameter(torch.zeros(1, 1))])
-        except (TypeError, ValueError) as error:
-            raise ZooError(f"optimizer: {error}") from error
+        self.schedule(check_optimizer("optimizer", self.optimizer), 1)
 
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Fit `model` in place.
@@ -111,6 +112,7 @@ class Gradient:
     def train(self, module: GradientModule, data: Splits, seed: int) -> FitReport:
         """Fit the model of `module` by Lightning, and set it to its best weights."""
         initialise_from_data(module.model, data)
+        module.images = len(data.train)
         batch_size = steps_batch(len(data.train), self.batch_size)
         callbacks: list[Callback] = [KeepBest(), *self.callbacks]
         if self.patience is not None:
@@ -155,7 +157,9 @@ class Gradient:
             seconds = time.perf_counter() - start
         best = callbacks[0]
         assert isinstance(best, KeepBest)
-        return FitReport(seconds, trainer.current_epoch, best.restore(module), module.history)
+        best_epoch = best.restore(module)
+        calibrate(module.model, data)
+        return FitReport(seconds, trainer.current_epoch, best_epoch, module.history)
 
 
 @cache  # so that it is logged once
@@ -194,6 +198,26 @@ def initialise_from_data(model: Autoencoder, data: Splits) -> None:
             module.start_from_data(images)
 
 
+@torch.no_grad()
+def calibrate(model: Autoencoder, data: Splits) -> None:
+    """Choose the values of modules that are `CalibratesOnValidation`."""
+    mode = model.training
+    model.eval()
+    for module in [module for module in model.modules() if isinstance(module, CalibratesOnValidation)]:
+        inputs: list[Tensor] = []
+        assert isinstance(module, nn.Module)
+        hook = module.register_forward_pre_hook(partial(_collect, inputs))
+        for x in data.validation.batches(STARTING_IMAGES):
+            model.encode(x)
+        hook.remove()
+        module.calibrate(torch.cat(inputs))
+    model.train(mode)
+
+
+def _collect(inputs: list[Tensor], module: nn.Module, given: tuple[Tensor, ...]) -> None:
+    inputs.append(given[0])
+
+
 class GradientModule(L.LightningModule):
     """An autoencoder, its objective and its optimiser as a Lightning module.
 
@@ -202,13 +226,16 @@ class GradientModule(L.LightningModule):
 
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
+        images: number of training images.
     """
+
+    images: int
 
     def __init__(
         self,
         model: Autoencoder,
-        objective: Objective,
-        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        objective: Loss,
+        optimizer: OptimizerBuilder,
         schedule: Schedule,
         seed: int,
         clip: float | None = None,
@@ -247,7 +274,7 @@ class GradientModule(L.LightningModule):
         else:
             terms = self._replay(x, self.progress)
         self._means["train"].add(terms, len(x))
-        self.update_weights(self.optimizers(use_pl_optimizer=False))
+        self.update_weights()
 
     def augmented(self, x: Tensor) -> Tensor:
         """The training images x: (B, C, H, W) after augmentation."""
@@ -258,12 +285,13 @@ class GradientModule(L.LightningModule):
         """Fraction of training completed."""
         return self._taken / self._steps
 
-    def update_weights(self, optimizer: Any) -> None:
-        """Take a step of the model's optimiser and of the schedule."""
+    def update_weights(self) -> None:
+        """Take a step of the optimisers and of their schedules."""
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._clip)
-        optimizer.step()
-        self.lr_schedulers().step()  # type: ignore[union-attr]
+        for updated in (self.optimizers(use_pl_optimizer=False), self.lr_schedulers()):
+            for one in updated if isinstance(updated, list) else [updated]:
+                one.step()  # type: ignore[union-attr]
         self._taken += 1
 
     def on_validation_epoch_start(self) -> None:
@@ -292,12 +320,12 @@ class GradientModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser and its schedule."""
-        optimizer = self._optimizer(self.model.parameters())
+        optimizer = self._optimizer(parameter_groups(self.model))
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return [optimizer], [scheduler]
 
     def _terms(self, x: Tensor, progress: float | Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        return self.objective(self.model, x, self.model(x, generator), progress)
+        return self.objective(self.model, x, step_on(self.model, x, generator, self.images), progress)
 
 
 class Means:

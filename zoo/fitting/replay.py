@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zoo.model.autoencoder import Autoencoder
-from zoo.objective.objective import Objective
+from zoo.objective.objective import Loss, step_on
 
 Terms = dict[str, Tensor]
 
@@ -105,7 +105,7 @@ class Recording:
         return self.terms
 
 
-def replayable(model: Autoencoder, objective: Objective, x: Tensor) -> bool:
+def replayable(model: Autoencoder, objective: Loss, x: Tensor) -> bool:
     """Whether a step on images x: (B, C, H, W), on a GPU, can be recorded; determined by a trial on copies.
 
     It cannot where Python reads a value from the GPU, where a step changes buffers, where CUDA cannot record it, or
@@ -113,7 +113,11 @@ def replayable(model: Autoencoder, objective: Objective, x: Tensor) -> bool:
     """
     model, objective = deepcopy((model, objective))
     generator, weights = torch.Generator(x.device), list(model.parameters())
-    replay = Replay(lambda x, progress: objective(model, x, model(x, generator), progress), weights, [generator])
+
+    def step(x: Tensor, progress: Tensor) -> Terms:
+        return objective(model, x, step_on(model, x, generator, len(x)), progress)
+
+    replay = Replay(step, weights, [generator])
 
     def outcome() -> Tensor:
         torch.manual_seed(0)

@@ -15,11 +15,12 @@ from torch.func import functional_call, stack_module_state, vmap
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
 from zoo.fitting.arithmetic import arithmetic
-from zoo.fitting.gradient import Gradient, Means, initialise_from_data, record_epoch, steps_batch
+from zoo.fitting.gradient import Gradient, Means, calibrate, initialise_from_data, record_epoch, steps_batch
 from zoo.fitting.memory import keep_freed_memory
+from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices
 from zoo.fitting.replay import ROUNDING, Replay
 from zoo.model.autoencoder import Autoencoder
-from zoo.objective.objective import Objective
+from zoo.objective.objective import Objective, step_on
 from zoo.types import Fit, FitReport
 
 ELEMENTWISE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
@@ -54,11 +55,10 @@ def fit_stacked(
     orders = [Batches(train, batch_size, seed, data.source.redrawn) for seed in seeds]
     for model in models:
         initialise_from_data(model, data)
-    stack = StackedModels(models, objective, fabric.device)
-    weights = list(stack.weights.values())
-    replay = Replay(stack, weights, record=fit.replay and fabric.device.type == "cuda")
+    stack = StackedModels(models, objective, fabric.device, len(train))
+    replay = Replay(stack, list(stack.weights.values()), record=fit.replay and fabric.device.type == "cuda")
     steps = fit.epochs * len(orders[0])
-    optimizer = fit.optimizer(weights)
+    optimizer = fit.optimizer(grouped(stack.weights, weight_matrices(stack.singles[0])))
     schedule = fit.schedule(optimizer, steps)
     histories: list[dict[str, list[float]]] = [{} for _ in models]
     keep_freed_memory()
@@ -86,7 +86,10 @@ def fit_stacked(
                 rate = optimizer.param_groups[0]["lr"]
                 record_epoch(history, epoch, {stage: found[i] for stage, found in each.items()}, rate)
     seconds = (time.perf_counter() - start) / len(models)
-    return [FitReport(seconds, fit.epochs, *found) for found in zip(stack.restore(), histories, strict=True)]
+    best_epochs = stack.restore()
+    for model in models:
+        calibrate(model, data)
+    return [FitReport(seconds, fit.epochs, *found) for found in zip(best_epochs, histories, strict=True)]
 
 
 def stackable(fit: Fit, models: Sequence[Autoencoder], data: Splits, objective: Objective) -> bool:
@@ -94,19 +97,18 @@ def stackable(fit: Fit, models: Sequence[Autoencoder], data: Splits, objective: 
 
     It does not where a step draws noise, because the models' generators cannot be mapped; where a step changes buffers;
     where torch cannot map it, or computes another gradient; for closed forms and adversarial fits; for optimisers that
-    are not elementwise; and with clipping, early stopping, augmentation or callbacks.
+    are not elementwise (Muon); and with clipping, early stopping, augmentation or callbacks.
     """
     if type(fit) is not Gradient:
         return False
     if fit.clip is not None or fit.patience is not None or fit.augment is not None or fit.callbacks:
         return False
-    optimizer = fit.optimizer(models[0].parameters())
-    if type(optimizer) not in ELEMENTWISE or len(optimizer.param_groups) > 1:
+    if type(fit.optimizer(parameter_groups(models[0]))) not in ELEMENTWISE:
         return False
     models, objective = deepcopy((list(models), objective))
     for model in models:
         initialise_from_data(model, data)
-    stack, x = StackedModels(models, objective, torch.device("cpu")), data.train[:TRIAL_IMAGES]
+    stack, x = StackedModels(models, objective, torch.device("cpu"), len(data.train)), data.train[:TRIAL_IMAGES]
     before = [buffer.clone() for model in models for buffer in model.buffers()]
     try:
         with arithmetic("highest", fit.threads), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -133,14 +135,15 @@ class StackedModels:
         models: the models.
         objective: the objective of each.
         device: where the weights are stacked.
+        images: number of training images.
 
     Attributes:
         weights: {name: (M, ...)}, on the device, for the optimiser.
         singles: each model with its objective.
     """
 
-    def __init__(self, models: Sequence[Autoencoder], objective: Objective, device: torch.device) -> None:
-        self.singles = [ModelAndObjective(model, objective) for model in models]
+    def __init__(self, models: Sequence[Autoencoder], objective: Objective, device: torch.device, images: int) -> None:
+        self.singles = [ModelAndObjective(model, objective, images) for model in models]
         weights, buffers = stack_module_state(self.singles)
         self.weights = {name: weight.detach().to(device).requires_grad_() for name, weight in weights.items()}
         self._buffers = {name: buffer.to(device) for name, buffer in buffers.items()}
@@ -187,13 +190,15 @@ class ModelAndObjective(nn.Module):
     Args:
         model: the model.
         objective: its objective.
+        images: number of training images.
     """
 
-    def __init__(self, model: Autoencoder, objective: Objective) -> None:
+    def __init__(self, model: Autoencoder, objective: Objective, images: int) -> None:
         super().__init__()
-        self.model, self.objective = model, objective
+        self.model, self.objective, self.images = model, objective, images
 
     def forward(self, x: Tensor, progress: float | Tensor) -> dict[str, Tensor]:
         """x: (B, C, H, W) -> the terms of the objective."""
-        terms: dict[str, Tensor] = self.objective(self.model, x, self.model(x), progress)
+        step = step_on(self.model, x, None, self.images)
+        terms: dict[str, Tensor] = self.objective(self.model, x, step, progress)
         return terms

@@ -7,10 +7,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from zoo.types import BindsEncoder, Bottleneck, Corruption, Likelihood, Network, ReadsMask, Shape, Step
+from zoo.types import (
+    AlsoInEvaluation,
+    BindsEncoder,
+    Bottleneck,
+    Corruption,
+    InvertsMean,
+    Likelihood,
+    Network,
+    ReadsMask,
+    Shape,
+    StartsAtMean,
+    StartsFromData,
+    Step,
+)
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(nn.Module, StartsFromData):
     """An encoder, a bottleneck and a decoder.
 
         x --corruption--> seen --encoder--> h --bottleneck--> Code(z, point) --decoder--> raw --likelihood--> x_hat
@@ -51,7 +64,8 @@ class Autoencoder(nn.Module):
             x: the images.
             hidden: (B, 1, H, W), one on masked pixels, for encoders that read masks.
         """
-        return self.bottleneck.point(self._encoded(x, hidden))
+        seen = self.corruption.applied(x) if isinstance(self.corruption, AlsoInEvaluation) else x
+        return self.bottleneck.point(self._encoded(seen, hidden))
 
     def decode(self, z: Tensor) -> Tensor:
         """The expected images of codes: (B, D) -> (B, C, H, W), in data space for every likelihood."""
@@ -60,6 +74,15 @@ class Autoencoder(nn.Module):
     def reconstruct(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         """`decode(encode(x, hidden))`: (B, C, H, W) -> (B, C, H, W)."""
         return self.decode(self.encode(x, hidden))
+
+    @torch.no_grad()
+    def start_from_data(self, images: Tensor) -> None:
+        """Start the bias of the decoder's last layer at the mean of training images: (N, C, H, W)."""
+        if isinstance(self.likelihood, InvertsMean):
+            mean = self.likelihood.target(images).mean(0)
+            for layer in self.decoder.modules():
+                if isinstance(layer, StartsAtMean):
+                    layer.start_at_mean(mean, self.likelihood.raw_of_mean)
 
     def _encoded(self, x: Tensor, hidden: Tensor | None) -> Tensor:
         reads = hidden is not None and isinstance(self.encoder, ReadsMask)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 from zoo.errors import ZooError
 
 
@@ -15,24 +19,84 @@ def check_width(width: int, name: str = "width") -> int:
     Raises:
         ZooError: not a whole number, or less than 1.
     """
-    if not isinstance(width, int) or width < 1:
+    if not is_whole(width) or width < 1:
         raise ZooError(f"{name}={width}: a code needs a whole number of units, at least 1")
     return width
 
 
-def check_count(count: int, name: str) -> int:
+def check_count(count: int, name: str, least: int = 1) -> int:
     """A number of things, unchanged.
 
     Args:
         count: the number.
         name: the setting, for the message.
+        least: its smallest value.
 
     Raises:
-        ZooError: not a whole number, or less than 1.
+        ZooError: not a whole number, or less than `least`.
     """
-    if not isinstance(count, int) or count < 1:
-        raise ZooError(f"{name}={count}: must be a whole number, at least 1")
+    if not is_whole(count) or count < least:
+        raise ZooError(f"{name}={count}: must be a whole number, at least {least}")
     return count
+
+
+def check_counts(counts: Sequence[int], name: str, fewest: int = 0) -> list[int]:
+    """Numbers of things, at least 1 each, as a list.
+
+    Args:
+        counts: the numbers.
+        name: the setting, for the message.
+        fewest: smallest length of the list.
+
+    Raises:
+        ZooError: no list of so many whole numbers, or one less than 1.
+    """
+    found = list(counts) if isinstance(counts, Sequence) else None
+    if found is None or len(found) < fewest or not all(is_whole(count) and count >= 1 for count in found):
+        at_least = f" of at least {fewest}" if fewest else ""
+        raise ZooError(f"{name}={counts}: must be a list{at_least} of whole numbers, at least 1 each")
+    return found
+
+
+def check_positive(value: float, name: str) -> float:
+    """A finite number above 0, unchanged.
+
+    Args:
+        value: the number.
+        name: the setting, for the message.
+
+    Raises:
+        ZooError: not a finite number, or not above 0.
+    """
+    if not is_finite(value) or value <= 0:
+        raise ZooError(f"{name}={value}: must be greater than 0 and finite")
+    return value
+
+
+def check_finite(value: float, name: str, least: float = -math.inf) -> float:
+    """A finite number, unchanged.
+
+    Args:
+        value: the number.
+        name: the setting, for the message.
+        least: its smallest value.
+
+    Raises:
+        ZooError: not a finite number, or less than `least`.
+    """
+    if not is_finite(value) or value < least:
+        raise ZooError(f"{name}={value}: must be a finite number{'' if least == -math.inf else f', {least:g} or more'}")
+    return value
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_active(k: int, units: int) -> int:
@@ -45,6 +109,7 @@ def check_active(k: int, units: int) -> int:
     Raises:
         ZooError: k is not in 1..units.
     """
+    check_width(units, "bottleneck.units")
     if check_count(k, "bottleneck.k") > units:
         raise ZooError(f"bottleneck.k={k}: more active units than the bottleneck.units={units} of the code")
     return k

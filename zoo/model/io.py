@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from zoo.model.autoencoder import Autoencoder, build
 from zoo.options import Node
 from zoo.options import build as build_part
 from zoo.samples import Form, Kind
-from zoo.types import Serves, Shape
+from zoo.types import Network, Serves, Shape
 
 PARTS = ("network", "bottleneck", "likelihood", "corruption")
 KEPT_CODES, KEPT_NUMBERS, BATCH = 2_000, 500_000, 512
@@ -45,10 +46,15 @@ def build_model(
     parts = {axis: build_part(axis, config[axis], trust) for axis in PARTS}
     for axis in ("likelihood", "corruption"):
         check_kind(f"{axis}={config[axis]['option']}", parts[axis], kind)
-    model = build(shape, **parts, seed=seed)
     if kind == "counts":
-        model.encoder = nn.Sequential(LogCounts(), model.encoder)
-    return model
+        parts["network"] = partial(of_log_counts, parts["network"])
+    return build(shape, **parts, seed=seed)
+
+
+def of_log_counts(network: Network, *sizes: Any) -> tuple[nn.Module, nn.Module]:
+    """A network whose encoder sees log(1 + x), also where a prior uses it."""
+    encoder, decoder = network(*sizes)
+    return nn.Sequential(LogCounts(), encoder), decoder
 
 
 def check_kind(name: str, part: object, kind: Kind) -> None:

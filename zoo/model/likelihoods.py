@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ZooError
+from zoo.model.checks import check_positive, is_finite
 from zoo.types import Likelihood, Serves, StartsFromData
 
 LEAST_VARIANCE = 1e-6  # a std of a quarter of a grey level of 256, which rounding hides
@@ -38,6 +39,10 @@ class BernoulliLikelihood(Likelihood, Serves):
     def mean(self, raw: Tensor) -> Tensor:
         """The probability that a pixel is 1."""
         return raw.float().sigmoid()
+
+    def raw_of_mean(self, mean: Tensor) -> Tensor:
+        """The logit, of probabilities within [0.001, 0.999], as in the code of Burda et al. 2015."""
+        return mean.logit(0.001)
 
 
 class MultinomialLikelihood(Likelihood, Serves, StartsFromData):
@@ -72,14 +77,19 @@ class MultinomialLikelihood(Likelihood, Serves, StartsFromData):
         """Expected counts of a sample with `total` counts."""
         return self.total * raw.float().flatten(1).softmax(1).view(raw.shape)
 
+    def raw_of_mean(self, mean: Tensor) -> Tensor:
+        """Log shares of the features in all counts, each of 0.001 / D or more."""
+        least = 0.001 / mean.numel()
+        return (mean / mean.sum().clamp(min=least)).clamp(min=least).log()
+
 
 class OptimalGaussianLikelihood(Likelihood):
     """p(x | raw) = N(x; raw, std^2) with the single std that maximises the likelihood of a batch.
 
     std^2 = mean over images and pixels of (x - raw)^2, so that the batch's mean nll is P / 2 (1 + log(2 pi std^2)) for
-    P pixels. Training uses the batch's std and updates a running mean of std^2, which evaluation uses. O. Rybkin,
-    K. Daniilidis, S. Levine, "Simple and effective VAE training with calibrated decoders", 2021, arXiv:2006.13202, eq.
-    5 and 6.
+    P pixels. In training, `nll` uses the batch's std, and `observe` updates a running mean of std^2, which evaluation
+    uses. O. Rybkin, K. Daniilidis, S. Levine, "Simple and effective VAE training with calibrated decoders", 2021,
+    arXiv:2006.13202, eq. 5 and 6.
 
     Args:
         momentum: weight of the newest batch in the running mean.
@@ -95,7 +105,7 @@ class OptimalGaussianLikelihood(Likelihood):
 
     def __init__(self, momentum: float = 0.05) -> None:
         super().__init__()
-        if not 0 < momentum <= 1:
+        if not is_finite(momentum) or not 0 < momentum <= 1:
             raise ZooError(f"likelihood.momentum={momentum}: must be in (0, 1]")
         self.momentum = momentum
         self.register_buffer("variance", torch.tensor(0.2**2))
@@ -104,11 +114,15 @@ class OptimalGaussianLikelihood(Likelihood):
         """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
         squares = squared(raw, x)
         weight = torch.ones_like(squares) if weight is None else weight.expand_as(squares)
-        variance = self.variance
-        if self.training:
-            variance = ((squares * weight).sum() / weight.sum()).clamp(min=LEAST_VARIANCE)
-            self.variance.lerp_(variance.detach(), self.momentum)
+        variance = optimal_variance(squares, weight) if self.training else self.variance
         return summed((squares / variance + variance.log() + math.log(2 * math.pi)) / 2, weight)
+
+    @torch.no_grad()
+    def observe(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> None:
+        """Move the running mean towards the batch's std^2."""
+        squares = squared(raw, x)
+        weight = torch.ones_like(squares) if weight is None else weight.expand_as(squares)
+        self.variance.lerp_(optimal_variance(squares, weight), self.momentum)
 
     def noise_std(self) -> Tensor:
         """The running estimate of the std: a scalar."""
@@ -117,6 +131,10 @@ class OptimalGaussianLikelihood(Likelihood):
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
         return raw.float()
+
+    def raw_of_mean(self, mean: Tensor) -> Tensor:
+        """The mean itself."""
+        return mean
 
 
 class GaussianLikelihood(Likelihood):
@@ -130,14 +148,12 @@ class GaussianLikelihood(Likelihood):
         std: standard deviation, in units of the pixel range [0, 1].
 
     Raises:
-        ZooError: a std not above 0.
+        ZooError: a std that is not above 0, or not finite.
     """
 
     def __init__(self, std: float = 0.2) -> None:
         super().__init__()
-        if not std > 0:
-            raise ZooError(f"likelihood.std={std}: must be greater than 0")
-        self.std = std
+        self.std = check_positive(std, "likelihood.std")
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
@@ -152,6 +168,10 @@ class GaussianLikelihood(Likelihood):
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
         return raw.float()
+
+    def raw_of_mean(self, mean: Tensor) -> Tensor:
+        """The mean itself."""
+        return mean
 
 
 class FittedGaussianLikelihood(Likelihood):
@@ -180,6 +200,15 @@ class FittedGaussianLikelihood(Likelihood):
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output is the mean."""
         return raw.float()
+
+    def raw_of_mean(self, mean: Tensor) -> Tensor:
+        """The mean itself."""
+        return mean
+
+
+def optimal_variance(squares: Tensor, weight: Tensor) -> Tensor:
+    """The weighted mean of squared errors (K, B, C, H, W), with a lower limit: the variance of largest likelihood."""
+    return ((squares * weight).sum() / weight.sum()).clamp(min=LEAST_VARIANCE)
 
 
 def by_sample(raw: Tensor, x: Tensor) -> Tensor:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
-from zoo.types import Step, Term
+from zoo.model.checks import check_finite
+from zoo.types import SparseCode, Step, Term
+
+Loss: TypeAlias = Callable[[Autoencoder, Tensor, Step, "float | Tensor"], dict[str, Tensor]]  # as Objective.__call__
 
 
 class Objective:
     """total = nll + sum_k weight_k(progress) * penalty_k, summed over pixels, averaged over the batch.
 
     Penalties come from the bottleneck (`Code.penalties`) and from `terms`; without an entry in `weights`, their weight
-    is 1. With K samples per image, all are averaged. With importance weights instead,
+    is 1. With K samples per image, all are averaged; of nested sparse codes, the nll of all are summed, as in B.
+    Bussmann et al. 2025, arXiv:2503.17547, section 3. With importance weights instead,
 
         total = -log 1/K sum_samples exp(-(nll + sum_k weight_k(progress) * penalty_k)),
 
@@ -28,12 +35,14 @@ class Objective:
         terms: further penalties: functions of (model, x, step) that return {name: (B,) in nats}.
         visible_weight: weight, in the nll, of pixels that a corruption left unchanged; the others have weight 1.
         warmup: fraction of the fit, in [0, 1], over which all penalty weights grow linearly from 0.
-        capacities: {penalty: C}, in nats: the term is |mean penalty - C|, and the warm-up grows C.
-            C. Burgess et al., "Understanding disentangling in beta-VAE", 2018, arXiv:1804.03599, eq. 8.
+        capacities: {penalty: C}, in nats: the term is max(mean penalty - C, 0), and the warm-up grows C and not the
+            weight. C. Burgess et al., "Understanding disentangling in beta-VAE", 2018, arXiv:1804.03599, eq. 8. Where
+            this differs from the paper: there, |mean penalty - C|, which also rewards a penalty that carries nothing:
+            a code fills a growing C with means that are equal for all images, and the decoder ignores it.
         importance_weighted: combine the samples of an image by importance weights.
 
     Raises:
-        ZooError: a negative weight; when called, a weight of a penalty that the model does not have, or importance
+        ZooError: a number out of range; when called, a weight of a penalty that the model does not have, or importance
             weights with a penalty that has no value per sample.
     """
 
@@ -51,10 +60,12 @@ class Objective:
         self.weights, self.terms = dict(weights or {}), tuple(terms)
         self.visible_weight, self.warmup = visible_weight, warmup
         self.capacities, self.importance_weighted = dict(capacities or {}), importance_weighted
-        numbers = {**self.weights, **self.capacities, "visible_weight": visible_weight, "warmup": warmup}
-        for name, weight in numbers.items():
-            if not weight >= 0:
-                raise ZooError(f"objective: {name}={weight}: must be 0 or more")
+        for name, settings in {"weights": self.weights, "capacities": self.capacities}.items():
+            for penalty, value in settings.items():
+                check_finite(value, f"objective.{name}.{penalty}", least=0)
+        check_finite(visible_weight, "objective.visible_weight", least=0)
+        if check_finite(warmup, "objective.warmup", least=0) > 1:
+            raise ZooError(f"objective.warmup={warmup}: a fraction of the fit, must be from 0 to 1")
 
     def __call__(self, model: Autoencoder, x: Tensor, step: Step, progress: float | Tensor = 1.0) -> dict[str, Tensor]:
         """Return the scalars "total", "nll" and every penalty (unweighted), in nats per image.
@@ -73,8 +84,13 @@ class Objective:
                 f"objective: weights or capacities of {sorted(unknown)}, but this model's penalties are "
                 f"{sorted(penalties)}; remove them or choose another bottleneck"
             )
-        samples = len(step.raw) // len(x)
-        nll = model.likelihood.nll(step.raw, x, self._pixel_weight(step))
+        samples, pixel_weight = len(step.raw) // len(x), self._pixel_weight(step)
+        nll = model.likelihood.nll(step.raw, x, pixel_weight)
+        raw = step.raw
+        if isinstance(step.code, SparseCode):  # samples are nested codes, the full one first
+            nll, raw, samples = nll.view(samples, -1).sum(0), raw[: len(x)], 1
+        if model.training:
+            model.likelihood.observe(raw, x, pixel_weight)
         ramp = self._ramp(progress)
         means = {name: value.mean() for name, value in penalties.items()}
         if self.importance_weighted:
@@ -84,7 +100,7 @@ class Objective:
             for name, value in means.items():
                 weight = self.weights.get(name, 1.0)
                 if name in self.capacities:
-                    total = total + weight * (value - ramp * self.capacities[name]).abs()
+                    total = total + weight * (value - ramp * self.capacities[name]).relu()
                 else:
                     total = total + ramp * weight * value
         return {"total": total, "nll": nll.mean(), **means}
@@ -111,3 +127,16 @@ class Objective:
         if step.hidden is None or self.visible_weight == 1:
             return None
         return step.hidden + self.visible_weight * (1 - step.hidden)
+
+
+def step_on(model: Autoencoder, x: Tensor, generator: torch.Generator | None, images: int | None) -> Step:
+    """The model's forward pass on x: (B, C, H, W), with what terms need beside it.
+
+    Args:
+        model: the model.
+        x: the images.
+        generator: source of all randomness.
+        images: number of training images.
+    """
+    step: Step = model(x, generator)
+    return replace(step, images=images, generator=generator)

@@ -121,7 +121,7 @@ def test_fsq_has_the_gradient_of_its_bound(level):
     shift = 0.5 if level % 2 == 0 else 0.0
 
     def smoothed(h):
-        return ((h + math.tan(shift / half)).tanh() * half - shift) / (level // 2)
+        return (h.tanh() * half - shift) / (level // 2)
 
     single = h.float().requires_grad_()
     FSQ(1, (level,))(single).z.sum().backward()
@@ -208,6 +208,19 @@ def test_centres_of_clusters_are_found():
     assert share.sum() > 0.99 * vq.use.sum(), "no entry is used between the clusters"
 
 
+def test_every_stage_commits():
+    """|h - sg(z(s))|^2 summed over stages, and its gradient: sum_s 2 (h - z(s))."""
+    vq = VQ(2, 4, 16, stages=3)
+    h = torch.randn(5, 8, generator=seeded()).requires_grad_()
+    vq(h).penalties["commit"].sum().backward()
+    rows, z, commit, gradient = h.detach().view(10, 4), torch.zeros(10, 4), 0.0, 0.0
+    for book in vq.codebook:
+        z = z + book[torch.cdist(rows - z, book).argmin(1)]
+        commit, gradient = commit + (rows - z).square().sum(1), gradient + 2 * (rows - z)
+    torch.testing.assert_close(vq(h).penalties["commit"], commit.view(5, 2).sum(1))
+    torch.testing.assert_close(h.grad, gradient.view(5, 8))
+
+
 def test_the_rotation_trick_rotates_and_scales_the_gradient():
     """|dL/dh| = |q| / |h| |dL/dz|, and the angle between gradient and code is the same on both sides."""
     h, q, weight = torch.randn(3, 40, 6, generator=seeded()).unbind()
@@ -245,6 +258,14 @@ def test_fsq_has_the_given_number_of_levels(level):
     assert len(z.unique()) == level
     assert z.diff(dim=0).min() >= 0
     assert z.abs().max() <= 1
+
+
+@pytest.mark.parametrize("level", [2, 3, 4, 5, 6, 7, 8])
+def test_fsq_starts_in_the_middle_of_its_levels(level):
+    """An encoder's first outputs are small; with the shift of the paper, 98 % have the upper one of two levels."""
+    digits = FSQ(1, (level,)).indices(FSQ(1, (level,))(0.7 * torch.randn(4000, 1, generator=seeded())).point)
+    share = digits.flatten().bincount(minlength=level) / 4000
+    torch.testing.assert_close(share, share.flip(0), rtol=0, atol=0.05)
 
 
 def test_fsq_codebook_is_the_grid():

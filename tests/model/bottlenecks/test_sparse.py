@@ -214,3 +214,31 @@ def test_nested_codes_are_further_samples_in_training():
 def test_invalid_numbers_are_refused(arguments, message):
     with pytest.raises(ZooError, match=message):
         Sparse(*arguments)
+
+
+# Batch top-k in evaluation
+
+
+def test_a_batch_with_few_positive_values_does_not_lower_the_threshold_to_zero():
+    rule = BatchTopK(4, k=2)
+    rule(torch.tensor([[3.0, -1.0, -2.0, 0.0], [2.0, -1.0, 0.0, -1.0]]))
+    assert rule.threshold.item() == 2
+    assert rule(-torch.ones(2, 4)).z.eq(0).all()
+    assert rule.threshold.item() == 2, "a batch without active units says nothing of the threshold"
+
+
+@pytest.mark.parametrize("variant", ["batch_topk", "matryoshka"])
+def test_unseen_images_have_as_many_active_units_as_the_budget(compose_job, fit_job, variant):
+    run = fit_job(compose_job(f"variant={variant}", "budget.epochs=30"))
+    for part, tolerance in ((run.data.validation, 1e-6), (run.data.test, 0.05)):
+        active = (run.model.encode(part[:]) != 0).sum(1).float().mean().item()
+        assert active == pytest.approx(run.model.bottleneck.k, rel=tolerance)
+
+
+def test_a_threshold_of_inputs_that_are_never_positive_stays_as_it_was():
+    rule = BatchTopK(4, k=2)
+    rule.threshold.fill_(1.5)
+    rule.calibrate(-torch.ones(3, 4))
+    assert rule.threshold.item() == 1.5
+    rule.calibrate(torch.tensor([[1.0, 0, 0, 0], [0, 3.0, 0, 0]]))
+    assert rule.threshold.item() == 1

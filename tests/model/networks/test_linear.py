@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from zoo.errors import ZooError
+from zoo.model.networks.last_layer import LastLinear
 from zoo.model.networks.linear import Transposed, linear
 
 
@@ -14,7 +15,7 @@ def x():
 def test_is_two_affine_maps(x):
     encoder, decoder = linear((3, 4, 6), 8, 5, 6)
     assert [type(part) for part in encoder] == [nn.Flatten, nn.Linear]
-    assert [type(part) for part in decoder] == [nn.Linear, nn.Unflatten]
+    assert [type(part) for part in decoder] == [LastLinear, nn.Unflatten]
     torch.testing.assert_close(encoder(x), x.flatten(1) @ encoder[1].weight.T + encoder[1].bias)
     assert encoder(x).shape == (5, 8)
     assert decoder(torch.rand(5, 5)).shape == (5, 6, 4, 6)

@@ -5,7 +5,7 @@ from zoo.model.networks.mlp import layers, mlp
 
 
 def described(network):
-    return [(m.in_features, m.out_features) if type(m) is nn.Linear else type(m) for m in network]
+    return [(m.in_features, m.out_features) if isinstance(m, nn.Linear) else type(m) for m in network]
 
 
 def test_is_symmetric_around_the_code():

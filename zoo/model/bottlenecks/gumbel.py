@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import ZooError
 from zoo.model.bottlenecks.vq import straight_through
-from zoo.model.checks import check_count
+from zoo.model.checks import check_count, check_positive
 from zoo.types import Bottleneck, Code
 
 
@@ -32,8 +31,7 @@ class Gumbel(Bottleneck):
     """
 
     def __init__(self, positions: int, categories: int = 16, temperature: float = 1.0) -> None:
-        if not temperature > 0:
-            raise ZooError(f"bottleneck.temperature={temperature}: must be greater than 0")
+        check_positive(temperature, "bottleneck.temperature")
         units = check_count(positions, "bottleneck.positions") * check_count(categories, "bottleneck.categories")
         super().__init__(units, units)
         self.positions, self.codebook_size, self.temperature = positions, categories, temperature
@@ -46,7 +44,11 @@ class Gumbel(Bottleneck):
         z = straight_through(soft, self._one_hot(soft.argmax(2)))
         log_q = logits.log_softmax(2)
         kl = (log_q.exp() * log_q).sum((1, 2)) + self.positions * math.log(self.codebook_size)
-        return Code(z.flatten(1), self._one_hot(logits.argmax(2)).flatten(1), {"kl": kl})
+        return Code(z.flatten(1), self.point(h), {"kl": kl})
+
+    def point(self, h: Tensor) -> Tensor:
+        """The most probable categories of logits (B, M K), without a draw: (B, M K)."""
+        return self._one_hot(h.view(-1, self.positions, self.codebook_size).argmax(2)).flatten(1)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n draws from the prior: (n, M K)."""

@@ -36,6 +36,7 @@ class Ladder(Bottleneck):
     def __init__(self, width: int, top: int = 4, hidden: int = 128, activation: str = "gelu") -> None:
         super().__init__(2 * check_width(width), width)
         self.top = check_count(top, "bottleneck.top")
+        check_count(hidden, "bottleneck.hidden")
         between = activation_named(activation)
         self.up = nn.Sequential(*layers([2 * width, hidden, 2 * top], between))
         self.down = nn.Sequential(*layers([top, hidden, 2 * width], between))

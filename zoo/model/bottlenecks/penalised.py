@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.model.checks import check_active, check_positive, check_width
 from zoo.types import Bottleneck, Code
 
 THRESHOLD_RATE = 10.0  # learning rate of a threshold's logarithm, relative to that of weights
@@ -27,7 +28,8 @@ class L1Rule(Bottleneck):
     """
 
     def __init__(self, units: int, k: int) -> None:
-        super().__init__(units, units)
+        super().__init__(check_width(units, "bottleneck.units"), units)
+        check_active(k, units)
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, D) -> z = point: (B, D)."""
@@ -48,7 +50,8 @@ class RateKLRule(Bottleneck):
     """
 
     def __init__(self, units: int, k: int) -> None:
-        super().__init__(units, units)
+        super().__init__(check_width(units, "bottleneck.units"), units)
+        check_active(k, units)
         self.rate = k / units
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
@@ -100,9 +103,11 @@ class JumpReLU(Bottleneck):
     """
 
     def __init__(self, units: int, k: int, threshold: float = SOFTNESS, bandwidth: float = SOFTNESS) -> None:
-        super().__init__(units, units)
+        super().__init__(check_width(units, "bottleneck.units"), units)
+        check_active(k, units)
+        check_positive(threshold, "bottleneck.rule.threshold")
         self.a = nn.Parameter(torch.full((units,), math.log(threshold) / THRESHOLD_RATE))
-        self.bandwidth = bandwidth
+        self.bandwidth = check_positive(bandwidth, "bottleneck.rule.bandwidth")
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, D) -> z = point: (B, D)."""
@@ -124,7 +129,8 @@ class Gated(Bottleneck):
     """
 
     def __init__(self, units: int, k: int) -> None:
-        super().__init__(units, units)
+        super().__init__(check_width(units, "bottleneck.units"), units)
+        check_active(k, units)
         self.log_scale = nn.Parameter(torch.zeros(units))
         self.bias = nn.Parameter(torch.zeros(units))
 

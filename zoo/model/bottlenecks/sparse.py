@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ZooError
 from zoo.model.bottlenecks import update_running_mean
-from zoo.model.checks import check_active, check_width
+from zoo.model.checks import check_active, check_count, check_width, is_whole
 from zoo.types import Bottleneck, SparseCode
 
 START, RATE = math.log(3.0), 0.02  # of c: 3 nats per unit of the penalty; change per step and unit of error
@@ -44,7 +44,7 @@ class Sparse(Bottleneck):
         dead_after: training images in a row without activity after which a unit counts as dead.
 
     Raises:
-        ZooError: k is not in 1..units, or a prefix is not in 1..units-1.
+        ZooError: k is not in 1..units, a prefix is not in 1..units-1, or `dead_after` is below 1.
     """
 
     idle: Tensor
@@ -63,7 +63,8 @@ class Sparse(Bottleneck):
     ) -> None:
         super().__init__(check_width(units, "bottleneck.units"), units)
         self.k, self.prefixes, self.dead_after = check_active(k, units), tuple(prefixes), dead_after
-        if not all(1 <= prefix < units for prefix in self.prefixes):
+        check_count(dead_after, "bottleneck.dead_after")
+        if not all(is_whole(prefix) and 1 <= prefix < units for prefix in self.prefixes):
             raise ZooError(f"bottleneck.prefixes={list(prefixes)}: a nested code has from 1 to {units - 1} units")
         self.rule = rule(units, k)
         self.places = self.rule.places

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ZooError
-from zoo.model.checks import check_count
+from zoo.model.checks import check_count, is_finite
 from zoo.types import Bottleneck, Code
 
 BEAM = 16  # width of the beam search for the entries of a sum
@@ -24,7 +24,8 @@ class VQ(Bottleneck):
     Kavukcuoglu, "Neural discrete representation learning", 2017, arXiv:1711.00937; more are residual quantisation: N.
     Zeghidour et al., "SoundStream", 2021, arXiv:2107.03312, section III-C; D. Lee et al., 2022, arXiv:2203.01941.
 
-    commit = |h - sg(z)|^2, summed over positions: the residual of the last stage (arXiv:1711.00937, eq. 3, third term).
+    commit = sum_s |h - sg(z(s))|^2, summed over positions, with z(s) the sum of the first s entries: the squared
+    residual of every stage (arXiv:1711.00937, eq. 3, third term; arXiv:2203.01941, section 3.1).
 
     Codebooks are buffers, not parameters: each backward pass moves them towards the encoder outputs assigned to them,
     by the moving averages of arXiv:1711.00937, appendix A.1: with n_i outputs of sum s_i assigned to entry i,
@@ -65,7 +66,7 @@ class VQ(Bottleneck):
         self.positions, self.dimensions = positions, dimensions
         self.codebook_size = check_count(codebook_size, "bottleneck.codebook_size")
         self.stages = check_count(stages, "bottleneck.stages")
-        if not 0 <= decay < 1:
+        if not is_finite(decay) or not 0 <= decay < 1:
             raise ZooError(f"bottleneck.decay={decay}: must be at least 0 and less than 1")
         self.decay, self.rotation = decay, rotation
         self.register_buffer("codebook", torch.randn(stages, codebook_size, dimensions))
@@ -82,7 +83,9 @@ class VQ(Bottleneck):
         if self.training and z.requires_grad:
             # in the backward pass, so that a forward pass alone never changes the model
             z.register_hook(partial(self._learn, residuals[:-1], entries, generator))  # type: ignore[no-untyped-call]
-        return Code(z, point, {"commit": (h - point).square().sum(1)})
+        outputs = h.view_as(rows)
+        left = torch.stack([outputs - (rows - residual) for residual in residuals[1:]])
+        return Code(z, point, {"commit": left.square().sum((0, 2)).view(len(h), -1).sum(1)})
 
     def quantise(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Rows (T, d) -> residuals before each stage and after the last, each (T, d); entries, each (T,)."""

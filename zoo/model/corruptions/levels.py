@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.model.checks import is_finite
 
 Level = float | Sequence[float]  # one value for all images, or the two ends of a range
 
@@ -55,5 +56,7 @@ def check_level(name: str, level: Level, most: float) -> None:
         ZooError: a value outside [0, most], or a range in descending order.
     """
     low, high = ends(level)
-    if not 0 <= low <= high <= most:
-        raise ZooError(f"corruption.{name}={level}: a level is in [0, {most:g}]; give a range as [low, high]")
+    if not (is_finite(low) and is_finite(high) and 0 <= low <= high <= most):
+        raise ZooError(
+            f"corruption.{name}={level}: a level is in [0, {most:g}], and finite; give a range as [low, high]"
+        )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.model.checks import check_count, check_finite, is_finite
 from zoo.model.corruptions.levels import Level, check_level, level_per_image, uniform_per_pixel
 from zoo.types import Serves
 
@@ -35,8 +36,9 @@ class BlockMask(Serves):
     fill: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 1:
+        if not is_finite(self.fraction) or not 0 < self.fraction <= 1:
             raise ZooError(f"corruption.fraction={self.fraction}: the side of a block is in (0, 1] of the image's")
+        check_finite(self.fill, "corruption.fill")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the masked image and the mask."""
@@ -71,6 +73,7 @@ class PixelMask:
 
     def __post_init__(self) -> None:
         check_level("rate", self.rate, 1)
+        check_finite(self.fill, "corruption.fill")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the masked image and the mask."""
@@ -100,6 +103,7 @@ class PatchMask(Serves):
 
     def __post_init__(self) -> None:
         check_level("rate", self.rate, 1)
+        check_finite(self.fill, "corruption.fill")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the masked image and the mask; patches have the side `patch_side`."""
@@ -138,9 +142,10 @@ class Stain(Serves):
     width: float = 0.06
 
     def __post_init__(self) -> None:
-        for name in ("blots", "creases", "radius", "width"):
-            if not getattr(self, name) >= 0:
-                raise ZooError(f"corruption.{name}={getattr(self, name)}: must be 0 or more")
+        for name in ("blots", "creases"):
+            check_count(getattr(self, name), f"corruption.{name}", least=0)
+        for name in ("radius", "width"):
+            check_finite(getattr(self, name), f"corruption.{name}", least=0)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the stained image and the mask of its stains."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ZooError
+from zoo.model.checks import is_whole
 from zoo.model.corruptions.levels import Level, check_level, ends, full_mask, level_per_image, uniform_per_pixel
 from zoo.types import Serves
 
@@ -30,14 +31,24 @@ class NoCorruption(Serves):
 
 @dataclass(frozen=True)
 class Binarise(Serves):
-    """x > 0.5, pixel by pixel, as the Bernoulli likelihood rounds its targets; no corruption in the narrow sense."""
+    """x > 0.5, pixel by pixel, as the Bernoulli likelihood rounds its targets; no corruption in the narrow sense.
+
+    In evaluation and use, too, the encoder receives binary images: it was fitted on no others, and grey ones are not
+    their mean, because pixels are rounded and not drawn. Reconstructions are compared with the images as they are, as
+    those of every model, so that errors contain what rounding loses. Burda et al. 2015 evaluate on binary images, as
+    data=binary_mnist does.
+    """
 
     kinds = ("image",)
     masks: ClassVar[bool] = False
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, None]:
         """Return the image of zeros and ones, and no mask."""
-        return (x > 0.5).to(x.dtype), None
+        return self.applied(x), None
+
+    def applied(self, x: Tensor) -> Tensor:
+        """The image of zeros and ones."""
+        return (x > 0.5).to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -116,9 +127,9 @@ class Pixelate(Serves):
 
     def __post_init__(self) -> None:
         low, high = ends(self.size)
-        if not 1 <= low <= high:
+        if not (is_whole(low) and is_whole(high) and 1 <= low <= high):
             raise ZooError(
-                f"corruption.size={self.size}: a block is at least 1 pixel wide; give a range as [low, high]"
+                f"corruption.size={self.size}: a block is 1, 2, ... pixels wide; give a range as [low, high]"
             )
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.model.checks import check_count, check_finite, is_finite
 from zoo.model.corruptions.levels import full_mask
 
 COFFEE = (0.45, 0.75, 1.0)  # share of red, green and blue that it absorbs at its strongest
@@ -52,11 +53,11 @@ class Paper:
     noise: float = 0.025
 
     def __post_init__(self) -> None:
-        for name in ("folds", "creases", "rings", "noise"):
-            if not getattr(self, name) >= 0:
-                raise ZooError(f"corruption.{name}={getattr(self, name)}: must be 0 or more")
+        for name in ("folds", "creases", "rings"):
+            check_count(getattr(self, name), f"corruption.{name}", least=0)
+        check_finite(self.noise, "corruption.noise", least=0)
         for name in ("chance", "light", "age", "wear"):
-            if not 0 <= getattr(self, name) <= 1:
+            if not is_finite(value := getattr(self, name)) or not 0 <= value <= 1:
                 raise ZooError(f"corruption.{name}={getattr(self, name)}: must be in [0, 1]")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from zoo.model.activations import activation_named
+from zoo.model.checks import check_count, check_counts
 from zoo.model.networks import check_halved
 from zoo.model.networks.mlp import layers
-from zoo.types import Shape
+from zoo.types import Shape, StartsAtMean
 
 KERNEL, STRIDE, PADDING = 4, 2, 1  # halves a side; a kernel that is a multiple of the stride avoids checkerboards
 
 
-class ToImage(nn.ConvTranspose2d):
+class ToImage(nn.ConvTranspose2d, StartsAtMean):
     """A transposed convolution to the few channels of an image, computed by torch's own kernel in the forward pass.
 
     On CPUs, torch uses oneDNN for convolutions, whose forward pass to a single channel takes 3 to 17 times as long as
@@ -33,6 +34,12 @@ class ToImage(nn.ConvTranspose2d):
             return super().forward(x, output_size)
         finally:
             onednn.enabled = before
+
+    @torch.no_grad()
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """One bias per channel, from the channel's mean over images and pixels: (C, H, W)."""
+        assert self.bias is not None
+        self.bias.copy_(raw_of_mean(mean.mean((1, 2), keepdim=True)).flatten())
 
 
 class Residual(nn.Module):
@@ -83,12 +90,14 @@ def conv(
         blocks: residual blocks after each halving, and as many before each doubling.
 
     Raises:
-        ZooError: the image is too small for so many halvings.
+        ZooError: the image is too small for so many halvings, or a number is out of range.
     """
+    filters, hidden = check_counts(filters, "network.filters", fewest=1), check_counts(hidden, "network.hidden")
+    check_count(blocks, "network.blocks", least=0)
     sides = [shape[1:]]
     for _ in filters:
         sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
-    check_halved(list(filters), shape, sides[-1])
+    check_halved(filters, shape, sides[-1])
     maps, between = [shape[0], *filters], activation_named(activation)
     down: list[nn.Module] = []
     for before, after in pairwise(maps):

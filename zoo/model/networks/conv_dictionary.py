@@ -8,6 +8,7 @@ from torch import nn
 
 from zoo.errors import ZooError
 from zoo.model.activations import activation_named
+from zoo.model.checks import check_count, is_whole
 from zoo.model.networks.conv import ToImage
 from zoo.model.networks.fully_conv import Units
 from zoo.types import Shape
@@ -43,9 +44,10 @@ def conv_dictionary(
         activation: name of the activation after that layer.
 
     Raises:
-        ZooError: the grid has more positions than the image has pixels along a side, or none.
+        ZooError: the grid has more positions than the image has pixels along a side, or none; `filters` is below 1.
     """
-    if not 1 <= side <= min(shape[1:]):
+    check_count(filters, "network.filters")
+    if not is_whole(side) or not 1 <= side <= min(shape[1:]):
         raise ZooError(
             f"network.side={side}: the grid of positions must be from 1 to {min(shape[1:])} wide on {shape[1:]} pixels"
         )

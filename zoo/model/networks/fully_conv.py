@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.model.activations import activation_named
+from zoo.model.checks import check_counts
 from zoo.model.networks import check_halved
 from zoo.model.networks.conv import KERNEL, PADDING, STRIDE, ToImage
 from zoo.types import Shape
@@ -80,15 +81,17 @@ def fully_conv(
         activation: name of the activation between layers.
 
     Raises:
-        ZooError: the image is too small for so many halvings.
+        ZooError: the image is too small for so many halvings, or a number is out of range.
     """
+    filters = check_counts(filters, "network.filters", fewest=1)
+    dilations = check_counts(dilations, "network.dilations")
     maps, sides, between = [shape[0], *filters], [shape[1:]], activation_named(activation)
     for _ in filters:
         sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
     while math.prod(sides[-1]) > min(in_features, out_features):
         sides.append((sides[-1][0] // STRIDE, sides[-1][1] // STRIDE))
         maps.append(filters[-1])
-    check_halved(list(filters), shape, sides[-1])
+    check_halved(filters, shape, sides[-1])
     area = math.prod(sides[-1])
     deep, wide = -(-in_features // area), -(-out_features // area)
     down: list[nn.Module] = []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.model.networks import check_mirrored
-from zoo.types import Shape
+from zoo.model.networks.last_layer import LastLinear
+from zoo.types import Shape, StartsAtMean
 
 
-class Transposed(nn.Module):
+class Transposed(nn.Module, StartsAtMean):
     """z -> z W + b, where W is the weight of another layer, h = x W^T: the decoder of a tied autoencoder.
 
     The weight is the same `Parameter`, so that the gradients of both layers add up in it.
@@ -29,6 +31,11 @@ class Transposed(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, D) -> (B, P)."""
         return F.linear(z, self.weight.T, self.bias)
+
+    @torch.no_grad()
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """One bias per pixel of the mean image: (C, H, W)."""
+        self.bias.copy_(raw_of_mean(mean).flatten())
 
 
 def linear(
@@ -52,7 +59,7 @@ def linear(
     if tied:
         check_mirrored("linear_tied", (in_features, out_features), (shape[0], channels))
     encoder = nn.Linear(math.prod(shape), in_features)
-    decoder = Transposed(encoder) if tied else nn.Linear(out_features, channels * shape[1] * shape[2])
+    decoder = Transposed(encoder) if tied else LastLinear(out_features, channels * shape[1] * shape[2])
     return (
         nn.Sequential(nn.Flatten(), encoder),
         nn.Sequential(decoder, nn.Unflatten(1, (channels, *shape[1:]))),

@@ -9,7 +9,8 @@ from itertools import pairwise
 from torch import nn
 
 from zoo.model.activations import activation_named
-from zoo.model.checks import check_count
+from zoo.model.checks import check_counts
+from zoo.model.networks.last_layer import LastLinear
 from zoo.types import Shape
 
 
@@ -33,22 +34,26 @@ def mlp(
         channels: channels of the decoder's output.
         hidden: units of the encoder's hidden layers; the decoder has them in reverse order.
         activation: name of the activation between layers.
+
+    Raises:
+        ZooError: a layer with fewer than one unit, or an unknown activation.
     """
-    between = activation_named(activation)
+    between, hidden = activation_named(activation), check_counts(hidden, "network.hidden")
     return (
         nn.Sequential(nn.Flatten(), *layers([math.prod(shape), *hidden, in_features], between)),
         nn.Sequential(
-            *layers([out_features, *reversed(hidden), channels * shape[1] * shape[2]], between),
+            *layers([out_features, *reversed(hidden), channels * shape[1] * shape[2]], between, LastLinear),
             nn.Unflatten(1, (channels, *shape[1:])),
         ),
     )
 
 
-def layers(sizes: Sequence[int], activation: Callable[[], nn.Module]) -> list[nn.Module]:
-    """Linear layers from each size to the next, with an activation between two of them."""
-    for size in sizes:
-        check_count(size, "units of a layer")
+def layers(
+    sizes: Sequence[int], activation: Callable[[], nn.Module], last: type[nn.Linear] = nn.Linear
+) -> list[nn.Module]:
+    """Linear layers from each size to the next, with an activation between two of them; `last` builds the last one."""
+    check_counts(sizes, "units of layers")
     modules: list[nn.Module] = []
-    for before, after in pairwise(sizes):
+    for before, after in pairwise(sizes[:-1]):
         modules += [nn.Linear(before, after), activation()]
-    return modules[:-1]
+    return [*modules, last(sizes[-2], sizes[-1])]

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.errors import ZooError
 from zoo.model.activations import activation_named
+from zoo.model.checks import check_count
 from zoo.model.corruptions.masks import patch_side
-from zoo.types import ReadsMask, Shape
+from zoo.types import ReadsMask, Shape, StartsAtMean
 
 
 def vit(
@@ -30,6 +32,9 @@ def vit(
 
     A. Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929, with linear maps to and from a code.
 
+    Where this differs from masked autoencoders in the papers: the decoder receives one code for the image, and not a
+    token for each patch.
+
     Args:
         shape: (C, H, W); patches are squares of `zoo.model.corruptions.masks.patch_side`.
         in_features: width of the encoder's output.
@@ -38,11 +43,20 @@ def vit(
         dim: width of the encoder's tokens.
         depth: number of the encoder's blocks.
         decoder_dim: width of the decoder's tokens.
-        decoder_depth: number of the decoder's blocks; with 0, a linear head maps each token to its patch.
+        decoder_depth: number of the decoder's blocks; with 0, the map from the code to the image is affine.
         heads: attention heads.
         mask_token: replace masked patches by a learned token (SimMIM); otherwise, leave them out (MAE).
         activation: name of the activation inside the blocks.
+
+    Raises:
+        ZooError: a number is out of range, or the heads do not divide the width of the tokens.
     """
+    for name, value in {"dim": dim, "decoder_dim": decoder_dim, "heads": heads}.items():
+        check_count(value, f"network.{name}")
+    for name, value in {"depth": depth, "decoder_depth": decoder_depth}.items():
+        check_count(value, f"network.{name}", least=0)
+    if dim % heads or decoder_dim % heads:
+        raise ZooError(f"network.heads={heads}: must divide network.dim={dim} and network.decoder_dim={decoder_dim}")
     patch, inside = patch_side(*shape[1:]), activation_named(activation)
     return (
         Encoder(shape, patch, in_features, dim, depth, heads, mask_token, inside),
@@ -151,9 +165,31 @@ def decoder(
         nn.Unflatten(1, (tokens, dim)),
         *(Block(dim, heads, activation) for _ in range(depth)),
         *([nn.LayerNorm(dim)] if depth else []),  # of the residual stream
-        nn.Linear(dim, channels * patch**2),
+        PatchHead(dim, channels, patch),
         Unpatch(shape, patch),
     )
+
+
+class PatchHead(nn.Linear, StartsAtMean):
+    """A linear map from each token to its patch: (B, patches, dim) -> (B, patches, channels * side^2).
+
+    Args:
+        dim: width of a token.
+        channels: channels of a patch.
+        patch: side of a patch.
+    """
+
+    def __init__(self, dim: int, channels: int, patch: int) -> None:
+        super().__init__(dim, channels * patch**2)
+        self.patch = patch
+
+    @torch.no_grad()
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """One bias for all patches: their mean over images and positions, of (C, H, W)."""
+        channels, height, width = mean.shape
+        side = self.patch
+        patches = mean.view(channels, height // side, side, width // side, side)
+        self.bias.copy_(raw_of_mean(patches.mean((1, 3))).flatten())
 
 
 class Unpatch(nn.Module):

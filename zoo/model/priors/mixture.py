@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.model.checks import check_count
+from zoo.model.checks import check_count, check_width
 from zoo.model.priors import draw_gaussians, log_gaussians
 
 
@@ -26,6 +26,7 @@ class MixturePrior(nn.Module):
 
     def __init__(self, width: int, components: int = 10) -> None:
         super().__init__()
+        check_width(width)
         check_count(components, "prior.components")
         self.mean = nn.Parameter(torch.randn(components, width))
         self.log_variance = nn.Parameter(torch.zeros(components, width))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Laplace, Normal
 
+from zoo.model.checks import check_width
+
 
 class NormalPrior(nn.Module):
     """p(z) = N(0, I).
@@ -20,7 +22,7 @@ class NormalPrior(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.width = width
+        self.width = check_width(width)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log p(z) of codes: (B, D) -> (B,), in nats."""
@@ -42,7 +44,7 @@ class LaplacePrior(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.width = width
+        self.width = check_width(width)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log p(z) of codes: (B, D) -> (B,), in nats."""

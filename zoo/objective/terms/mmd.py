@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
 from zoo.types import Step
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-class MaximumMeanDiscrepancy:
+def mmd(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
     """`mmd`: squared maximum mean discrepancy between the codes z of a batch and as many draws from N(0, I).
 
     The estimate is unbiased, so that it can be negative for equal distributions. The kernel is inverse multiquadratic,
@@ -21,31 +20,21 @@ class MaximumMeanDiscrepancy:
     arXiv:1706.02262, section 3.2. A. Gretton et al., "A kernel two-sample test", JMLR 13, 2012, eq. 3.
 
     Args:
-        seed: determines the draws, which differ from call to call.
+        model: not used.
+        x: (B, C, H, W).
+        step: with the codes, and the generator of the draws.
+
+    Returns:
+        {"mmd": (B,)}, the same value for all images of the batch; 0 for a batch of one code, which has no pair.
     """
-
-    def __init__(self, seed: int = 0) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __call__(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
-        """{"mmd": (B,)}, the same value for all images of the batch; x: (B, C, H, W).
-
-        Raises:
-            ZooError: a batch of one image.
-        """
-        z = step.code.z.float()
-        prior = torch.randn(z.shape, generator=self.generator).to(z.device)
-        return {"mmd": squared_mmd(z, prior).expand(len(x))}
+    z = step.code.z.float()
+    prior = torch.randn(z.shape, generator=step.generator, device=z.device)
+    value = squared_mmd(z, prior) if len(z) > 1 else 0 * z.sum()
+    return {"mmd": value.expand(len(x))}
 
 
 def squared_mmd(a: Tensor, b: Tensor) -> Tensor:
-    """Unbiased estimate of the squared MMD of two samples, a: (M, D) and b: (N, D), M and N of 2 or more.
-
-    Raises:
-        ZooError: a sample of one point.
-    """
-    if min(len(a), len(b)) < 2:
-        raise ZooError("objective.terms=mmd: needs at least two codes per batch; choose a larger budget.batch_size")
+    """Unbiased estimate of the squared MMD of two samples, a: (M, D) and b: (N, D), M and N of 2 or more."""
     return mean_of_pairs(a) + mean_of_pairs(b) - 2 * kernel(a, b).mean()
 
 

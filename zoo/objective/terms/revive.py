@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.penalised import SOFTNESS
+from zoo.model.checks import check_count
 from zoo.types import SparseCode, Step
 
 
@@ -25,10 +26,13 @@ class Revive:
 
     Args:
         k: largest number of dead units per image; about half of the pixels.
+
+    Raises:
+        ZooError: k is not a whole number of 1 or more.
     """
 
     def __init__(self, k: int = 256) -> None:
-        self.k = k
+        self.k = check_count(k, "objective.terms: k of revive")
 
     def __call__(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
         """x: (B, C, H, W) -> {"revive": (B,)}, in nats.
