@@ -132,10 +132,11 @@ def test_counts_are_described_by_a_multinomial():
         (
             "vae",
             {"kind": "counts"},
-            "likelihood=optimal_gaussian is for images and vectors, and these samples are counts",
+            "likelihood=optimal_gaussian .* these samples are counts; choose likelihood=multinomial",
         ),
-        ("bernoulli_vae", {}, "likelihood=bernoulli is for images, and these samples are vectors"),
-        ("inpainting_ae", {}, "corruption=block_mask is for images, and these samples are vectors"),
+        ("bernoulli_vae", {}, "likelihood=bernoulli is for images, .* are vectors; choose likelihood=gaussian"),
+        ("inpainting_ae", {}, "corruption=block_mask is for images, .* are vectors; choose corruption=clean"),
+        ("conv_ae", {}, "rows of 13 numbers are no images, .*; choose a dense one .* image_shape="),
         ("vae", {"seed": -1}, "seed=-1"),
         ("vae", {"trust": ["nopackage"]}, "trust=nopackage: no package"),
         ("vae", {"validation_fraction": 1.5}, r"validation_fraction=1\.5: must be between 0 and 1"),
@@ -145,6 +146,21 @@ def test_mistakes_are_one_sentence(variant, named, told):
     with pytest.raises(ZooError, match=told) as caught:
         fit(variant, WINE.data, **QUIET, **named)
     assert "\n" not in str(caught.value)
+
+
+def test_columns_of_a_table_are_found_by_name():
+    table = load_wine(as_frame=True).data
+    model = fit("pca", table, width=3, **QUIET)
+    expected = model.encode(table)
+    assert np.array_equal(model.encode(table[table.columns[::-1]].assign(more="text")), expected)
+    assert np.array_equal(model.encode(table.to_numpy()), expected)
+    with pytest.raises(ZooError, match=r"^no column hue, which is a feature of this model$"):
+        model.encode(table.drop(columns="hue"))
+
+
+def test_codes_that_are_not_finite_are_refused(models):
+    with pytest.raises(ZooError, match=r"^the codes hold values that are not finite"):
+        models["pca"].decode(np.full((1, 3), np.nan))
 
 
 def test_samples_of_another_shape_are_refused(models):
@@ -180,6 +196,14 @@ def test_the_face_is_what_it_promises():
 
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "quickstart.ipynb"
+
+
+def test_completion_and_repr_say_what_is_there(models):
+    assert dir(zoo) == sorted(zoo.__all__)
+    assert (
+        repr(models["vae"])
+        == "<zoo.Model network=deep, bottleneck=gaussian_posterior, width=3, of vector samples (N, 13)>"
+    )
 
 
 def test_the_notebook_runs(tmp_path, monkeypatch):

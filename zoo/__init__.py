@@ -48,3 +48,8 @@ def __getattr__(name: str) -> Any:
     if name not in LATE:
         raise AttributeError(f"module 'zoo' has no attribute {name!r}")
     return getattr(import_module(LATE[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What is promised, for completion."""
+    return sorted(__all__)

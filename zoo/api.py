@@ -27,7 +27,7 @@ from zoo.options import Node
 from zoo.options import build as build_part
 from zoo.runs.compose import composed, composing, trusted_in
 from zoo.runs.job import Job
-from zoo.samples import Form, Kind, as_tensor, form_of
+from zoo.samples import Form, Kind, as_tensor, feature_names, form_of, in_order
 from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
 
 BATCH = 512
@@ -36,7 +36,7 @@ SIDES = ("train", "test")
 OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the data axis, whose defaults serve
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A fitted bottleneck, with NumPy arrays (or tensors) in and NumPy arrays out.
 
@@ -60,6 +60,11 @@ class Model:
     report: FitReport | None = None
     data: Splits | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{axis}={self.config[axis]['option']}" for axis in ("network", "bottleneck"))
+        shape = ", ".join(map(str, self.form.shape))
+        return f"<zoo.Model {parts}, width={self.width}, of {self.form.kind} samples (N, {shape})>"
+
     @property
     def width(self) -> int:
         """D, the number of units of the code."""
@@ -78,6 +83,8 @@ class Model:
         codes = as_tensor(z)
         if codes.ndim != 2 or codes.shape[1] != self.width:
             raise ZooError(f"codes of shape {tuple(codes.shape)}: this model decodes (N, {self.width})")
+        if codes.is_floating_point() and not codes.isfinite().all():
+            raise ZooError("the codes hold values that are not finite (nan or inf)")
         with torch.no_grad():
             parts = [
                 self.form.outward(self.module.decode(part.to(next(self.module.parameters()))))
@@ -146,7 +153,7 @@ class Model:
 
     def _batches(self, x: ArrayLike | Tensor) -> Iterator[Tensor]:
         """Samples as the model sees them, 512 at a time."""
-        whole = as_tensor(x)
+        whole = as_tensor(in_order(x, self.form.features))
         if not len(whole):
             raise ZooError("no samples: give at least one")
         for part in torch.split(whole, BATCH):
@@ -177,7 +184,7 @@ def fit(
     Args:
         variant: one of `zoo.variants()`: "pca", "deep_ae", "vae", ...
         x: images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D). The memory of a mapped file is used in
-            place.
+            place. The columns of a pandas table are features with names, by which the model finds them later.
         width: units of the code; None for the default: 32 for images, 8 for vectors, and never more than they have.
         epochs: passes over the samples; None for the default of such data.
         batch_size: likewise.
@@ -198,7 +205,7 @@ def fit(
     Raises:
         ZooError: no such variant or setting, or samples that cannot be used.
     """
-    form = form_of(x, kind)
+    form = form_of(x, kind, feature_names(x))
     images, form, scaling = images_of(x, form)
     if not standardise:
         if form.kind != "vector":

@@ -7,6 +7,7 @@ standardised, feature by feature; a vector of D counts is 1 x 1 x D and stays as
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -84,7 +85,7 @@ class Form:
         Raises:
             ZooError: another shape, or values that are no numbers or not finite.
         """
-        found = as_tensor(x)
+        found = as_tensor(in_order(x, self.features))
         if found.ndim >= 2 and math.prod(found.shape[1:]) == math.prod(self.shape):
             c, h, w = self.inner_shape
             if found.shape[1:] in ((c, h, w), *([(h, w)] if c == 1 else [])) and self.channels != "last":
@@ -166,6 +167,25 @@ def form_of(x: ArrayLike | Tensor, kind: Kind | None = None, features: Sequence[
     if len(shape) == 4:
         channels = "last" if shape[3] in COLOURS and shape[1] not in COLOURS else "first"
     return Form(kind, shape[1:], channels, features=tuple(features))
+
+
+def feature_names(x: object) -> tuple[str, ...]:
+    """The names of the columns of a pandas table; none of anything else."""
+    pandas = sys.modules.get("pandas")  # whoever has a table has imported it
+    return tuple(map(str, x.columns)) if pandas is not None and isinstance(x, pandas.DataFrame) else ()
+
+
+def in_order(x: Any, features: Sequence[str]) -> Any:
+    """The columns of a pandas table that are called like the features, in their order; anything else as it is.
+
+    Raises:
+        ZooError: a feature is missing.
+    """
+    if not features or not (names := feature_names(x)):
+        return x
+    if missing := [name for name in features if name not in names]:
+        raise ZooError(f"no column {missing[0]}, which is a feature of this model")
+    return x.iloc[:, [names.index(name) for name in features]]
 
 
 def as_tensor(x: ArrayLike | Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def pca(data, width, units):
 
 def test_an_untrained_model_explains_less_than_the_mean_image(data):
     said = shortfall(model(4), data)
-    assert said.startswith("explains less of the test images than the mean image (explained variance -")
+    assert said.startswith("explains less of the test samples than the mean image (explained variance -")
     assert "budget.epochs=" in said
 
 

@@ -89,7 +89,7 @@ def test_streaming_pca_refuses_the_models_that_pca_refuses():
     with pytest.raises(ZooError, match=r"width=13: 27 training samples of 12 numbers have at most 12"):
         StreamingPca()(wide, data, Objective(), 0)
     deep = build(data.shape, mlp, lambda: Pointwise(3), GaussianLikelihood(), NoCorruption(), 0)
-    with pytest.raises(ZooError, match="need network=linear and bottleneck=identity"):
+    with pytest.raises(ZooError, match="need network=linear, bottleneck=identity"):
         StreamingPca()(deep, data, Objective(), 0)
 
 

@@ -138,7 +138,7 @@ def test_a_model_that_is_not_linear_is_refused(gapped, model):
         "tanh": lambda: linear_model(gapped.shape, 4, activation="tanh"),
     }[model]()
     before = {name: weight.clone() for name, weight in refused.state_dict().items()}
-    with pytest.raises(ZooError, match="need network=linear and bottleneck=identity; else choose fit=gradient"):
+    with pytest.raises(ZooError, match="need network=linear, bottleneck=identity, and images or vectors"):
         Svd()(refused, gapped, Objective(), seed=0)
     assert all(torch.equal(weight, before[name]) for name, weight in refused.state_dict().items())
     assert linear_layers(linear_model(gapped.shape, 4))

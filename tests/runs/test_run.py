@@ -80,7 +80,7 @@ def test_a_run_that_is_done_is_skipped_and_forced(command, tmp_path):
 
 def test_a_model_that_falls_short_of_pca_is_told_now_and_later_without_its_data(command, tmp_path, monkeypatch):
     options = ("variant=deep_ae", "budget.epochs=1", "evaluation.groups=[cost]", "trainer.progress=false")
-    told = "warning explains less of the test images than"
+    told = "warning explains less of the test samples than"
     assert told in command(*options).said
     assert told.removeprefix("warning ") in read_record(only(tmp_path, "*.json")).fit["shortfall"]
     assert told not in command("variant=pca", "evaluation.groups=[cost]").said

@@ -25,9 +25,9 @@ MARGIN = 0.01  # of explained variance, below which a difference from PCA counts
 def shortfall(model: Autoencoder, data: Splits) -> str | None:
     """A sentence if the model explains less than the mean image or than PCA of the same width; else None.
 
-    Explained variance of test images x: 1 - sum |x_hat - x|^2 / sum |m - x|^2, with m the mean training image and
-    deterministic codes. It is 0 for the mean image. PCA is fitted on training images; at most 5,000 (256 MiB) of each
-    part are used, evenly spaced.
+    Explained variance of test images x, as the metric of that name: 1 - sum |x_hat - x|^2 / sum |m - x|^2, with m the
+    mean test image and deterministic codes. It is 0 for the mean image. PCA is fitted on training images; at most
+    5,000 (256 MiB) of each part are used, evenly spaced.
 
     The mean image is compared with every model of images and vectors; for counts, squared errors say little. PCA is
     compared where a code is D real numbers, D < min(N, P), found from clean images. It is not compared with
@@ -45,13 +45,13 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
         batches = torch.split(test, BATCH)
         parts = [model.encode(x) for x in batches]
         lost = sum(float((model.decode(z) - x).square().sum()) for z, x in zip(parts, batches, strict=True))
-    spread = float((test - train.mean(0)).square().sum())
+    spread = float((test - test.mean(0)).square().sum())
     if spread == 0:
         return None
     explained = 1 - lost / spread
-    more = "more epochs of a gradient fit (budget.epochs=) may help"
+    more = "more epochs (budget.epochs=) may help"
     if not explained >= 0:
-        return f"explains less of the test images than the mean image (explained variance {explained:.2f}): {more}"
+        return f"explains less of the test samples than the mean image (explained variance {explained:.2f}): {more}"
     codes = torch.cat(parts)
     width = codes.shape[1]
     clean = isinstance(model.corruption, NoCorruption)
@@ -62,8 +62,8 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
     if explained >= reached - MARGIN:
         return None
     return (
-        f"explains less of the test images than PCA of the same width "
-        f"({explained:.2f} against {reached:.2f} of the variance): {more}"
+        f"explains less of the test samples than PCA of the same width "
+        f"({explained:.2f} against {reached:.2f} of the variance): use pca, unless {more}"
     )
 
 

@@ -33,7 +33,8 @@ def linear_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
     bottleneck = model.bottleneck
     if layers is None or not isinstance(bottleneck, Pointwise) or not isinstance(bottleneck.activation, nn.Identity):
         raise ZooError(
-            "fit=pca, svd and streaming_pca need network=linear and bottleneck=identity; else choose fit=gradient"
+            "fit=pca, svd and streaming_pca need network=linear, bottleneck=identity, and images or vectors; else "
+            "choose fit=gradient"
         )
     return layers
 

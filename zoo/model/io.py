@@ -57,12 +57,18 @@ def of_log_counts(network: Network, *sizes: Any) -> tuple[nn.Module, nn.Module]:
     return nn.Sequential(LogCounts(), encoder), decoder
 
 
+LIKELIHOODS = {"image": "gaussian", "vector": "gaussian", "counts": "multinomial"}
+
+
 def check_kind(name: str, part: object, kind: Kind) -> None:
     """ZooError if a part does not serve samples of `kind`."""
     kinds: tuple[str, ...] = part.kinds if isinstance(part, Serves) else ("image", "vector")
     if kind not in kinds:
         what = {"image": "images", "vector": "vectors", "counts": "counts"}
-        raise ZooError(f"{name} is for {' and '.join(what[k] for k in kinds)}, and these samples are {what[kind]}")
+        other = "corruption=clean" if name.startswith("corruption") else f"likelihood={LIKELIHOODS[kind]}"
+        raise ZooError(
+            f"{name} is for {' and '.join(what[k] for k in kinds)}, and these samples are {what[kind]}; choose {other}"
+        )
 
 
 class LogCounts(nn.Module):

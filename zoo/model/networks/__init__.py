@@ -33,5 +33,10 @@ def check_halved(filters: list[int], shape: tuple[int, ...], sides: tuple[int, .
     Raises:
         ZooError: a side has become 0.
     """
+    if 0 in sides and shape[1] == 1:
+        raise ZooError(
+            f"rows of {shape[2]} numbers are no images, which this network is for; choose a dense one (network=deep), "
+            "or give images (N, H, W); in scikit-learn, image_shape="
+        )
     if 0 in sides:
         raise ZooError(f"network.filters={filters} halves a {shape[1]}x{shape[2]} image to nothing; give fewer filters")
