@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from zoo.advice.halving import advise
@@ -46,5 +47,7 @@ def advice_for(overrides: Sequence[str]) -> tuple[Advice, Path]:
     x = stored.permute(0, 2, 3, 1).numpy() if form.channels == "last" else stored.reshape(-1, *form.shape).numpy()
     labels = np.asarray(data.source.train.labels) if len(data.classes) > 1 else None
     named = shlex.join(o for o in given if o.startswith(("data", "trust", "paths"))) or f"data={job.data}"
-    advice = advise(x, labels, minutes=time, kind=form.kind, seed=job.seed, data=named)
+    samples = pd.DataFrame(x, columns=list(form.features)) if form.features else x
+    advice = advise(samples, labels, minutes=time, kind=form.kind, seed=job.seed, data=named)
+    advice.summary.insert(1, f"The {len(data.source.test):,} test samples of these data took no part.")
     return advice, job.results / job.data / "advice"

@@ -14,7 +14,7 @@ from zoo.api import Model, fit
 from zoo.errors import ZooError
 from zoo.fitting.closed_form import linear_layers, write_axes
 from zoo.model.io import build_model
-from zoo.samples import Form, Kind, as_tensor, form_of
+from zoo.samples import Form, Kind, as_tensor, feature_names, form_of
 
 LEAST, FEW = 10, 50  # samples without which there is no advice, and below which only PCA is fitted
 EVERY = 5  # one sample in so many is held out
@@ -103,7 +103,7 @@ def held_out(x: ArrayLike, labels: ArrayLike | None, kind: Kind | None, seed: in
     Raises:
         ZooError: samples or labels that cannot be used, or fewer than 10 samples.
     """
-    form, values = form_of(x, kind), as_tensor(x).numpy()
+    form, values = form_of(x, kind, feature_names(x)), as_tensor(x).numpy()
     n, size = len(values), math.prod(form.shape)
     if n < LEAST:
         raise ZooError(f"{n} samples: advice needs at least {LEAST}, and {FEW} to compare methods")

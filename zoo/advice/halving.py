@@ -81,6 +81,11 @@ class Explorer:
         self.n = len(held.train)
 
     @property
+    def full(self) -> int:
+        """Epochs of a fit that is not cut short."""
+        return min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(STEPS * self.batch_size / self.n)))
+
+    @property
     def left(self) -> float:
         """Seconds."""
         return self.end - time.perf_counter()
@@ -151,7 +156,7 @@ class Explorer:
         self.left_out |= dict.fromkeys(c.name for c in found if c not in chosen)
         most = least = 0
         while chosen:
-            most = min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(STEPS * self.batch_size / self.n)))
+            most = self.full
             least = min(most, 30 if len(chosen) > 1 else RUNGS[0])
             fits = len(chosen) * (1 + 1 / 3 + 1 / 9) + 3
             free = self.left - fits * (self.overhead + self.judging)
@@ -260,6 +265,7 @@ def advise(
         judge,
         list(explorer.trials.values()),
         fitted_on=explorer.n,
+        full=explorer.full,
         left_out=list(explorer.left_out),
         seconds=time.perf_counter() - start,
         minutes=minutes,

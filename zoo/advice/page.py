@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from zoo.advice.verdict import TASKS, Advice, Answer
@@ -76,17 +75,29 @@ def write_page(advice: Advice, folder: Path, content: str) -> list[Path]:
 def page(advice: Advice, figures: Sequence[str]) -> str:
     """The page in Markdown."""
     answers = advice.answers.values()
-    summary = [[TASKS[a.task].aim, f"`{a.variant}`", str(a.width), f"{a.value:.4g}", a.short] for a in answers]
+    summary = [
+        [
+            TASKS[a.task].aim,
+            f"`{a.variant}`",
+            str(a.width),
+            f"{a.value:.4g}",
+            f"{a.unit}, {'lower' if TASKS[a.task].lower else 'higher'} is better",
+            a.short,
+        ]
+        for a in answers
+    ]
     parts = [
         "# Which autoencoder for these samples",
         textwrap.fill(" ".join(advice.summary), 120),
-        markdown(["for", "use", "width", "value", "how sure"], summary),
+        markdown(["for", "use", "width", "value", "of", "how sure"], summary),
         "![Error against width](error_against_width.png)",
     ]
     if "pictures.png" in figures:
         parts.append("![Held-out images and what the advised models make of them](pictures.png)")
     elif advice.answers:
         parts += ["Held-out samples and their reconstructions:", example(advice)]
+    if advice.answers:
+        parts.append("In the lines of Python, `x` is the array of samples, and `labels` are their classes.")
     for answer in answers:
         parts += [
             f"## {TASKS[answer.task].aim}: `{answer.variant}`, width {answer.width}",
@@ -162,8 +173,8 @@ def width_curve(advice: Advice) -> Figure:
     )
     ax = place(figure, MARGIN + 0.65, HEAD, wide, high)
     curve = advice.curve
-    ax.plot(curve.widths[1:], curve.errors[1:], color=INK, label="pca")
-    ax.axvline(curve.knee, color=MUTED, lw=0.6, ls=":")
+    ax.plot(curve.widths, curve.errors, color=INK, label="pca")
+    ax.axvline(curve.knee, color=MUTED, lw=0.6, ls=":", label=f"bend, {curve.knee}")
     most = max((t.epochs for t in advice.trials), default=0)
     for variant in dict.fromkeys(t.candidate.variant for t in advice.trials if "reconstruction" in t.scores):
         found = sorted((t for t in advice.trials if t.candidate.variant == variant), key=lambda t: t.candidate.width)
@@ -182,21 +193,11 @@ def width_curve(advice: Advice) -> Figure:
                 mfc=colour if filled_in else "none",
                 label=label,
             )
-    ax.set(xscale="log", yscale="log", xlabel="width of the code", ylabel="error per sample")
+    # linear axes: on these PCA's curve bends at the knee that is spoken of
+    ax.set(xlabel="width of the code", ylabel="error per sample")
     drawn = [t.more["error"] for t in advice.trials if "reconstruction" in t.scores]
-    ax.set_ylim(max(min(drawn) * 0.7, curve.errors[0] * 1e-5), max([*drawn, curve.errors[1]]) * 1.3)
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    shown = sorted(
-        {1, *(2**k for k in range(8) if 2**k <= curve.widths[-1]), curve.knee}
-        - {*(w for w in range(129) if w != curve.knee and 0.8 < w / curve.knee < 1.25)}
-    )
-    ax.xaxis.set(
-        major_locator=FixedLocator(shown),
-        minor_locator=NullLocator(),
-        major_formatter=FuncFormatter(lambda v, _: f"{v:g}"),
-    )
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    ax.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
+    ax.set_ylim(0, max([*drawn, curve.errors[0]]) * 1.05)
+    ax.set_xlim(0, min(curve.widths[-1], 4 * curve.knee + 4))
     ax.grid(True)
     ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     return figure

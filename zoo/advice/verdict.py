@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Means = NDArray[np.float64]
 SIMPLEST = ("pca", "ppca", "factor_analysis")  # in this order, before methods by their number of parameters
-SHORT = 20  # epochs
+ROUGH = 100  # held-out samples below which numbers of new samples are rough
 RELATIVE, ABSOLUTE = 2.0, 1.0  # differences below which two methods count as alike: percent, and percentage points
 
 
@@ -68,7 +68,8 @@ TASKS = {
         "Predicting labels from codes",
         "accuracy of logistic regression",
         False,
-        use="probe = sklearn.linear_model.LogisticRegression().fit(codes, labels)",
+        use="from sklearn.linear_model import LogisticRegression\n"
+        "probe = LogisticRegression(max_iter=1000).fit(codes, labels)",
     ),
     "sampling": Task(
         "New samples", "harmonic mean of precision and recall", False, harmonic, "new = model.sample(16{density})"
@@ -109,6 +110,7 @@ class Answer:
         unit: of the value.
         sure: a sentence that compares it with PCA and the runner-up.
         clear: whether the method is separated from PCA, or from the best other method if it is PCA.
+        short_fits: whether it is a closed form, and networks that it was compared with were cut short by the time.
         cost: a sentence.
         command: fits it by the command line.
         python: fits it and uses it.
@@ -127,14 +129,19 @@ class Answer:
     command: str
     python: str
     model: Model = field(repr=False)
+    short_fits: bool = False
     note: str = ""
 
     @property
     def short(self) -> str:
         """How sure it is, in a few words."""
+        if self.short_fits:
+            return "open: networks were cut short by the time"
         if not self.clear:
             return "nothing is clearly better than PCA"
-        return f"clearly better than {'the others' if self.variant == 'pca' else 'PCA'}"
+        if self.variant == "pca":
+            return "clearly better than the others"
+        return "clearly better than PCA" + (" at this width" if self.task == "reconstruction" else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,22 +194,23 @@ def concluded(
     trials: Sequence[Trial],
     *,
     fitted_on: int,
+    full: int,
     left_out: Sequence[str],
     seconds: float,
     minutes: float,
     interrupted: bool,
     data: str,
 ) -> Advice:
-    """The answers that trials give."""
+    """The answers that trials give; `full` is the number of epochs of a fit that is not cut short."""
     answers = {}
     for task in TASKS:
         found = [t for t in trials if task in t.scores]
         if task == "reconstruction":
             found = narrowest(found, judge)
         if found:
-            answers[task] = answered(task, found, judge, held, data)
+            answers[task] = answered(task, found, judge, held, data, full)
     epochs = max((t.epochs for t in trials), default=0)
-    summary = summarised(held, judge, answers, epochs, fitted_on, left_out, seconds, minutes, interrupted)
+    summary = summarised(held, judge, answers, epochs, full, fitted_on, left_out, seconds, minutes, interrupted)
     return Advice(answers, [row(t) for t in trials], summary, judge.curve, list(trials), held, judge.target)
 
 
@@ -213,7 +221,7 @@ def narrowest(trials: Sequence[Trial], judge: Judge) -> list[Trial]:
     return [t for t in trials if t.candidate.width == width]
 
 
-def answered(task: str, trials: Sequence[Trial], judge: Judge, held: Held, data: str) -> Answer:
+def answered(task: str, trials: Sequence[Trial], judge: Judge, held: Held, data: str, full: int) -> Answer:
     """The best of the trials of a task, or the simplest of those that cannot be told from it."""
     sign = 1 if TASKS[task].lower else -1
     ranked = sorted(trials, key=lambda t: (sign * t.value(task), t.candidate.width))
@@ -226,19 +234,25 @@ def answered(task: str, trials: Sequence[Trial], judge: Judge, held: Held, data:
     unlike = [t for t in others if t.candidate.variant not in ("pca", "ppca")] or others  # ppca has the axes of pca
     rivals = [*([pca] if pca and pca is not chosen else []), *[t for t in unlike if t is not pca][:1]]
     found = [compared(task, chosen, t) for t in rivals]
-    clear = bool(found) and clearly(found[0], task)
+    longest = max((t.epochs for t in others), default=0)
+    short_fits = not chosen.epochs and 0 < longest < full
+    clear = bool(found) and clearly(found[0], task) and not short_fits
+    said = sentence(task, chosen, found, best)
+    if short_fits:
+        said += f"; networks had {longest} of the {full} epochs of a full fit, and may overtake with more minutes"
     return Answer(
         task,
         chosen.candidate.variant,
         chosen.candidate.width,
         chosen.value(task),
         TASKS[task].unit,
-        sentence(task, chosen, found, best),
+        said,
         clear,
         cost(chosen),
         command(chosen, data, held.form.kind == "counts"),
         python(task, chosen),
         chosen.model,
+        short_fits,
         note(task, chosen, judge, held),
     )
 
@@ -319,9 +333,9 @@ def python(task: str, trial: Trial) -> str:
     density = trial.more.get("density")
     step = trial.more.get("step")
     use = TASKS[task].use.format(density="" if density is None else f', density="{density}"', step=f"{step or 1:.3g}")
-    lines = [f'model = zoo.fit("{trial.candidate.variant}", x, {said})', use]
+    lines = ["import zoo", f'model = zoo.fit("{trial.candidate.variant}", x, {said})', use]
     if task in ("reconstruction", "compression", "probing"):
-        lines.insert(1, "codes = model.encode(x)")
+        lines.insert(2, "codes = model.encode(x)")
     return "\n".join(lines)
 
 
@@ -356,9 +370,11 @@ def note(task: str, chosen: Trial, judge: Judge, held: Held) -> str:
         )
     if task == "sampling":
         precision, recall = chosen.scores[task].mean(0)
+        few = len(held.validation)
+        rough = f" With {few} held-out samples, these are rough numbers." if few < ROUGH else ""
         return (
             f"{100 * precision:.0f} % of new samples lie among held-out ones, and {100 * recall:.0f} % of these lie "
-            "among new samples (Kynkäänniemi et al. 2019, on principal axes)."
+            f"among new samples (Kynkäänniemi et al. 2019, on principal axes).{rough}"
         )
     how = "quarters come" if held.form.kind == "image" else "values come"
     return f"The outliers it was judged on were made: their {how} from different samples. Yours may be of another kind."
@@ -384,6 +400,7 @@ def summarised(
     judge: Judge,
     answers: dict[str, Answer],
     epochs: int,
+    full: int,
     fitted_on: int,
     left_out: Sequence[str],
     seconds: float,
@@ -398,10 +415,10 @@ def summarised(
     ]
     knee = judge.curve.knee
     if judge.curve.bent:
-        explained = 100 * judge.curve.explained(knee)
+        explained, after = (100 * judge.curve.explained(w) for w in (knee, knee + 1))
         said.append(
-            f"PCA's error falls quickly up to width {knee}, where it explains {explained:.0f} % of the variation, and "
-            "slowly beyond."
+            f"PCA explains {explained:.0f} % of the variation with {knee} units, the bend of its curve; a further unit "
+            f"explains {max(after - explained, 0):.1f} % more."
         )
     else:
         said.append("PCA's error falls evenly with the width: the values are nearly independent, and no code is small.")
@@ -409,6 +426,9 @@ def summarised(
         said.append(f"That is fewer than {FEW} samples, too few to tell methods apart: only PCA was fitted. Use it.")
     elif not epochs:
         said.append("No network was fitted in this time: give more minutes.")
+    elif any(a.short_fits for a in answers.values()):
+        aims = ", ".join(TASKS[a.task].aim.lower() for a in answers.values() if a.short_fits)
+        said.append(f"What is best for {aims} is open: networks had {epochs} of the {full} epochs of a full fit.")
     elif all(a.variant == "pca" for a in answers.values()):
         said.append("Nothing is clearly better than PCA on these samples: use PCA.")
     elif not any(a.clear for a in answers.values()):
@@ -416,11 +436,12 @@ def summarised(
             f"No method is clearly better than PCA: {len(held.validation)} held-out samples are too few to tell. "
             "Use PCA, or come back with more samples."
         )
-    if 0 < epochs < SHORT:
-        said.append(f"Networks were fitted for {epochs} epochs at most, which is short: they gain from more minutes.")
+    if 0 < epochs < full and not any(a.short_fits for a in answers.values()):
+        said.append(f"Networks had {epochs} of the {full} epochs of a full fit: they gain from more minutes.")
     if left_out:
         some = "; ".join(left_out[:4]) + ("; ..." if len(left_out) > 4 else "")
-        said.append(f"{len(left_out)} candidates were left out ({some}): more minutes compare more.")
+        some_were = "1 candidate was" if len(left_out) == 1 else f"{len(left_out)} candidates were"
+        said.append(f"{some_were} left out ({some}): more minutes compare more.")
     if fitted_on < 0.79 * held.total:
         said.append("Not all samples were used, to keep within the time: with more of them, networks gain most.")
     if interrupted:
