@@ -78,7 +78,18 @@ def test_a_page_without_paper_is_refused(folder):
         Dirt(path="nowhere", **ALWAYS)(torch.rand(1, 1, 8, 8))
 
 
-@pytest.mark.parametrize("wrong", [{"real": 1.1}, {"clean": -0.1}, {"ink": 2.0}, {"noise": -1.0}, {"blur": 1.5}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"real": 1.1},
+        {"clean": -0.1},
+        {"ink": 2.0},
+        {"noise": -1.0},
+        {"noise": float("inf")},
+        {"real": True},
+        {"blur": 1.5},
+    ],
+)
 def test_values_out_of_range_are_refused(wrong):
     (name,) = wrong
     with pytest.raises(ZooError, match=f"corruption.{name}={wrong[name]}"):

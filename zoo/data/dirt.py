@@ -16,6 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import check_finite, check_fraction
 from zoo.data.sources.page_pairs import Pair, divided_pairs, grey_pair, paired
 from zoo.errors import ZooError
 from zoo.types import Corruption
@@ -74,10 +75,8 @@ class Dirt:
 
     def __post_init__(self) -> None:
         for name in ("real", "clean", "ink", "blur"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ZooError(f"corruption.{name}={getattr(self, name)}: must be in [0, 1]")
-        if not self.noise >= 0:
-            raise ZooError(f"corruption.noise={self.noise}: must be 0 or more")
+            check_fraction(getattr(self, name), f"corruption.{name}")
+        check_finite(self.noise, "corruption.noise", least=0)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """The dirty pages (B, C, H, W), and a mask of ones where an image was changed: (B, 1, H, W)."""

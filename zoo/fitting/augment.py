@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.model.checks import check_count
+from zoo.checks import check_count
 
 
 @dataclass(frozen=True)

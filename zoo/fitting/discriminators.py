@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.checks import check_counts, check_finite
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
-from zoo.model.checks import check_counts, check_finite
 from zoo.model.networks.conv import conv
 from zoo.model.networks.mlp import layers
 from zoo.types import HasPrior, Shape, Step

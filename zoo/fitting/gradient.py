@@ -19,6 +19,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
+from zoo.checks import check_count, check_positive
 from zoo.data.datamodule import DataModule
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
@@ -29,7 +30,6 @@ from zoo.fitting.progress import ProgressBar
 from zoo.fitting.replay import Replay, drop_gradients, replayable
 from zoo.fitting.schedules import constant
 from zoo.model.autoencoder import Autoencoder
-from zoo.model.checks import check_count, check_positive
 from zoo.objective.objective import Loss, Objective, step_on
 from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
 

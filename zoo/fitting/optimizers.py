@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.checks import check_finite, check_positive, is_finite
 from zoo.errors import ZooError
-from zoo.model.checks import check_finite, check_positive, is_finite
 
 Group = dict[str, Any]
 OptimizerBuilder = Callable[[Iterable[Any]], torch.optim.Optimizer]

@@ -7,8 +7,8 @@ from bisect import bisect
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
+from zoo.checks import is_finite
 from zoo.errors import ZooError
-from zoo.model.checks import is_finite
 
 STAGES = 8  # of Burda's schedule
 

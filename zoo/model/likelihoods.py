@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import check_positive, is_finite
 from zoo.errors import ZooError
-from zoo.model.checks import check_positive, is_finite
 from zoo.types import Likelihood, Serves, StartsFromData
 
 LEAST_VARIANCE = 1e-6  # a std of a quarter of a grey level of 256, which rounding hides

@@ -10,9 +10,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from zoo.checks import check_finite
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
-from zoo.model.checks import check_finite
 from zoo.types import SparseCode, Step, Term
 
 Loss: TypeAlias = Callable[[Autoencoder, Tensor, Step, "float | Tensor"], dict[str, Tensor]]  # as Objective.__call__

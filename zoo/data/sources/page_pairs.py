@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import check_fraction
 from zoo.data.images import Images, Source
 from zoo.data.sources.own import PICTURES
 from zoo.data.sources.printed import INK, PAGE, PAPER, Part, printed_pages
@@ -75,8 +76,7 @@ def pages(
         )
     if min(size, n_train, n_test) < 1:
         raise ZooError(f"data.source.size={size}, n_train={n_train}, n_test={n_test}: must be at least 1 each")
-    if not 0 <= drawn <= 1:
-        raise ZooError(f"data.source.drawn={drawn}: must be in [0, 1]")
+    check_fraction(drawn, "data.source.drawn")
     if not 0 < least_scale <= largest_scale:
         raise ZooError(f"data.source.least_scale={least_scale}, largest_scale={largest_scale}: must rise from above 0")
     parts = divided_pairs(paired(Path(path)), test_fraction, split_seed)

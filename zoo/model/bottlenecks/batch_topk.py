@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.checks import check_active, check_width
 from zoo.model.bottlenecks import update_running_mean
-from zoo.model.checks import check_active, check_width
 from zoo.types import Bottleneck, CalibratesOnValidation, Code
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Laplace, Normal, kl_divergence
 
+from zoo.checks import check_count, check_width
 from zoo.errors import ZooError, nearest
-from zoo.model.checks import check_count, check_width
 from zoo.model.priors.standard import LaplacePrior, NormalPrior, laplace_noise, normal_noise
 from zoo.types import Bottleneck, Code, Prior, PriorBuilder
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from zoo.checks import check_count, is_whole
 from zoo.errors import ZooError
 from zoo.model.bottlenecks.vq import straight_through
-from zoo.model.checks import check_count, is_whole
 from zoo.types import Bottleneck, Code
 
 EPSILON = 1e-3  # keeps the outermost levels inside the range of tanh

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
+from zoo.checks import check_count, check_width
 from zoo.model.activations import activation_named
 from zoo.model.bottlenecks.diagonal_posterior import mean_and_log_variance
-from zoo.model.checks import check_count, check_width
 from zoo.model.networks.mlp import layers
 from zoo.types import Bottleneck, Code
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import check_count
 from zoo.model.bottlenecks.vq import straight_through
-from zoo.model.checks import check_count
 from zoo.types import Bottleneck, Code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.model.checks import check_width
+from zoo.checks import check_width
 from zoo.model.priors.standard import NormalPrior
 from zoo.types import Bottleneck, Code, Prior
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.model.checks import check_active, check_positive, check_width
+from zoo.checks import check_active, check_positive, check_width
 from zoo.types import Bottleneck, Code
 
 THRESHOLD_RATE = 10.0  # learning rate of a threshold's logarithm, relative to that of weights

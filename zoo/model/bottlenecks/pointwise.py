@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.checks import check_width
 from zoo.model.activations import activation_named
-from zoo.model.checks import check_width
 from zoo.types import Bottleneck, Code
 
 

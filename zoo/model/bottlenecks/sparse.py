@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from zoo.checks import check_active, check_count, check_width, is_whole
 from zoo.errors import ZooError
 from zoo.model.bottlenecks import update_running_mean
-from zoo.model.checks import check_active, check_count, check_width, is_whole
 from zoo.types import Bottleneck, SparseCode
 
 START, RATE = math.log(3.0), 0.02  # of c: 3 nats per unit of the penalty; change per step and unit of error

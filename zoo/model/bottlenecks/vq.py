@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import check_count, is_finite
 from zoo.errors import ZooError
-from zoo.model.checks import check_count, is_finite
 from zoo.types import Bottleneck, Code
 
 BEAM = 16  # width of the beam search for the entries of a sum

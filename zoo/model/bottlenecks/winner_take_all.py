@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import check_count, check_width
 from zoo.errors import ZooError
 from zoo.model.bottlenecks import update_running_mean
-from zoo.model.checks import check_count, check_width
 from zoo.types import Bottleneck, Code
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from zoo.checks import is_finite
 from zoo.errors import ZooError
-from zoo.model.checks import is_finite
 
 Level = float | Sequence[float]  # one value for all images, or the two ends of a range
 

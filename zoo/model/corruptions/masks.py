@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from zoo.checks import check_count, check_finite, is_finite
 from zoo.errors import ZooError
-from zoo.model.checks import check_count, check_finite, is_finite
 from zoo.model.corruptions.levels import Level, check_level, level_per_image, uniform_per_pixel
 from zoo.types import Serves
 

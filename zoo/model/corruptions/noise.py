@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import is_whole
 from zoo.errors import ZooError
-from zoo.model.checks import is_whole
 from zoo.model.corruptions.levels import Level, check_level, ends, full_mask, level_per_image, uniform_per_pixel
 from zoo.types import Serves
 

@@ -9,8 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.model.checks import check_count, check_finite, is_finite
+from zoo.checks import check_count, check_finite, check_fraction
 from zoo.model.corruptions.levels import full_mask
 
 COFFEE = (0.45, 0.75, 1.0)  # share of red, green and blue that it absorbs at its strongest
@@ -57,8 +56,7 @@ class Paper:
             check_count(getattr(self, name), f"corruption.{name}", least=0)
         check_finite(self.noise, "corruption.noise", least=0)
         for name in ("chance", "light", "age", "wear"):
-            if not is_finite(value := getattr(self, name)) or not 0 <= value <= 1:
-                raise ZooError(f"corruption.{name}={getattr(self, name)}: must be in [0, 1]")
+            check_fraction(getattr(self, name), f"corruption.{name}")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the worn page and a mask of ones, because light and noise change every pixel."""

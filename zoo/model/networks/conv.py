@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.checks import check_count, check_counts
 from zoo.model.activations import activation_named
-from zoo.model.checks import check_count, check_counts
 from zoo.model.networks import check_halved
 from zoo.model.networks.mlp import layers
 from zoo.types import Shape, StartsAtMean

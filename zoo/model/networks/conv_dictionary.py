@@ -6,9 +6,9 @@ import math
 
 from torch import nn
 
+from zoo.checks import check_count, is_whole
 from zoo.errors import ZooError
 from zoo.model.activations import activation_named
-from zoo.model.checks import check_count, is_whole
 from zoo.model.networks.conv import ToImage
 from zoo.model.networks.fully_conv import Units
 from zoo.types import Shape

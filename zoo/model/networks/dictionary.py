@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from zoo.model.checks import check_count
+from zoo.checks import check_count
 from zoo.model.networks import check_mirrored
 from zoo.types import Shape, StartsFromData
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from zoo.checks import check_counts
 from zoo.model.activations import activation_named
-from zoo.model.checks import check_counts
 from zoo.model.networks import check_halved
 from zoo.model.networks.conv import KERNEL, PADDING, STRIDE, ToImage
 from zoo.types import Shape

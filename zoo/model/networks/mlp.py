@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from zoo.checks import check_counts
 from zoo.model.activations import activation_named
-from zoo.model.checks import check_counts
 from zoo.model.networks.last_layer import LastLinear
 from zoo.types import Shape
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.checks import check_count
 from zoo.errors import ZooError
 from zoo.model.activations import activation_named
-from zoo.model.checks import check_count
 from zoo.model.corruptions.masks import patch_side
 from zoo.types import ReadsMask, Shape, StartsAtMean
 

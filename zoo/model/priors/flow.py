@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Transform
 from zuko.flows import RealNVP
 
-from zoo.model.checks import check_count, check_width
+from zoo.checks import check_count, check_width
 
 
 class FlowPrior(nn.Module):

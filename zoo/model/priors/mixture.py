@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.model.checks import check_count, check_width
+from zoo.checks import check_count, check_width
 from zoo.model.priors import draw_gaussians, log_gaussians
 
 

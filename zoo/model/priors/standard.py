@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Laplace, Normal
 
-from zoo.model.checks import check_width
+from zoo.checks import check_width
 
 
 class NormalPrior(nn.Module):

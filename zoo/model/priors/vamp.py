@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from zoo.checks import check_count, check_width
 from zoo.errors import ZooError
-from zoo.model.checks import check_count, check_width
 from zoo.model.priors import draw_gaussians, log_gaussians
 from zoo.types import BindsEncoder, Shape, StartsFromData
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.checks import check_count
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.penalised import SOFTNESS
-from zoo.model.checks import check_count
 from zoo.types import SparseCode, Step
 
 

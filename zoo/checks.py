@@ -89,6 +89,21 @@ def check_finite(value: float, name: str, least: float = -math.inf) -> float:
     return value
 
 
+def check_fraction(value: float, name: str) -> float:
+    """A number in [0, 1], unchanged.
+
+    Args:
+        value: the number.
+        name: the setting, for the message.
+
+    Raises:
+        ZooError: not a number in [0, 1].
+    """
+    if not is_finite(value) or not 0 <= value <= 1:
+        raise ZooError(f"{name}={value}: must be in [0, 1]")
+    return value
+
+
 def is_whole(value: Any) -> bool:
     """Whether a value is a whole number; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
