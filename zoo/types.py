@@ -8,8 +8,8 @@ A part is a network, bottleneck, prior, corruption, likelihood, term, fit or den
 stands in its base class or protocol; what only some can do is an *ability* below, and is asked for by `isinstance`.
 `docs/extending.md` lists which ability unlocks which metrics and figures.
 
-`StartsFromData`, `StartsAtMean` and `BindsEncoder` are abstract classes and no protocols: they are looked for among all
-modules of a model, and a module from elsewhere that happens to have a method of that name must not be called.
+`StartsFromData`, `StartsAtMean`, `CalibratesOnValidation` and `BindsEncoder` are abstract classes and not protocols.
+They are looked for among all modules of a model, and a foreign module with a method of that name must not be called.
 """
 
 from __future__ import annotations

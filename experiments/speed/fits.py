@@ -26,7 +26,6 @@ from zoo.errors import ZooError
 from zoo.options import names
 from zoo.runs.job import Job
 
-PYTHAE = "Pythae 0.1.2 took no part: pip install 'bottleneck-zoo[pythae]'"
 SAME = "in every arm: the zoo's network, images, batch size, AdamW with one constant rate, and choice of the best epoch"
 
 
@@ -49,7 +48,8 @@ def loop(bench: Bench) -> Findings:
             for above, below in (("zoo", "bare loop"), ("zoo", "products of the fit alone"), ("Pythae", "zoo"))
             if above in rows
         }
-    return found if pythae_is_here() else noted(found, PYTHAE)
+    found.notes += without_pythae()
+    return found
 
 
 def recipe(bench: Bench) -> Findings:
@@ -113,7 +113,8 @@ def quality(bench: Bench) -> Findings:
                 bench.theirs, fit_pythae, long, bench.sizes.images, threads=os.cpu_count()
             )
         found.rows += interleaved(name, arms, size.repeats).values()
-    return found if pythae_is_here() else noted(found, PYTHAE)
+    found.notes += without_pythae()
+    return found
 
 
 def sweep(bench: Bench) -> Findings:
@@ -141,9 +142,9 @@ def sweep(bench: Bench) -> Findings:
         arms["Pythae, one after another"] = one_after_another
     rows = interleaved(f"{size.runs} fits of {size.epochs} x {size.images:,} images", arms, size.repeats)
     found = Findings(list(rows.values()), notes=[SAME, "reading data is counted, starting processes is not"])
-    if not pythae_is_here():
-        return noted(found, PYTHAE)
-    found.ratios["Pythae / zoo"] = ratio(rows["Pythae, one after another"], rows["zoo, in a pool"])
+    found.notes += without_pythae()
+    if "Pythae, one after another" in rows:
+        found.ratios["Pythae / zoo"] = ratio(rows["Pythae, one after another"], rows["zoo, in a pool"])
     return found
 
 
@@ -196,7 +197,8 @@ def gpu(bench: Bench) -> Findings:
         found.ratios[f"{name}: zoo / bare loop"] = ratio(rows["zoo"], rows["bare loop"])
         if "Pythae" in rows:
             found.ratios[f"{name}: Pythae / zoo"] = ratio(rows["Pythae"], rows["zoo"])
-    return found if pythae_is_here() else noted(found, PYTHAE)
+    found.notes += without_pythae()
+    return found
 
 
 def whole(job: Job) -> int:
@@ -204,6 +206,6 @@ def whole(job: Job) -> int:
     return len(job.make("data").source.train)
 
 
-def noted(found: Findings, note: str) -> Findings:
-    """The findings with one more note."""
-    return replace(found, notes=[*found.notes, note])
+def without_pythae() -> list[str]:
+    """A note where Pythae takes no part; none where it does."""
+    return [] if pythae_is_here() else ["Pythae 0.1.2 took no part: pip install 'bottleneck-zoo[pythae]'"]
