@@ -125,3 +125,34 @@ def test_a_closed_form_imports_no_training_library(repository, tmp_path):
         [sys.executable, "-c", code], cwd=repository, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_is_one_line_without_code(said, tmp_path):
+    from PIL import Image
+
+    for place in ("a/1.png", "a/2.png", "b/1.png", "b/2.png", "3.png"):
+        (tmp_path / "photos" / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / "photos" / place)
+    settings = (f"data.source.path={tmp_path}/photos", "data.source.size=8", "width=2")
+    status, text = said("run", "data=folder", "variant=pca", *settings)
+    assert status == 0
+    assert re.search(r"^warning: .*pictures lie beside the subfolders", text, flags=re.M)
+    assert ".py" not in text
+
+
+def test_a_run_shows_intervals(said):
+    status, text = said("run", "variant=pca", "data=digits", "evaluation=fast")
+    assert status == 0
+    assert re.search(r"^  mse +0\.0\d+  \(0\.0\d+ to 0\.0\d+\)  ", text, flags=re.M)
+    assert max(map(len, text.split("record ")[0].splitlines())) <= 80
+    record, picture = re.findall(r"^record +(\S+)|^picture (\S+) \(above", text, flags=re.M)
+    assert record[0].endswith(".json")
+    assert picture[1].endswith(".png")
+
+
+def test_a_sweep_draws_no_bar_for_each_run(said):
+    status, text = said("run", "-m", "variant=linear_ae,shallow_ae", "data=digits", "budget.epochs=1", "width=2")
+    assert status == 0
+    assert "epoch 1/1" not in text
+    assert re.search("^warning explains less of the test samples than", text, flags=re.M)

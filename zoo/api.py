@@ -75,7 +75,9 @@ class Model:
         return _joined(self.module.encode(batch) for batch in self._batches(x))
 
     def decode(self, z: ArrayLike | Tensor) -> NDArray[np.float32]:
-        """Expected samples of codes: (N, D) -> (N, *shape).
+        """Expected samples of codes: (N, D) -> (N, *shape), float32.
+
+        Limitation: a Gaussian likelihood may leave the range of the data; clip before turning values into bytes.
 
         Raises:
             ZooError: another shape.
@@ -229,7 +231,13 @@ def fit(
 
 
 def save(model: Model, path: str | Path) -> Path:
-    """Write a model to one safetensors file, whole or not at all, and return its path."""
+    """Write a model to one safetensors file, whole or not at all, and return its path.
+
+    Raises:
+        ZooError: not a model of `fit` or `load`.
+    """
+    if not isinstance(model, Model):
+        raise ZooError(f"save({type(model).__name__}, ...): give a model of zoo.fit or zoo.load, then a path")
     save_model(Path(path), model.module, model.config, model.form, model.seed, model.codes)
     return Path(path)
 
@@ -270,7 +278,8 @@ def evaluate(
         x: samples in the form that the model was fitted on.
         labels: (N,) class of each sample, numbers or texts; None for none.
         train: samples and labels for what is learned from codes (probes, densities): those that the model was fitted
-            on. None divides `x` in two halves, learns from the first and measures on the second.
+            on. Without it, `x` is divided in two halves by chance: probes learn from one, and all is measured on the
+            other.
         groups: of metrics; see docs/extending.md.
         densities: see `zoo.evaluation.evaluator.evaluate`.
         trust: packages from elsewhere.
@@ -287,8 +296,10 @@ def evaluate(
     arranged = model.form.arranged(x)
     if labels is not None and np.shape(labels) != (len(arranged),):
         raise ZooError(f"labels of shape {np.shape(labels)} for {len(arranged)} samples: give one per sample")
+    if train is None and len(arranged) < 2:
+        raise ZooError("1 sample to measure on: give at least 2, or the training samples, train=(x, labels)")
     if train is None:
-        middle = max(1, len(arranged) // 2)
+        middle = len(arranged) // 2
         order = torch.randperm(len(arranged), generator=torch.Generator().manual_seed(0))
         first, second = order[:middle].sort().values, order[middle:].sort().values
         y = None if labels is None else np.asarray(labels)

@@ -9,6 +9,7 @@ import argparse
 import shlex
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ that its record lacks are measured from the saved model.
 
   zoo run variant=vae data=mnist               one run
   zoo run variant=vae network=conv width=16    other options and values
+  zoo run variant=deep_ae budget.epochs=50     longer; also budget.batch_size=
   zoo run -m variant='glob(*)' seed=0,1,2      a sweep: every combination
   zoo run variant=vae --cfg                    the configuration; nothing is run
   zoo run data=folder data.source.path=photos  pictures of your own"""
@@ -73,8 +75,8 @@ Reconstructions, the plane of codes, what each unit does, interpolation, new
 samples, empty regions of the code, and the atoms of a linear decoder. The data
 are those of its run; data= names others. Without data, fewer pictures.
 
-  zoo show outputs/models/digits/vae/340c654b58-s0.safetensors
-  zoo show run=outputs/records/digits/vae/340c654b58-s0.json --out pictures
+  zoo show outputs/models/digits/vae/<hash>-s0.safetensors   as zoo run says
+  zoo show run=outputs/records/digits/vae/<hash>-s0.json --out pictures
   zoo show model.safetensors data=table data.source.path=wine.csv"""
 ENCODE = """Write the codes of samples.
 
@@ -106,8 +108,8 @@ The card says what the model is, its data, its metrics with intervals and its
 limitations. zoo.load takes the folder. --push puts it on the Hugging Face hub
 (pip install 'bottleneck-zoo[hub]'; hf auth login).
 
-  zoo card outputs/models/digits/vae/340c654b58-s0.safetensors folder
-  zoo card run=outputs/records/digits/vae/340c654b58-s0.json folder
+  zoo card outputs/models/digits/vae/<hash>-s0.safetensors folder
+  zoo card run=outputs/records/digits/vae/<hash>-s0.json folder
   zoo card model.safetensors folder --push user/name"""
 VARIANTS = """List the methods, or those of one family.
 
@@ -141,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         argcomplete.autocomplete(parser, always_complete_options=False)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = told
     try:
         sys.exit(dispatch(parser, given))
     except ZooError as error:
@@ -149,6 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted: finished runs are kept; the same command resumes", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def told(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Print a warning without the line of code that it comes from."""
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def dispatch(parser: argparse.ArgumentParser, given: list[str]) -> int:
@@ -257,7 +265,7 @@ def run_job(job: Job) -> int:
     from zoo.use.pictured import picture_of_run
 
     if (path := picture_of_run(record, job.model_path)) is not None:
-        print(f"picture {path}")
+        print(f"picture {path} (above: test samples, below: their reconstructions)")
     return FAILED if failed(record) else 0
 
 
@@ -444,9 +452,8 @@ def card(arguments: argparse.Namespace) -> int:
     words, folder = with_folder(arguments.overrides, "card")
     found = find(words)
     said = about(found)
-    print(*card(found.model, folder, **said), sep="\n")
-    if arguments.push:
-        print(push_to_hub(found.model, arguments.push, **said))
+    address = push_to_hub(found.model, arguments.push, **said) if arguments.push else ""
+    print(*card(found.model, folder, **said), *([address] if address else []), sep="\n")
     return 0
 
 

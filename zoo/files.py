@@ -22,6 +22,12 @@ def home() -> Path:
     return Path() if in_checkout() else user_cache_path(APP)
 
 
+def existing(path: str | Path) -> Path:
+    """A path as it is, if there is something, or nothing below `home()` either; else the one below `home()`."""
+    below = home() / path
+    return below if not Path(path).exists() and below.exists() else Path(path)
+
+
 def in_checkout() -> bool:
     """Whether the current folder is a checkout of the zoo."""
     return Path("conf/config.yaml").is_file() and Path("zoo/__init__.py").is_file()

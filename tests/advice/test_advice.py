@@ -13,7 +13,8 @@ import zoo
 from zoo.advice import candidates, halving
 from zoo.advice.candidates import PcaCurve, held_out
 from zoo.advice.page import as_text
-from zoo.advice.scores import among, code_lengths_of, outliers, placements
+from zoo.advice.scores import Judge, among, code_lengths_of, outliers, placements
+from zoo.advice.verdict import concluded
 from zoo.api import fit
 from zoo.cli import main
 from zoo.errors import ZooError
@@ -263,3 +264,17 @@ def test_outliers_of_images_are_made_of_quarters(shape):
 
 def test_text_is_the_same_as_str(linear):
     assert as_text(linear) == str(linear)
+
+
+def test_what_networks_cut_short_might_win_is_left_open(linear):
+    judge = Judge(linear.held, 0)
+    told = {"left_out": [], "seconds": 1.0, "minutes": 1.0, "interrupted": False, "data": "x", "fitted_on": 240}
+    longest = max(trial.epochs for trial in linear.trials)
+    whole, cut = (concluded(linear.held, judge, linear.trials, full=full, **told) for full in (longest, 90))
+    assert whole.answers["reconstruction"].clear
+    answer = cut.answers["reconstruction"]
+    assert (answer.variant, answer.clear) == ("pca", False)
+    assert answer.short == "open: networks were cut short by the time"
+    assert f"; networks had {longest} of the 90 epochs of a full fit, and may overtake" in answer.sure
+    assert any(said.startswith("What is best for") and "reconstruction" in said for said in cut.summary)
+    assert not any("is open" in said for said in whole.summary)

@@ -87,10 +87,16 @@ def test_a_batch_size_below_one_is_refused():
         DataModule(Splits(numbered(40)), batch_size=0)
 
 
-@pytest.mark.parametrize(("n", "fraction"), [(3, 0.1), (3, 0.9), (1, 0.5), (0, 0.5)])
+@pytest.mark.parametrize(("n", "fraction"), [(2, 0.9), (3, 0.9), (1, 0.5), (0, 0.5)])
 def test_a_set_too_small_to_split_is_refused(n, fraction):
-    with pytest.raises(ZooError, match=f"of the {n} training images of numbered, but"):
+    with pytest.raises(ZooError, match=f"of the {n} training samples of numbered, but"):
         DataModule(Splits(numbered(n), validation_fraction=fraction)).setup()
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_a_few_samples_keep_one_for_validation(n):
+    splits = Splits(numbered(n), validation_fraction=0.1)
+    assert (len(splits.train), len(splits.validation)) == (n - 1, 1)
 
 
 def test_loaders_gather_batches_on_the_trainers_device():

@@ -199,3 +199,19 @@ def test_the_tables_of_scikit_learn(source, load):
     again = source.__wrapped__()
     assert torch.equal(again.test.pixels, found.test.pixels)
     assert not torch.equal(source(split_seed=1).test.pixels, found.test.pixels)
+
+
+def test_the_first_row_is_data_where_it_looks_like_the_others(written):
+    body = ROWS.split("\n", 1)[1]
+    source = table(written(body), label=2)
+    assert (len(source.train), len(source.test), source.classes) == (24, 6, ("x", "y", "z"))
+    assert source.form.features == ("0", "1")
+    np.testing.assert_array_equal(values(source), [[i, i * i / 7] for i in range(30)])
+    named = table(written("2010,2011,kind\n" + body), label="kind")  # names that are numbers, and one that is not
+    assert named.form.features == ("2010", "2011")
+    assert len(named.train) + len(named.test) == 30
+
+
+def test_decimal_commas_are_refused_by_name(written):
+    with pytest.raises(ZooError, match=r"column b has decimal commas \(0,5\); write decimal points"):
+        table(written("a;b\n1;0,5\n2;0,7\n3;1,5\n"))

@@ -324,3 +324,14 @@ def test_a_data_set_is_reported_at_one_width(tmp_path: Path) -> None:
     assert "(error_against_width.png)" in page
     with pytest.raises(ZooError, match="no records to report"):
         report_data(tmp_path, "mnist", 8, "zoo report data=mnist")
+
+
+def test_rows_that_explain_less_than_pca_are_named_in_the_page_and_the_terminal(capsys) -> None:
+    records = table_records()
+    short = "explains less of the test samples than PCA of the same width (0.50 against 0.90 of the variance): use pca"
+    marked = [replace(r, fit=r.fit | {"shortfall": short}) if r.name == "svd" and r.seed == 1 else r for r in records]
+    told = "explains less of the test samples than PCA of the same width: svd"
+    assert f"## Warnings\n\n- {told}\n" in markdown(marked, COMMAND)
+    assert "## Warnings" not in markdown(records, COMMAND)
+    print_table(marked)
+    assert f"warning {told}\n" in capsys.readouterr().out

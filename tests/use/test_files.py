@@ -264,3 +264,24 @@ def test_without_the_extra_the_hub_is_one_sentence(digits, monkeypatch):
     for action in (lambda: zoo.load("hf://user/name"), lambda: push_to_hub(digits, "user/name")):
         with pytest.raises(ZooError, match=r"needs another package: pip install 'bottleneck-zoo\[hub\]'"):
             action()
+
+
+def test_a_record_and_a_model_are_found_below_the_home_folder(said, tmp_path, monkeypatch):
+    assert said("run", "variant=pca", "data=digits", "width=3")[0] == 0
+    (record,) = (tmp_path / "outputs" / "records").rglob("*.json")
+    model = record.relative_to(tmp_path / "outputs" / "records").with_suffix(".safetensors")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for place in (f"run={record.relative_to(tmp_path)}", f"outputs/models/{model}"):
+        status, text = said("encode", place)
+        assert (status, text) == (0, "codes.csv: 360 codes of 3 units\n")
+    assert said("evaluate", f"run={record.relative_to(tmp_path)}")[0] == 0
+
+
+def test_a_push_that_fails_writes_no_folder(said, digits, tmp_path, monkeypatch):
+    save(digits, tmp_path / "model.safetensors")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    status, text = said("card", "model.safetensors", "folder", "--push", "user/name")
+    assert status == 2
+    assert "pip install 'bottleneck-zoo[hub]'" in text
+    assert not (tmp_path / "folder").exists()

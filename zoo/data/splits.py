@@ -80,12 +80,11 @@ class Splits:
         images = self.source.train
         if self.validation_fraction is None:
             return images, None
-        n_validation = round(self.validation_fraction * len(images))
+        n_validation = max(1, round(self.validation_fraction * len(images)))
         if not 0 < n_validation < len(images):
             raise ZooError(
-                f"data.validation_fraction={self.validation_fraction}: takes {n_validation} of the {len(images)} "
-                f"training images of {self.name}, but train and validation need at least one each; use more images or "
-                "another fraction"
+                f"validation_fraction={self.validation_fraction} takes {n_validation} of the {len(images)} training "
+                f"samples of {self.name}, but train and validation need at least one each; give more samples"
             )
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.split_seed))
         train, validation = (images.subset(part.sort().values) for part in (order[n_validation:], order[:n_validation]))

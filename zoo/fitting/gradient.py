@@ -185,7 +185,7 @@ def steps_batch(images: int, batch_size: int) -> int:
         size += 1
     if size < min(batch_size, images):
         steps = math.ceil(images / size)
-        text = "%d training images: %d images per step instead of %d, for %d steps an epoch"
+        text = "%d training samples: %d samples per step instead of %d, for %d steps an epoch"
         LOG.warning(text, images, size, batch_size, steps)
     return min(batch_size, size)
 

@@ -125,6 +125,8 @@ def markdown(
         parts += [f"## {group.capitalize()}", markdown_table(records, part)]
     if figures:
         parts += ["## Figures", *(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in figures)]
+    if short := shortfalls(records):
+        parts += ["## Warnings", "\n".join(f"- {line}" for line in short)]
     parts += [
         "## Definitions",
         "\n".join(f"- **{each.metric}**: {each.about['definition']}" for each in table),
@@ -196,6 +198,18 @@ def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
     return [f"**{', '.join(metrics)}** of {of}: {reason}" for (of, reason), metrics in alike.items()]
 
 
+def shortfalls(records: Sequence[Record]) -> list[str]:
+    """Which rows explain less of the test samples than the mean image, or than PCA, in a sentence each.
+
+    A row is named if this holds for one of its seeds; see `zoo.evaluation.shortfall`.
+    """
+    found: dict[str, list[str]] = {}
+    for name, group in by_name(records).items():
+        for kind in {str(r.fit["shortfall"]).partition(" (")[0]: None for r in group if r.fit.get("shortfall")}:
+            found.setdefault(kind, []).append(name)
+    return [f"{kind}: {', '.join(names)}" for kind, names in found.items()]
+
+
 def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:
     """Print some columns of the benchmark, in as many tables of at most 80 characters a line as they need."""
     shared = common(records)
@@ -222,6 +236,8 @@ def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> 
         for line in zip(map(escape, rows), *(each.texts(rows, "[bold green]{}[/]") for each in part), strict=True):
             table.add_row(*line)
         console.print(table)
+    for line in shortfalls(records):
+        console.print(f"[yellow]warning[/] {escape(line)}", soft_wrap=True)
 
 
 def print_tables(records: Sequence[Record]) -> None:

@@ -15,6 +15,7 @@ from zoo.runs.compose import composed, overrides_of, product, resolved
 from zoo.runs.job import Job
 
 SEED = re.compile(r"seed=(\d+)")  # the one setting from which nothing else in a configuration follows
+QUIET = "trainer.progress=false"  # one bar for all runs, not one for each
 
 
 def jobs_of(cfg: DictConfig) -> tuple[list[Job], list[Job]]:
@@ -40,7 +41,7 @@ def runs(sweeps: Iterable[Sequence[str]], changes: Sequence[str] = ()) -> dict[P
 
     @cache  # Hydra takes a tenth of a second
     def job(*overrides: str) -> Job:
-        return Job.of(composed("config", overrides))
+        return Job.of(composed("config", (QUIET, *overrides)))
 
     def seeded(overrides: Sequence[str]) -> Job:
         seeds = [int(found[1]) for override in overrides if (found := SEED.fullmatch(override))]

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from zoo.errors import ZooError
+from zoo.files import existing
 from zoo.options import Node, build, template
 from zoo.runs.compose import setting
 from zoo.runs.identity import content_digest
@@ -68,6 +69,7 @@ def find_records(run: Path) -> list[Path]:
     Raises:
         ZooError: there is none.
     """
+    run = existing(run)
     paths = [run] if run.is_file() else sorted(run.rglob("*-s*.json"))
     if not paths:
         raise ZooError(f"run={run}: no record there; give a record's file or a folder such as outputs/records/digits")

@@ -239,12 +239,17 @@ def describe(job: Job, record: Record) -> None:
 
 
 def show_metrics(record: Record, names: Sequence[str]) -> None:
-    """Print values of metrics, one a line, in at most 80 columns; then why some could not be measured."""
+    """Print values of metrics, one a line, in at most 80 columns; then why some could not be measured.
+
+    Behind a mean over test samples stands its 95 % interval.
+    """
     entries = {name: record.metrics[name] for name in names if name in record.metrics}
     width = max(map(len, entries), default=0)
     for name, entry in entries.items():
         shown = f"{entry['value']:>12.6g}" if entry["value"] is not None else f"{'n/a':>12}"
-        print(f"  {name:<{width}} {shown}  {entry['unit']}"[:80])
+        interval = " to ".join(f"{end:.4g}" for end in entry.get("interval") or ())
+        about = "  ".join(part for part in (f"({interval})" if interval else "", entry["unit"]) if part)
+        print(f"  {name:<{width}} {shown}  {about}"[:80].rstrip())
     for name, entry in entries.items():
         if entry.get("failed"):
             print(f"failed  {name}: {entry['reason']}")

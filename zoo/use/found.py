@@ -70,14 +70,15 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
     with composing([o for o in overrides if not o.startswith(("data", "run="))]) as given:
         asked = Rescoring.of(composed("evaluate", given))
     if run:
-        known = Path(run[0])
+        known = files.existing(run[0])
         if not known.is_file():
             raise ZooError(f"run={known}: no such record; give the file of one run, outputs/records/.../<hash>-s0.json")
         record: Record | None = read_record(known)
         assert record is not None
         place = str(asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors")
     else:
-        place, record = places[0], _record_of(Path(places[0]))
+        place = places[0] if places[0].startswith(ADDRESS) else str(files.existing(places[0]))
+        record = _record_of(Path(place))
     model = load(place, trusted_in(overrides))
     name = Path(place.removeprefix(ADDRESS)).stem if record is None else f"{record.name} on {record.data}"
     data, about = None, ""

@@ -160,7 +160,7 @@ def _values(scene: Scene, x: NDArray[np.float32], rebuilt: NDArray[np.float32]) 
         )
         shade.append([0.0, 0.0, *(abs(a - b) / spread[row] / 2 for a, b in pairs)])
     head = ["feature", "R²", *(f"sample {i}" for i in chosen)]
-    few = "" if len(rows) == len(order) else f"; of {len(order)} features the {SHOWN // 2} best and the worst"
+    few = "" if len(rows) == len(order) else f"; the {SHOWN // 2} best and {SHOWN // 2} worst of {len(order)} features"
     told = f"true → reconstructed; R² over {len(x):,} samples; red: an error of 2 standard deviations{few}"
     return table(head, lines, np.array(shade), f"Reconstructions: {scene.name}", told)
 
@@ -224,7 +224,7 @@ def traversals(scene: Scene) -> Figure | str:
         if scene.model.width > UNITS:
             of += f"; the {UNITS} of {scene.model.width} units that vary most"
     title = f"Traversals: {scene.name}"
-    told = f"{of}; the others are those of a typical sample"
+    told = f"{of}; the others are those of the training sample whose code is nearest to the mean"
     if scene.is_image:
         return strips([Strip(f"{what} {k}", scene.decoded(z)) for k, z in varied], title, told)
     return scene.mapped([scene.panel(f"{what} {k}", scene.model.decode(z)) for k, z in varied], title, told)
@@ -334,7 +334,7 @@ def gaps(scene: Scene) -> Figure | str:
     centres = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
     apart = np.concatenate([np.abs((centre - points) / cell).max(1).min(keepdims=True) for centre in centres])
     empty = (apart > 1).reshape(across, across)
-    told = f"shaded: none of {len(points):,} training codes within one cell of it; {empty.mean():.0%} of the cells"
+    told = f"red: none of {len(points):,} training codes within one cell of it; {empty.mean():.0%} of the cells"
     if scene.model.width > 2:
         told += f"; the plane holds {sum(scene.plane.share):.0%} of the variance"
     h, w = scene.model.form.inner_shape[1:] if scene.is_image else (1, 1)

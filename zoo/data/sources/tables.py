@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from functools import cache
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PARQUET = (".parquet", ".pq")
 NUMPY = (".npy", ".npz")
 SEPARATORS = (",", ";", "\t")
+COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
 def table(
@@ -35,8 +37,8 @@ def table(
 
     Forms: text with commas, semicolons or tabs (UTF-8, decimal points); Parquet; a 2-d array in a .npy file, which is
     mapped and not read, or in a .npz file as `X` or `train`, with labels as `y` or `train_labels`, and test rows as
-    `test` or `X_test`. A first row that holds numbers only is data, and columns are then called 0, 1, 2, ... A first
-    column without a name that counts the rows is left out.
+    `test` or `X_test`. A first row is data, and columns are then called 0, 1, 2, ..., if it holds a number, and each of
+    its texts stands in its column again. A first column without a name that counts the rows is left out.
 
     Limitations: text and Parquet files are read whole, as float64; there is no way to choose columns.
 
@@ -164,13 +166,15 @@ def _text(path: str) -> pd.DataFrame:
     options: dict[str, Any] = {"sep": max(SEPARATORS, key=first.count), "encoding": "utf-8-sig"}
     options |= {"skipinitialspace": True, "index_col": False}
     head = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **options).iloc[0].tolist()
-    headless = all(map(_is_number, head))
+    texts = [place for place, cell in enumerate(head) if not _is_number(cell)]
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the first
         frame: pd.DataFrame = pd.read_csv(
-            path, header=None if headless else 0, names=list(range(len(head))), low_memory=False, **options
+            path, header=0 if texts else None, names=list(range(len(head))), low_memory=False, **options
         )
-    if not headless:
+    if texts and len(texts) < len(head) and all((frame[place] == head[place]).any() for place in texts):
+        frame = pd.read_csv(path, header=None, low_memory=False, **options)
+    elif texts:
         frame.columns = pd.Index([name.strip() for name in head])
         if frame.columns[0] == "" and np.array_equal(frame.iloc[:, 0], np.arange(len(frame))):
             frame = frame.drop(columns=[""])
@@ -195,6 +199,8 @@ def _values(path: str, frame: pd.DataFrame, features: tuple[str, ...]) -> NDArra
         column = frame[name]
         if column.dtype.kind not in "biuf":
             shown = next((str(value) for value in column.dropna() if not _is_number(value)), str(column.dtype))
+            if COMMA.fullmatch(shown):
+                raise ZooError(f"{path}: column {name} has decimal commas ({shown}); write decimal points, or .parquet")
             raise ZooError(
                 f"{path}: column {name or 'without a name'} holds text or dates ({shown!r}); make it the label "
                 f"(data.source.label={name or '...'}), drop it, or encode it as numbers"
