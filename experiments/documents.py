@@ -46,7 +46,7 @@ SETTING = (
     "network.dilations=[1,2,4,8]",
     "data.source.n_train=8000",
     "budget.batch_size=8",
-    "budget.epochs=7",
+    "budget.epochs=10",
     "optimizer=muon",
     "trainer.precision=bf16-mixed",
 )
