@@ -49,6 +49,7 @@ SETTING = (
     "budget.epochs=10",
     "optimizer=muon",
     "trainer.precision=bf16-mixed",
+    "trainer.threads=2",
 )
 MODEL = Path(__file__).parents[1] / "results" / "documents" / "cleaner.safetensors"
 PAGES = Path("data/NoisyOffice")
@@ -286,7 +287,7 @@ def markdown(found: dict[str, Any]) -> str:
             "![Dirty pages, cleaned pages, clean pages](pages.png)",
             "",
             f"A fully convolutional denoising autoencoder, {model['parameters']:,} parameters, fitted in "
-            f"{model['fit_seconds'] / 60:.0f} minutes on one thread to patches of {len(pages['train'])} clean pages of "
+            f"{model['fit_seconds'] / 60:.0f} minutes on two cores to patches of {len(pages['train'])} clean pages of "
             f"NoisyOffice and of drawn pages. Real dirt of the training pages and drawn dirt were put on them. It is "
             f"judged on all copies of the {len(pages['test'])} clean pages that are not in training. The code has "
             f"{model['units_per_pixel']:g} numbers per pixel. The model is [cleaner.safetensors]({MODEL.name}); "
