@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import mean, stdev
@@ -56,27 +57,46 @@ def recipe(bench: Bench) -> Findings:
     """Each recipe's test error after equal time, on one thread, for each network and each data set.
 
     First every recipe is timed, alone on the machine, by an epoch of few images. Then each is fitted for as many epochs
-    as the time of its network holds, several fits at once; those are kept in the cache, and go on where they stopped.
+    as the time of its network holds, several fits at once: all recipes with one seed, and the best with the others. The
+    fits are kept in the cache, so that an interrupted search goes on where it stopped.
     """
     size = bench.sizes.recipe
-    found = Findings(notes=["as many epochs as the seconds hold, by an epoch timed alone before; one thread per fit"])
+    found = Findings(
+        notes=[
+            "as many epochs as the seconds hold, by an epoch timed alone before; one thread per fit",
+            f"every recipe with one seed; the best {size.finalists} of each comparison with {size.seeds}",
+        ]
+    )
     timed = bench.memory.cache(seconds_of_epoch, ignore=["bench", "job"])
-    calls: list[tuple[Job, str, int]] = []
-    rows: list[tuple[str, str, float, int]] = []
+    arms: dict[str, dict[str, tuple[Job, float, int]]] = {}
     for data, of in size.sets.items():
         for network, about in size.networks.items():
+            seconds = about.seconds * of.share
             for name in of.recipes or size.recipes:
                 said = [*about.said, *size.recipes[name]]
                 once = bench.job(said, data=data, epochs=1)
                 epoch = timed(bench, once, once.key, size.images)
-                epochs = max(1, round(about.seconds * of.share / epoch)) if epoch else 1
+                epochs = max(1, round(seconds / epoch)) if epoch else 1
                 job = bench.job(said, data=data, epochs=epochs)
-                calls += [(replace(job, seed=seed), job.key, seed) for seed in range(size.seeds)]
-                rows.append((f"{data}, {network}: {about.seconds * of.share:g} s", name, epochs * epoch, epochs))
-    errors = pooled(bench.memory.cache(error_of, ignore=["job"]), calls)
-    for i, (comparison, name, took, epochs) in enumerate(rows):
-        mine = errors[i * size.seeds : (i + 1) * size.seeds]
-        found.rows.append(Row(comparison, name, [Sample(took, took, {"sse": e, "epochs": epochs}) for e in mine]))
+                arms.setdefault(f"{data}, {network}: {seconds:g} s", {})[name] = (job, epochs * epoch, epochs)
+
+    def errors_of(pairs: Sequence[tuple[Job, int]]) -> dict[tuple[str, int], float]:
+        calls = [(replace(job, seed=seed), job.key, seed) for job, seed in pairs]
+        return dict(
+            zip([call[1:] for call in calls], pooled(bench.memory.cache(error_of, ignore=["job"]), calls), strict=True)
+        )
+
+    errors = errors_of([(job, 0) for each in arms.values() for job, _, _ in each.values()])
+    best = {
+        comparison: sorted(each.values(), key=lambda arm: errors[arm[0].key, 0])[: size.finalists]
+        for comparison, each in arms.items()
+    }
+    errors |= errors_of([(job, s) for each in best.values() for job, _, _ in each for s in range(1, size.seeds)])
+    for comparison, each in arms.items():
+        for name, (job, took, epochs) in each.items():
+            mine = [errors[job.key, seed] for seed in range(size.seeds) if (job.key, seed) in errors]
+            facts = [{"sse": error, "epochs": epochs} for error in mine]
+            found.rows.append(Row(comparison, name, [Sample(took, took, fact) for fact in facts]))
     return found
 
 

@@ -19,6 +19,7 @@ HEADINGS = {
     "sweep": "Several fits",
     "growth": "Growth with the number of images and the width of the code",
     "precision": "bf16 beside fp32",
+    "own": "Data of your own",
     "pca": "PCA",
     "evaluation": "Evaluation",
     "gpu": "GPU",
@@ -29,6 +30,8 @@ FACTS = {
     "standard_error": "its standard error",
     "per_second": "images per second",
     "mib": "peak MiB",
+    "explained": "explained variance",
+    "warned": "warned of a model below PCA",
     "epochs": "epochs",
 }
 

@@ -9,14 +9,16 @@ import pytest
 import torch
 from joblib import Memory
 from omegaconf import OmegaConf
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.speed import fits
+from experiments.speed import fits, own
 from experiments.speed.__main__ import PARTS, measure_parts
 from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, fresh, load, multiply, the_same
 from experiments.speed.bench import Bench
 from experiments.speed.measure import Findings, Row, Sample, exponent, interleaved, ratio
 from experiments.speed.report import markdown, number
+from zoo.errors import ZooError
 from zoo.evaluation.evaluator import in_groups
 
 IMAGES, EPOCHS = 1200, 5  # of fewer, the zoo makes smaller batches, see `steps_batch`
@@ -118,6 +120,7 @@ def test_precision_compares_fits_of_a_seed_and_keeps_them(bench, monkeypatch):
 def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
     sizes = {
         "seeds": 2,
+        "finalists": 1,
         "images": 300,
         "networks": {"linear": {"seconds": 0.2, "said": ["variant=linear_ae"]}},
         "recipes": {"AdamW": ["optimizer=adamw"], "wild": ["optimizer=sgd", "optimizer.lr=1e9"]},
@@ -128,12 +131,32 @@ def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
     assert 0.1 <= plain.samples[0].seconds <= 0.4 or plain.fact("epochs") == 1
     assert plain.samples[0].facts["sse"] != plain.samples[1].facts["sse"]
     assert wild.fact("sse") == float("inf")
+    assert (len(plain.samples), len(wild.samples)) == (2, 1), "the best have all seeds"
+
+
+def test_a_command_is_timed_with_its_memory_and_its_warning(tmp_path):
+    assert own.write_array(tmp_path / "x.npy", 300, 8) == 300 * 64 + 128
+    said = ["run", "data=array", f"data.source.path={tmp_path}/x.npy", "variant=deep_ae", "budget.epochs=1", "width=8"]
+    sample = own.command(said, tmp_path)
+    assert 100 < sample.facts["mib"] < 4_000
+    assert sample.facts["warned"] == (sample.facts["explained"] < 0.8)
+    with pytest.raises(ZooError, match="no such variant"):
+        own.command(["run", "variant=none"], tmp_path)
+
+
+def test_photographs_have_mixed_sizes(tmp_path):
+    own.write_photographs(tmp_path / "photographs", 5)
+    sizes = set()
+    for path in (tmp_path / "photographs").iterdir():
+        with Image.open(path) as photograph:
+            sizes.add(photograph.size)
+    assert len(sizes) == 5
 
 
 def test_every_part_exists(repository):
     assert all(callable(getattr(import_module(module), part)) for part, module in PARTS.items())
     said = OmegaConf.load(repository / "experiments" / "speed" / "sizes.yaml")
-    assert {*said.parts, "recipe", "quality", "growth", "precision"} == set(PARTS)
+    assert {*said.parts, "recipe", "quality", "own", "growth", "precision"} == set(PARTS)
     assert said.full.keys() == said.quick_sizes.keys()
     assert in_groups(said.full.evaluation)
 

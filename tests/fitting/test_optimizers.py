@@ -158,6 +158,22 @@ def test_other_parameters_are_updated_as_by_adamw():
         assert same == (name not in matrices), name
 
 
+def test_large_matrices_are_left_to_adamw():
+    small, large, bias = nn.Parameter(torch.ones(3, 90)), nn.Parameter(torch.ones(4, 2, 2)), nn.Parameter(torch.ones(4))
+    twin = nn.Parameter(torch.ones(4, 2, 2))
+    groups = [{"params": [small, large], "matrices": True}, {"params": [bias], "matrices": False, "weight_decay": 0.0}]
+    muon = Muon(groups, lr=0.1, weight_decay=0.5, adamw_lr=0.01, largest=3)
+    adamw = torch.optim.AdamW([twin], lr=0.01, weight_decay=0.5)
+    for parameter in (small, large, bias, twin):
+        parameter.grad = torch.arange(float(parameter.numel())).reshape(parameter.shape)
+    muon.step()
+    adamw.step()
+    torch.testing.assert_close(large, twin)
+    torch.testing.assert_close(bias[1:], torch.full((3,), 0.99))
+    assert not torch.allclose(small, small[:1].expand(3, 90))
+    assert [len(group["params"]) for group in Muon(groups).param_groups] == [2, 1]
+
+
 @pytest.mark.parametrize("schedule", [cosine, one_cycle])
 def test_a_schedule_scales_both_rates_by_one_factor(schedule):
     optimizer = Muon(parameter_groups(network()), lr=0.02, adamw_lr=0.001)

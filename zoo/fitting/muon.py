@@ -23,7 +23,8 @@ class Muon(torch.optim.Optimizer):
     "Muon: an optimizer for hidden layers in neural networks", 2024, kellerjordan.github.io/posts/muon. A schedule
     scales both rates by the same factor.
 
-    Where this differs from the original: there, the first and the last layer are left to AdamW, too.
+    Where this differs from the original: there, the first and the last layer are left to AdamW, too. Here `largest` may
+    leave large matrices to it: a step costs about min(rows, columns)^2 max(rows, columns) operations per matrix.
 
     Args:
         params: groups of parameters that say by "matrices" whether Muon updates them; or parameters, of which it
@@ -35,6 +36,7 @@ class Muon(torch.optim.Optimizer):
         betas: of AdamW.
         eps: of AdamW.
         ns_steps: steps of the Newton-Schulz iteration; fewer cost less time, and leave updates less orthogonal.
+        largest: matrices of which both dimensions are larger are left to AdamW; None for none.
     """
 
     def __init__(
@@ -47,15 +49,23 @@ class Muon(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         ns_steps: int = 5,
+        largest: int | None = None,
     ) -> None:
-        if isinstance(ns_steps, bool) or not isinstance(ns_steps, int) or ns_steps < 1:
-            raise ValueError(f"ns_steps={ns_steps}: must be a whole number, at least 1")
+        for name, value in (("ns_steps", ns_steps), ("largest", 1 if largest is None else largest)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value}: must be a whole number, at least 1")
         given = list(params)
         if given and not isinstance(given[0], dict):
             matrices = [parameter for parameter in given if parameter.ndim >= 2]
             others = [parameter for parameter in given if parameter.ndim < 2]
             given = [{"params": matrices, "matrices": True}, {"params": others, "matrices": False, "weight_decay": 0.0}]
-        groups = [{"lr": lr if group["matrices"] else adamw_lr} | group for group in given if group["params"]]
+        parts = []
+        for group in given:
+            apart = [group["matrices"] and _smaller_side(p) <= (largest or math.inf) for p in group["params"]]
+            for by_muon in (True, False):
+                chosen = [p for p, is_matrix in zip(group["params"], apart, strict=True) if is_matrix == by_muon]
+                parts.append(group | {"params": chosen, "matrices": by_muon})
+        groups = [{"lr": lr if group["matrices"] else adamw_lr} | group for group in parts if group["params"]]
         betas = tuple(betas)  # type: ignore[assignment]
         super().__init__(groups, {"momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps})
         self.ns_steps = ns_steps
@@ -91,6 +101,11 @@ class Muon(torch.optim.Optimizer):
         mean = state["mean"].lerp_(gradient, 1 - first) / (1 - first ** state["step"])
         square = state["square"].lerp_(gradient.square(), 1 - second) / (1 - second ** state["step"])
         weight.addcdiv_(mean, square.sqrt().add_(group["eps"]), value=-group["lr"])
+
+
+def _smaller_side(parameter: Tensor) -> int:
+    """The smaller dimension of a matrix, or of a kernel as a matrix."""
+    return min(len(parameter), parameter.numel() // max(1, len(parameter)))
 
 
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
