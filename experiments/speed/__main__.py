@@ -1,7 +1,7 @@
 """Measure how fast the zoo is: `python -m experiments.speed`, a quarter of an hour on two cores.
 
-`parts=[recipe,quality,own,growth,precision]` measures what takes hours more; `quick=true` checks within a minute that all
-works; what has been measured is kept, unless `force=true`. Each part leaves results/speed/<part>.json; README.md is
+`parts=[recipe,quality,own,growth,precision]` measures what takes hours more; `quick=true` checks within a minute that
+all works; what has been measured is kept, unless `force=true`. Each part leaves results/speed/<part>.json; README.md is
 written from all. Nothing else should run on the machine. Pythae takes part where it is installed:
 pip install 'bottleneck-zoo[pythae]'.
 """
