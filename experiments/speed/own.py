@@ -35,9 +35,9 @@ def own(bench: Bench) -> Findings:
         bytes_of_file = write_array(array, size.images, size.side)
         write_photographs(photographs, size.photographs)
         what = f"a mapped array of {bytes_of_file / 1e9:.2g} GB, {size.images:,} images"
-        for variant in size.variants:
-            said = ["run", "data=array", f"data.source.path={array}", f"variant={variant}", "budget.epochs=1"]
-            found.rows.append(Row(what, variant, [command(said, folder)]))
+        for variant, more in size.variants.items():
+            said = ["run", "data=array", f"data.source.path={array}", f"variant={variant}", *more]
+            found.rows.append(Row(what, " ".join([variant, *more]), [command(said, folder)]))
         for variant in ("pca", "conv_ae"):
             said = ["run", "data=folder", f"data.source.path={photographs}", f"variant={variant}"]
             found.rows.append(Row(f"{size.photographs} photographs", variant, [command(said, folder)]))
