@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         argcomplete.autocomplete(parser, always_complete_options=False)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.showwarning = told
+    warnings.showwarning = told  # type: ignore[assignment]
     try:
         sys.exit(dispatch(parser, given))
     except ZooError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.measures.feature_network import FeatureNetwork, feature_network
 from zoo.evaluation.measures.linear_probe import linear_probe
 from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_rate_distortion
@@ -18,7 +19,6 @@ from zoo.evaluation.registry import NotApplicable
 if TYPE_CHECKING:
     from zoo.data.splits import Splits
 
-BATCH = 512
 CODEC_IMAGES = 500
 
 
@@ -51,22 +51,25 @@ class References:
 
     def features(self, images: Tensor) -> Tensor:
         """Features of images (N, C, H, W): (N, 64)."""
-        return torch.cat([self.network.features(x) for x in torch.split(images, BATCH)])
+        return joined((self.network.features(x) for x in torch.split(images, BATCH)), len(images))
 
     @cached_property
     def train_features(self) -> Tensor:
         """Features of the training images: (N, 64)."""
-        return torch.cat([self.network.features(x) for x in self.data.train.batches(BATCH)])
+        train = self.data.train
+        return joined((self.network.features(x) for x in train.batches(BATCH)), len(train))
 
     @cached_property
     def test_features(self) -> Tensor:
         """Features of the test images: (N, 64)."""
-        return torch.cat([self.network.features(x) for x in self.data.test.batches(BATCH)])
+        test = self.data.test
+        return joined((self.network.features(x) for x in test.batches(BATCH)), len(test))
 
     @cached_property
     def test_logits(self) -> Tensor:
         """The classifier's logits of the test images: (N, classes)."""
-        return torch.cat([self.network(x) for x in self.data.test.batches(BATCH)])
+        test = self.data.test
+        return joined((self.network(x) for x in test.batches(BATCH)), len(test))
 
     @cached_property
     def mean_image(self) -> Tensor:

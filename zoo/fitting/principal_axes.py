@@ -93,13 +93,14 @@ def moments(images: Images, batch_size: int) -> tuple[Tensor, Tensor]:
     p = math.prod(images.shape)
     n, mean = 0, torch.zeros(p, dtype=torch.float64)
     scatter = torch.zeros(p, p, dtype=torch.float64)
+    # in place: arrays that are made anew for each block would fragment the memory
     for x in _blocks(images, batch_size):
         centre = x.mean(0)
-        x = x - centre
         shift, both = centre - mean, n + len(x)
-        scatter += x.T @ x
-        scatter += torch.outer(shift, shift).mul_(n * len(x) / both)
-        mean = mean + shift * (len(x) / both)
+        x.sub_(centre)
+        scatter.addmm_(x.T, x)
+        scatter.addr_(shift, shift, alpha=n * len(x) / both)
+        mean += shift.mul_(len(x) / both)
         n = both
     return mean, scatter.div_(n)
 

@@ -236,8 +236,8 @@ def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> 
         for line in zip(map(escape, rows), *(each.texts(rows, "[bold green]{}[/]") for each in part), strict=True):
             table.add_row(*line)
         console.print(table)
-    for line in shortfalls(records):
-        console.print(f"[yellow]warning[/] {escape(line)}", soft_wrap=True)
+    for short in shortfalls(records):
+        console.print(f"[yellow]warning[/] {escape(short)}", soft_wrap=True)
 
 
 def print_tables(records: Sequence[Record]) -> None:

@@ -10,6 +10,7 @@ from zoo.evaluation.registry import IMAGES, REAL, NotApplicable, metric
 PERFECT_MSE = 1e-10
 WINDOW, WINDOW_STD = 11, 1.5
 SCALES = 5
+CHUNK = 4096
 
 
 @metric("reconstruction", "squared error per image", "lower", kinds=REAL)
@@ -139,7 +140,9 @@ def explained_variance(x: Tensor, x_hat: Tensor) -> float:
     Raises:
         NotApplicable: all test images are equal.
     """
-    total = (x - x.double().mean(0)).square().sum()
+    parts = list(zip(torch.split(x, CHUNK), torch.split(x_hat, CHUNK), strict=True))  # less than all in float64
+    mean = torch.stack([part.sum(0, dtype=torch.float64) for part, _ in parts]).sum(0) / len(x)
+    total = sum((part - mean).square().sum().item() for part, _ in parts)
     if total == 0:
         raise NotApplicable("all test images are equal, so their variance is zero")
-    return 1 - ((x - x_hat).double().square().sum() / total).item()
+    return 1 - sum((a - b).double().square().sum().item() for a, b in parts) / total

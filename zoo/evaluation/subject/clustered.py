@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from zoo.evaluation.references import BATCH
+from zoo.evaluation.batches import BATCH
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded, not_applicable
 from zoo.types import HasComponents

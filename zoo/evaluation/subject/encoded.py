@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import repeat
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from zoo.data.images import Images
 from zoo.errors import ZooError
+from zoo.evaluation.batches import BATCH, in_batches, joined
 from zoo.evaluation.chosen_densities import ChosenDensities
 from zoo.evaluation.measures.rate_distortion import RateDistortion
-from zoo.evaluation.references import BATCH, References, references
+from zoo.evaluation.references import References, references
 from zoo.evaluation.registry import NotApplicable
 from zoo.model.autoencoder import Autoencoder
 
@@ -92,8 +93,13 @@ class Encoded:
         return self.encode(self.data.test)
 
     @property
+    def train_maps(self) -> Tensor:
+        """The training codes by feature map: (N, M, places); without places, each unit is a map of its own."""
+        return self.train_codes.view(len(self.train_codes), -1, self.model.bottleneck.places)
+
+    @property
     def test_maps(self) -> Tensor:
-        """The test codes by feature map: (N, M, places); each unit is a map of its own if the code has no places."""
+        """The test codes by feature map: (N, M, places)."""
         return self.test_codes.view(len(self.test_codes), -1, self.model.bottleneck.places)
 
     def encode(self, images: Images | Tensor, mask: Tensor | None = None) -> Tensor:
@@ -108,7 +114,7 @@ class Encoded:
         """
         masks = repeat(None) if mask is None else torch.split(mask.to(self.device), BATCH)
         inputs = zip(in_batches(images), masks, strict=False)
-        codes = torch.cat([self.model.encode(x.to(self.device), hidden).cpu() for x, hidden in inputs])
+        codes = joined((self.model.encode(x.to(self.device), hidden) for x, hidden in inputs), len(images))
         if not codes.isfinite().all():
             raise NotApplicable("the model's codes are not finite")
         return codes
@@ -119,7 +125,7 @@ class Encoded:
         Raises:
             NotApplicable: the images are not finite.
         """
-        images = torch.cat([self.model.decode(z.to(self.device)).cpu() for z in torch.split(codes, BATCH)])
+        images = joined((self.model.decode(z.to(self.device)) for z in torch.split(codes, BATCH)), len(codes))
         if not images.isfinite().all():
             raise NotApplicable("the model's decoded images are not finite")
         return images
@@ -182,8 +188,3 @@ def not_applicable() -> Iterator[None]:
         yield
     except ZooError as error:
         raise NotApplicable(str(error)) from error
-
-
-def in_batches(images: Images | Tensor) -> Iterable[Tensor]:
-    """Images (N, C, H, W), 512 at a time, as float32."""
-    return torch.split(images, BATCH) if isinstance(images, Tensor) else images.batches(BATCH)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Distribution, Laplace, Normal, kl_divergence
 
+from zoo.evaluation.batches import BATCH, in_batches
 from zoo.evaluation.measures.bounds import (
     Bounds,
     importance_bounds,
     linear_gaussian_log_likelihood,
     marginal_log_likelihood,
 )
-from zoo.evaluation.references import BATCH
 from zoo.evaluation.registry import NotApplicable
-from zoo.evaluation.subject.encoded import Encoded, in_batches
+from zoo.evaluation.subject.encoded import Encoded
 from zoo.types import DrawsCodes, HasPosterior
 
 SEED = 0
+UNIT_PRIORS = (Normal(0.0, 1.0), Laplace(0.0, 1.0))
 
 
 class Evidence(Encoded):
@@ -50,13 +50,22 @@ class Evidence(Encoded):
 
     @property
     def posterior_kl(self) -> Tensor:
-        """KL divergence of each unit's posterior from N(0, 1) for each test image: (N, D), in nats."""
-        bottleneck, standard = self.model.bottleneck, Normal(0.0, 1.0)
+        """KL divergence of each unit's posterior from its prior for each test image: (N, D), in nats."""
+        bottleneck = self.model.bottleneck
         if not isinstance(bottleneck, HasPosterior):
             _ = self.draws_codes
             raise NotApplicable("the posterior is not a product of one distribution per unit")
+        prior = next((each for each in UNIT_PRIORS if self.prior_is(bottleneck, each)), None)
+        if prior is None:
+            raise NotApplicable("the prior is not a product of one standard distribution per unit")
         posteriors = (bottleneck.posterior(self.model.encoder(x.to(self.device))) for x in in_batches(self.target))
-        return torch.cat([kl_divergence(q, standard).cpu() for q in posteriors])
+        return torch.cat([kl_divergence(q, prior).cpu() for q in posteriors])
+
+    def prior_is(self, bottleneck: HasPosterior, unit: Distribution) -> bool:
+        """Whether a bottleneck's prior is the product of one and the same distribution per unit."""
+        z = self.test_codes[:BATCH]
+        log_prob: Tensor = unit.log_prob(z)
+        return close(bottleneck.log_prior(z.to(self.device)).cpu(), log_prob.sum(1))
 
     @property
     def exact_log_likelihood(self) -> Tensor:
@@ -93,10 +102,7 @@ class Evidence(Encoded):
         bottleneck, std = self.model.bottleneck, self.model.likelihood.noise_std()
         if not isinstance(bottleneck, HasPosterior) or std is None:
             return None
-        z = self.test_codes
-        if not close(bottleneck.log_prior(z.to(self.device)).cpu(), -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)):
-            return None
-        return std.flatten().cpu()
+        return std.flatten().cpu() if self.prior_is(bottleneck, UNIT_PRIORS[0]) else None
 
 
 def close(a: Tensor, b: Tensor) -> bool:

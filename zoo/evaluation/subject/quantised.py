@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.chosen_densities import Kind
 from zoo.evaluation.measures.rate_distortion import RateDistortion, code_lengths, rate_distortion
-from zoo.evaluation.references import BATCH
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import not_applicable
 from zoo.evaluation.subject.sampled import Sampled
@@ -26,15 +26,16 @@ class Codebook:
     """A discrete bottleneck that takes and returns tensors on the CPU, and works batch by batch on its own device."""
 
     def __init__(self, bottleneck: Discrete, device: torch.device) -> None:
-        self.bottleneck, self.device, self.codebook_size = bottleneck, device, bottleneck.codebook_size
+        self.bottleneck, self.device = bottleneck, device
+        self.codebook_size, self.codebooks = bottleneck.codebook_size, bottleneck.codebooks
 
     def indices(self, point: Tensor) -> Tensor:
         """The entries of codes (N, D): (N, M) int64."""
-        return torch.cat([self.bottleneck.indices(z.to(self.device)).cpu() for z in torch.split(point, BATCH)])
+        return joined((self.bottleneck.indices(z.to(self.device)) for z in torch.split(point, BATCH)), len(point))
 
     def points(self, indices: Tensor) -> Tensor:
         """The codes of entries (N, M): (N, D)."""
-        return torch.cat([self.bottleneck.points(i.to(self.device)).cpu() for i in torch.split(indices, BATCH)])
+        return joined((self.bottleneck.points(i.to(self.device)) for i in torch.split(indices, BATCH)), len(indices))
 
 
 class Quantised(Sampled):
@@ -58,6 +59,11 @@ class Quantised(Sampled):
     def codebook_size(self) -> int:
         """Number of entries of the codebook; NotApplicable where the code is not discrete."""
         return self.codebook.codebook_size
+
+    @property
+    def codebooks(self) -> int:
+        """Number of codebooks, which a code's symbols take in turn; NotApplicable where it is not discrete."""
+        return self.codebook.codebooks
 
     @cached_property
     def code_indices(self) -> Tensor:
