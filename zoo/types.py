@@ -381,9 +381,15 @@ class DrawsCodes(Protocol):
 
 @runtime_checkable
 class Discrete(Protocol):
-    """A bottleneck whose codes are entries of a codebook."""
+    """A bottleneck whose codes are entries of codebooks.
+
+    Attributes:
+        codebook_size: entries of a codebook.
+        codebooks: K; symbol m of a code is of codebook m modulo K. 1 where all symbols share one.
+    """
 
     codebook_size: int
+    codebooks: int
 
     def indices(self, point: Tensor) -> Tensor:
         """The entries that point codes (B, D) are made of: (B, M) int64 in 0..codebook_size-1."""

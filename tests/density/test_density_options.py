@@ -15,7 +15,7 @@ NAMES = names("density")
 class Entries:
     """A codebook of two entries, one per unit."""
 
-    codebook_size = 2
+    codebook_size, codebooks = 2, 1
 
     def indices(self, point):
         return (point > 0).long()

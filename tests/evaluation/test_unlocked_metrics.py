@@ -52,7 +52,7 @@ class WithDraws(Plain):
 class WithCodebook(Plain):
     """Each unit is rounded to -1 or 1."""
 
-    codebook_size = 2
+    codebook_size, codebooks = 2, 1
 
     def forward(self, h, generator=None):
         z = torch.where(h > 0, 1.0, -1.0)

@@ -17,6 +17,7 @@ from zoo.model.bottlenecks.ladder import Ladder
 from zoo.model.corruptions import NoCorruption
 from zoo.model.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from zoo.model.priors.mixture import MixturePrior
+from zoo.model.priors.standard import LaplacePrior
 
 STD, WIDTH = 0.3, 4
 
@@ -103,6 +104,19 @@ def test_records_of_a_variational_model(digits):
     assert value["iwae_50_bits_per_pixel"] == pytest.approx(-value["iwae_50"] / 64 / math.log(2))
     assert records["elbo"]["n"] == len(digits.test)
     assert value["unit_kl"] * WIDTH == pytest.approx(value["elbo_kl"], abs=0.05)
+
+
+def test_a_laplace_code_is_compared_with_its_own_prior(digits):
+    flat, _ = linear_vae()
+    bottleneck = DiagonalPosterior(WIDTH, LaplacePrior, family="laplace")
+    model = Autoencoder(flat.encoder, bottleneck, flat.decoder, flat.likelihood, NoCorruption()).eval()
+    with torch.no_grad():
+        records = measured(model, digits, ["likelihood", "code"], {})
+        mixed = DiagonalPosterior(WIDTH, lambda width: MixturePrior(width, 3))
+        model = Autoencoder(flat.encoder, mixed, flat.decoder, flat.likelihood, NoCorruption()).eval()
+        other = measured(model, digits, ["code"], {})["unit_kl"]
+    assert records["unit_kl"]["value"] * WIDTH == pytest.approx(records["elbo_kl"]["value"], rel=0.02)
+    assert other["reason"] == "the prior is not a product of one standard distribution per unit"
 
 
 def test_a_ladder_that_ignores_its_top_has_the_bounds_of_the_code_below_it(images):

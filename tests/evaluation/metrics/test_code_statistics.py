@@ -71,9 +71,15 @@ def test_sparse_codes_by_hand():
     codes[0, 2] = 1e-30  # once
     assert l0(codes).sum() == 1051
     assert l0(codes)[0] == 3
-    assert dead_fraction(codes[:, :, None]) == 0.25
-    assert dead_fraction(codes.view(-1, 2, 2)) == 0  # two maps of two places: each is active somewhere
-    assert dead_fraction(torch.cat([codes, 0 * codes], 1).view(-1, 2, 4)) == 0.5
+    assert dead_fraction(codes[:, :, None], codes[:, :, None]).value == 0.25
+    maps = codes.view(-1, 2, 2)  # two maps of two places: each is active somewhere
+    assert dead_fraction(maps, maps).value == 0
+    maps = torch.cat([codes, 0 * codes], 1).view(-1, 2, 4)
+    assert dead_fraction(maps, maps).value == 0.5
+    few = dead_fraction(
+        codes[:, :, None], codes[500:, :, None]
+    )  # a unit that fires on one sample in twenty is not dead
+    assert few.table == {"samples": ["training", "test"], "dead": [0.25, 0.75]}
     curve = firing_frequency(codes)
     assert curve.value == pytest.approx(1051 / 4000)
     assert dict(zip(curve.table["frequency up to"], curve.table["units"], strict=True)) == {
@@ -88,9 +94,10 @@ def test_sparse_codes_by_hand():
 
 
 def test_dense_codes_are_not_sparse(normal):
-    for sparse, codes in ((l0, normal), (dead_fraction, normal[:, :, None]), (firing_frequency, normal)):
+    maps = normal[:, :, None]
+    for sparse, codes in ((l0, [normal]), (dead_fraction, [maps, maps]), (firing_frequency, [normal])):
         with pytest.raises(NotApplicable, match="the code is not sparse"):
-            sparse(codes)
+            sparse(*codes)
 
 
 def test_top_k_has_at_most_k(digits):
@@ -100,9 +107,20 @@ def test_top_k_has_at_most_k(digits):
 
 def test_codebook():
     indices = torch.tensor([[0, 1], [1, 0], [3, 3]])
-    assert codebook_use(indices, 4) == 0.75
-    assert codebook_perplexity(indices, 4) == pytest.approx(3)
-    assert codebook_perplexity(torch.full((9, 2), 2), 4) == pytest.approx(1)
+    assert codebook_use(indices, 4, 1) == 0.75
+    assert codebook_perplexity(indices, 4, 1) == pytest.approx(3)
+    assert codebook_perplexity(torch.full((9, 2), 2), 4, 1) == pytest.approx(1)
+
+
+def test_positions_with_codebooks_of_their_own_are_not_pooled():
+    """Position m always has entry m: pooled, all entries would be in use."""
+    indices = torch.arange(4).repeat(9, 1)
+    assert codebook_use(indices, 4, 1) == 1
+    assert codebook_use(indices, 4, 4) == 0.25
+    assert codebook_perplexity(indices, 4, 1) == pytest.approx(4)
+    assert codebook_perplexity(indices, 4, 4) == pytest.approx(1)
+    stages = torch.tensor([[0, 1, 2, 1], [3, 1, 0, 1]])  # two positions of two stages: the second has one entry
+    assert codebook_use(stages, 4, 2) == (0.75 + 0.25) / 2
 
 
 def test_collapsed_codes_have_no_spectrum(small_model, digits):

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-PENALTIES = (0.001, 0.01, 0.1, 1.0)
+PENALTIES = (1e-4, 1e-3, 0.01, 0.1, 1.0)
+SPARSE = 0.1  # fraction of entries that are not zero, below which rows are stored and multiplied as a sparse matrix
 
 
 def linear_probe(
     train: Tensor, train_labels: Tensor, validation: Tensor, validation_labels: Tensor, test: Tensor
 ) -> Tensor:
-    """Labels that multinomial logistic regression on standardised rows predicts for test rows.
+    """Labels that multinomial logistic regression predicts for test rows.
 
-    The L2 penalty is 1 / C, with C of 0.001, 0.01, 0.1 or 1 as in scikit-learn: the one with the highest accuracy on
-    validation.
+        min_{W, b} sum_n -log softmax(W z_n + b)[y_n] + |W|^2 / (2 C),   z = (x - mean) / s,   s^2 = mean_d var(x_d)
+
+    One scale s for all units: a unit that rarely fires stays small, and a rotation of the rows changes nothing. C is
+    the one of 1e-4, 1e-3, ..., 1 with the highest accuracy on validation, the smallest of equal ones. Sparse rows are
+    not centred: b is free, so that the mean changes no optimum.
 
     Args:
         train: (N, D), and likewise the others.
@@ -28,10 +33,8 @@ def linear_probe(
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(train.numpy())
-    rows = [scaler.transform(part.numpy()) for part in (train, validation, test)]
+    rows = scaled(train, validation, test)
     # Each penalty starts from the solution of the stronger one before it, which halves the time.
     probe = LogisticRegression(tol=1e-3, max_iter=200, warm_start=True)
     predicted: dict[float, np.ndarray] = {}
@@ -41,3 +44,15 @@ def linear_probe(
             probe.set_params(C=c).fit(rows[0], train_labels.numpy())
         predicted.setdefault(float(probe.score(rows[1], validation_labels.numpy())), probe.predict(rows[2]))
     return torch.from_numpy(predicted[max(predicted)])
+
+
+def scaled(train: Tensor, *others: Tensor) -> list[Any]:
+    """Rows centred and divided by one scale, both of the training rows; sparse rows as sparse matrices, not centred."""
+    variance, mean = torch.var_mean(train, 0, correction=0)
+    scale = float(variance.double().mean().sqrt()) or 1.0
+    parts = [train, *others]
+    if float((train != 0).float().mean()) < SPARSE:
+        from scipy.sparse import csr_matrix
+
+        return [csr_matrix(part.numpy()) / np.float32(scale) for part in parts]
+    return [((part - mean) / scale).numpy() for part in parts]

@@ -13,6 +13,8 @@ from torch import Tensor
 SCALES = tuple(2.0**k for k in range(2, -8, -1))
 ESCAPE_BITS = 32
 PRIOR = 0.5
+LEAST_COMMON = 2.0  # dB that two curves share, for their comparison to mean something
+POINTS = 1_000  # of the integral over qualities
 
 
 @dataclass(frozen=True)
@@ -45,26 +47,45 @@ class RateDistortion:
 def rate_distortion(
     train_codes: Tensor, test_codes: Tensor, x: Tensor, decode: Callable[[Tensor], Tensor]
 ) -> RateDistortion:
-    """Quantise codes to round(z / step) step on grids of several steps, the same step for all units.
+    """Quantise codes to V' round(V (z - m) / step) step + m on grids of several steps, the same step for all axes.
+
+    Transform coding: m is the mean and the rows of V are the principal axes of the training codes, so that neither a
+    constant nor a rotation that the decoder undoes changes the rate. m and V belong to the decoder, as its weights do,
+    and are not counted. Codes with entries of exactly zero stay as they are (V = I, m = 0), since zeros cost little.
+    V. Goyal, "Theoretical foundations of transform coding", 2001.
 
     Args:
-        train_codes: (N, D), which give each unit's histogram.
+        train_codes: (N, D), which give each axis' histogram.
         test_codes: (M, D), which are coded under it.
         x: (M, C, H, W), the test images.
         decode: codes -> images.
     """
-    steps = grid(train_codes)
+    origin, axes = transform(train_codes)
+    train, test = ((codes - origin) @ axes.T for codes in (train_codes, test_codes))
+    steps = grid(train)
     bits, entropies, errors = [], [], []
     for step in steps:
-        rate, entropy = code_lengths(train_codes, test_codes, step)
+        rate, entropy = code_lengths(train, test, step)
         bits.append(rate.sum().item())
         entropies.append(entropy.sum().item())
-        errors.append((decode((test_codes / step).round() * step) - x).square().mean(dtype=torch.float64).item())
+        quantised = (test / step).round() * step @ axes + origin
+        errors.append((decode(quantised) - x).square().mean(dtype=torch.float64).item())
     return RateDistortion(steps, bits, entropies, errors, len(x))
 
 
+def transform(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of codes (N, D), and their principal axes as rows: (D,), (D, D). With exact zeros: 0 and I."""
+    width = codes.shape[1]
+    if bool((codes == 0).any()):
+        return torch.zeros(width), torch.eye(width)
+    mean = codes.double().mean(0)
+    centred = codes - mean.float()
+    axes = torch.linalg.eigh((centred.T @ centred).double()).eigenvectors.T.flip(0)
+    return mean.float(), axes.float()
+
+
 def principal_rate_distortion(train_codes: Tensor, test_codes: Tensor, lost: float, pixels: int) -> RateDistortion:
-    """The Pareto front over all steps and the first 1, 2, 4, ... units of an orthonormal code.
+    """The lower convex hull over all steps and the first 1, 2, 3, ... units of an orthonormal code.
 
     Errors add up over orthonormal units, so each number of units needs no decoding of its own.
 
@@ -74,22 +95,18 @@ def principal_rate_distortion(train_codes: Tensor, test_codes: Tensor, lost: flo
         lost: squared error per image with all units.
         pixels: values per image.
     """
-    units = train_codes.shape[1]
-    widths = sorted({units, *(2**k for k in range(units.bit_length()))})
     power = test_codes.double().square().mean(0)
     points = []
     for step in grid(train_codes):
         rate, entropy = (lengths.cumsum(0) for lengths in code_lengths(train_codes, test_codes, step))
         error = (test_codes / step).round().mul_(step).sub_(test_codes).square_().mean(0, dtype=torch.float64)
         saved = (power - error).cumsum(0)
-        for width in widths:
-            mse = (lost + power.sum().item() - saved[width - 1].item()) / pixels
-            points.append((rate[width - 1].item(), mse, step, entropy[width - 1].item()))
-    best: list[tuple[float, float, float, float]] = []
-    for point in sorted(points):
-        if not best or point[1] < best[-1][1]:
-            best.append(point)
-    bits, errors, steps, entropies = map(list, zip(*best, strict=True))
+        mse = (lost + power.sum() - saved) / pixels
+        points += list(zip([step] * len(rate), rate.tolist(), entropy.tolist(), mse.tolist(), strict=True))
+    steps, bits, entropies, errors = map(list, zip(*points, strict=True))
+    every = RateDistortion(steps, bits, entropies, errors, len(test_codes))
+    kept = [points[place] for place in hull(every)]
+    steps, bits, entropies, errors = map(list, zip(*kept, strict=True))
     return RateDistortion(steps, bits, entropies, errors, len(test_codes))
 
 
@@ -140,31 +157,54 @@ def unit_costs(train: Tensor, test: Tensor) -> Tensor:
 
 
 def bd_rate(curve: RateDistortion, reference: RateDistortion) -> float | None:
-    """Mean difference in rate at equal quality, in percent: -50 is half the bits; None if the qualities do not meet.
+    """Mean difference in rate at equal quality, in percent: -50 is half the bits.
 
         100 (10^mean(log10 r(q) - log10 r_ref(q)) - 1), over the qualities q (PSNR in dB) that both curves have
 
-    G. Bjøntegaard, "Calculation of average PSNR differences between RD-curves", 2001, VCEG-M33; log rates are
-    interpolated monotonically between the points of the Pareto front with 1 bit or more per image.
+    G. Bjøntegaard, "Calculation of average PSNR differences between RD-curves", 2001, VCEG-M33. Between the points of a
+    curve's lower convex hull, r is linear in q: half of the images at one setting and half at another reach the mean of
+    both, so that a curve of more points is never worse.
+
+    Returns:
+        The difference; None if the curves share less than 2 dB.
     """
-    (quality, rate), (reference_quality, reference_rate) = front(curve), front(reference)
-    if len(quality) < 2 or len(reference_quality) < 2:
+    low, high = common_quality(curve, reference)
+    if high - low < LEAST_COMMON:
         return None
-    low, high = max(quality[0], reference_quality[0]), min(quality[-1], reference_quality[-1])
-    if low >= high:
-        return None
-    from scipy.interpolate import PchipInterpolator
-
-    ours, theirs = PchipInterpolator(quality, rate), PchipInterpolator(reference_quality, reference_rate)
-    difference = float(ours.integrate(low, high) - theirs.integrate(low, high)) / (high - low)
-    return 100 * (math.pow(10, difference) - 1)
+    q = np.linspace(low, high, POINTS)
+    difference = np.log10(bits_at(curve, q)) - np.log10(bits_at(reference, q))
+    return 100 * (math.pow(10, float(difference.mean())) - 1)
 
 
-def front(curve: RateDistortion) -> tuple[np.ndarray, np.ndarray]:
-    """PSNR and log10 bits of the points that are better than all cheaper ones, both ascending."""
-    points: list[tuple[float, float]] = []
-    for bits, quality in sorted(zip(curve.bits, curve.psnr(), strict=True)):
-        if bits >= 1 and (not points or quality > points[-1][0] + 1e-6):
-            points.append((quality, math.log10(bits)))
-    columns = np.array(points).reshape(-1, 2)
-    return columns[:, 0], columns[:, 1]
+def common_quality(curve: RateDistortion, reference: RateDistortion) -> tuple[float, float]:
+    """The least and the greatest PSNR that both hulls have, in dB; the first is greater where they do not meet."""
+    ends = [[each.psnr()[place] for place in hull(each)] or [math.inf, -math.inf] for each in (curve, reference)]
+    return max(min(one) for one in ends), min(max(one) for one in ends)
+
+
+def bits_at(curve: RateDistortion, quality: np.ndarray) -> np.ndarray:
+    """Bits per image on the lower convex hull of a curve, at PSNRs that it has."""
+    places, psnr = hull(curve), curve.psnr()
+    found: np.ndarray = np.interp(quality, [psnr[place] for place in places], [curve.bits[place] for place in places])
+    return found
+
+
+def hull(curve: RateDistortion) -> list[int]:
+    """The points of the lower convex hull of bits over PSNR, of those with 1 bit or more, by ascending quality.
+
+    It starts at the least bits (the best of equal ones), and ends at the greatest quality. A. Andrew, "Another
+    efficient algorithm for convex hulls in two dimensions", 1979.
+    """
+    psnr, bits = curve.psnr(), curve.bits
+    order = sorted((place for place in range(len(bits)) if bits[place] >= 1), key=lambda k: (bits[k], -psnr[k]))
+    found: list[int] = []
+    for place in order:
+        if found and psnr[place] <= psnr[found[-1]] + 1e-9:
+            continue
+        while len(found) > 1:
+            a, b = found[-2:]
+            if (psnr[b] - psnr[a]) * (bits[place] - bits[b]) > (psnr[place] - psnr[b]) * (bits[b] - bits[a]):
+                break
+            found.pop()
+        found.append(place)
+    return found

@@ -1,37 +1,39 @@
 """Rate and distortion, which compare codes of different kinds.
 
-Deterministic codes are quantised on a grid, and each unit is coded under its histogram over the training images. Zeros
-are coded like other values, so the rate of a sparse code includes which units are active. The rate of a discrete code
-is that of its entries.
+Deterministic codes are centred and rotated to their principal axes, quantised on a grid, and each axis is coded under
+its histogram over the training images. Codes with exact zeros are quantised as they are, zeros like other values, so
+that the rate of a sparse code includes which units are active. The rate of a discrete code is that of its entries.
+Weights, mean and axes are the decoder's, and not counted.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
-from zoo.evaluation.measures.rate_distortion import RateDistortion, bd_rate
-from zoo.evaluation.registry import IMAGES, Curve, metric
+from zoo.evaluation.measures.rate_distortion import LEAST_COMMON, RateDistortion, bd_rate, bits_at, common_quality
+from zoo.evaluation.registry import IMAGES, Curve, NotApplicable, metric
 
 TOLERANCE = 1.05
 
 
-@metric("rate", "bits per image", "lower", kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
 def code_bits(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy of quantised test codes under histograms of training codes, at one step of the grid.
 
     The step has the fewest bits among those whose mean squared error is at most 5 % above the smallest. The curve shows
-    all steps: bits, entropy, mse and psnr.
+    all steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see bd_rate_against_pca.
     """
     return Curve(rate_curve.bits[chosen(rate_curve)], rate_curve.table(), rate_curve.n)
 
 
-@metric("rate", "bits per image", "none", kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
 def code_entropy(rate_curve: RateDistortion) -> Curve:
     """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits."""
     return Curve(rate_curve.entropy[chosen(rate_curve)], {}, rate_curve.n)
 
 
-@metric("rate", "bits per image", "lower", kinds=IMAGES)
+@metric("rate", "bits per image", "lower", version=2, kinds=IMAGES)
 def code_gap(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy minus entropy at the step of code_bits: the cost of coding under the training histograms.
 
@@ -41,7 +43,7 @@ def code_gap(rate_curve: RateDistortion) -> Curve:
     return Curve(rate_curve.bits[place] - rate_curve.entropy[place], {}, rate_curve.n)
 
 
-@metric("rate", "bits per image", "lower", kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
 def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
     """Bits of a discrete code's entries under an autoregressive density fitted to the training codes.
 
@@ -51,17 +53,40 @@ def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
     return index_bits
 
 
-@metric("rate", "%", "lower", kinds=IMAGES)
+@metric("rate", "%", "lower", version=2, kinds=IMAGES)
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.
 
-    At each rate PCA has the best number of components among 1, 2, 4, ... up to all, so that codes of every width have
-    one reference. The curve is that of PCA. Bjøntegaard 2001; see zoo.evaluation.measures.rate_distortion.
+    At each rate PCA has the best number of components and the best step, so that codes of every width have one
+    reference, which PCA of one width does not beat. The curve is that of PCA. Bjøntegaard 2001; see
+    zoo.evaluation.measures.rate_distortion.
     """
     return against(rate_curve, pca_curve, "PCA")
 
 
+@metric("rate", "dB", "none", kinds=IMAGES)
+def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> float:
+    """Width of the range of PSNR over which bd_rate_against_pca is a mean."""
+    low, high = common_quality(rate_curve, pca_curve)
+    return max(high - low, 0.0)
+
+
 @metric("rate", "%", "lower", kinds=IMAGES)
+def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> float:
+    """Bits of a discrete code, which has one rate, against those of PCA at the same PSNR: the difference in percent.
+
+    Raises:
+        NotApplicable: the code is not discrete, or PCA does not have its PSNR.
+    """
+    if len(rate_curve.bits) > 1:
+        raise NotApplicable("the code is not discrete, and has many rates: see bd_rate_against_pca")
+    low, high = common_quality(rate_curve, pca_curve)
+    if low > high:
+        raise NotApplicable(f"PCA has {span(pca_curve)} at 1 bit or more, and the code {span(rate_curve)}")
+    return 100 * (rate_curve.bits[0] / float(bits_at(pca_curve, np.array([low]))[0]) - 1)
+
+
+@metric("rate", "%", "lower", version=2, kinds=IMAGES)
 def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against JPEG without headers and tables, on 500 test images.
 
@@ -70,7 +95,7 @@ def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion)
     return against(rate_curve, jpeg_curve, "JPEG")
 
 
-@metric("rate", "%", "lower", kinds=IMAGES)
+@metric("rate", "%", "lower", version=2, kinds=IMAGES)
 def bd_rate_against_webp(rate_curve: RateDistortion, webp_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against lossy WebP without headers, on 500 test images.
 
@@ -86,13 +111,16 @@ def chosen(curve: RateDistortion) -> int:
 
 
 def against(curve: RateDistortion, reference: RateDistortion, name: str) -> Curve:
-    """The BD-rate against a reference, with the reference's curve; no value where the ranges of quality do not meet."""
+    """The BD-rate against a reference, with the reference's curve; no value where they hardly share a quality."""
     value = bd_rate(curve, reference)
-    reason = f"the ranges of quality do not meet: the code has {span(curve)}, {name} {span(reference)} at 1 bit or more"
+    spans = f"the code has {span(curve)}, {name} {span(reference)}"
+    reason = f"the ranges of quality share less than {LEAST_COMMON:g} dB: {spans}"
+    if len(curve.bits) == 1:
+        reason = "a discrete code has one rate, and no range of quality: see bits_against_pca"
     return Curve(value, reference.table(), reference.n, reason if value is None else "")
 
 
 def span(curve: RateDistortion) -> str:
-    """The range of qualities, as text."""
+    """The range of qualities at 1 bit or more, as text."""
     quality = [q for q, bits in zip(curve.psnr(), curve.bits, strict=True) if bits >= 1]
     return f"{min(quality):.1f} to {max(quality):.1f} dB" if quality else "none"

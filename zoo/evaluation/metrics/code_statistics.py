@@ -38,9 +38,11 @@ def unit_variance(test_codes: Tensor) -> Curve:
     )
 
 
-@metric("code", "nats per unit", "none")
+@metric("code", "nats per unit", "none", version=2)
 def unit_kl(posterior_kl: Tensor) -> Curve:
-    """KL(q(z_i | x) || N(0, 1)) of each unit of a variational code: mean over test images and units, and deciles.
+    """KL(q(z_i | x) || p(z_i)) of each unit of a variational code: mean over test samples and units, and deciles.
+
+    The prior of a unit is a standard normal or a standard Laplace distribution.
 
     Args:
         posterior_kl: (N, D), in nats.
@@ -95,19 +97,22 @@ def l0(test_codes: Tensor) -> Tensor:
     return active(test_codes).sum(1).float()
 
 
-@metric("code", "fraction", "lower")
-def dead_fraction(test_maps: Tensor) -> float:
-    """Units that are exactly zero for every test image; a feature map of a convolution counts as one unit.
+@metric("code", "fraction", "lower", version=2)
+def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
+    """Units that are exactly zero for every training sample; a feature map of a convolution counts as one unit.
 
-    A map is one feature at many places: it is in use even if no image has it at some place.
+    A map is one feature at many places: it is in use even if no image has it at some place. The curve shows the test
+    samples, too: among few of them, units that fire rarely are silent without being dead.
 
     Args:
-        test_maps: (N, M, places).
+        train_maps: (N, M, places).
+        test_maps: (K, M, places).
 
     Raises:
         NotApplicable: no entry is zero.
     """
-    return 1 - active(test_maps).any(2).any(0).float().mean().item()
+    dead = [1 - active(maps).any(2).any(0).float().mean().item() for maps in (train_maps, test_maps)]
+    return Curve(dead[0], {"samples": ["training", "test"], "dead": dead}, len(train_maps))
 
 
 @metric("code", "fraction of images", "none")
@@ -126,29 +131,38 @@ def firing_frequency(test_codes: Tensor) -> Curve:
     return Curve(frequency.mean().item(), {"frequency up to": list(FREQUENCIES), "units": counts.tolist()})
 
 
-@metric("code", "fraction", "higher")
-def codebook_use(code_indices: Tensor, codebook_size: int) -> float:
-    """Fraction of the codebook's entries that occur in the codes of test images.
+@metric("code", "fraction", "higher", version=2)
+def codebook_use(code_indices: Tensor, codebook_size: int, codebooks: int) -> float:
+    """Fraction of a codebook's entries that occur in the codes of test samples, mean over codebooks.
 
     Args:
-        code_indices: (N, M) int64, the entry at each of an image's M positions.
+        code_indices: (N, M) int64, the entry at each of a sample's M positions.
         codebook_size: number of entries.
+        codebooks: which the positions take in turn.
     """
-    return float((torch.bincount(code_indices.flatten()) > 0).sum()) / codebook_size
+    return (entry_counts(code_indices, codebook_size, codebooks) > 0).double().mean().item()
 
 
-@metric("code", "entries", "higher")
-def codebook_perplexity(code_indices: Tensor, codebook_size: int) -> float:
-    """exp(H), H the entropy of the entries' frequencies over all positions of all test images.
+@metric("code", "entries", "higher", version=2)
+def codebook_perplexity(code_indices: Tensor, codebook_size: int, codebooks: int) -> float:
+    """exp(H), H the entropy of the frequencies of a codebook's entries in all test samples, mean over codebooks.
 
     Frequencies are those of the whole test set, not averages over batches. From 1 to the codebook's size.
 
     Args:
-        code_indices: (N, M) int64, the entry at each of an image's M positions.
+        code_indices: (N, M) int64, the entry at each of a sample's M positions.
         codebook_size: number of entries.
+        codebooks: which the positions take in turn.
     """
-    counts = torch.bincount(code_indices.flatten(), minlength=codebook_size).double()
-    return float(torch.special.entr(counts / counts.sum()).sum().exp())
+    counts = entry_counts(code_indices, codebook_size, codebooks)
+    share = counts.double() / counts.sum(1, keepdim=True)
+    return float(torch.special.entr(share).sum(1).exp().mean())
+
+
+def entry_counts(indices: Tensor, size: int, books: int) -> Tensor:
+    """How often each entry of each codebook occurs in (N, M) entries: (books, size) int64."""
+    own = indices.view(-1, books) + size * torch.arange(books)
+    return own.flatten().bincount(minlength=books * size).view(books, size)
 
 
 def active(codes: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from zoo.evaluation.registry import metric
 NEIGHBOURS = 10
 
 
-@metric("probing", "fraction", "higher")
+@metric("probing", "fraction", "higher", version=2)
 def linear_probe_accuracy(
     train_codes: Tensor,
     train_labels: Tensor,
@@ -21,9 +21,9 @@ def linear_probe_accuracy(
     test_codes: Tensor,
     test_labels: Tensor,
 ) -> Tensor:
-    """Accuracy of multinomial logistic regression on standardised codes of test images.
+    """Accuracy on test samples of multinomial logistic regression on codes that are centred and divided by one scale.
 
-    Fitted to the training codes, with the L2 penalty 1 / C (C of 0.001, 0.01, 0.1, 1, as in scikit-learn) that has the
+    Fitted to the training codes, with the L2 penalty 1 / C (C of 1e-4, 1e-3, ..., 1, as in scikit-learn) that has the
     highest accuracy on validation.
 
     Args:

@@ -44,7 +44,7 @@ class FSQ(Bottleneck):
             )
         units = check_count(positions, "bottleneck.positions") * len(levels)
         super().__init__(units, units)
-        self.positions = positions
+        self.positions = self.codebooks = positions
         self.codebook_size = math.prod(levels)
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
 

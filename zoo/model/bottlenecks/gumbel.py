@@ -35,6 +35,7 @@ class Gumbel(Bottleneck):
         units = check_count(positions, "bottleneck.positions") * check_count(categories, "bottleneck.categories")
         super().__init__(units, units)
         self.positions, self.codebook_size, self.temperature = positions, categories, temperature
+        self.codebooks = positions
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:
         """h: (B, M K), logits -> z: (B, M K), a sample; point: (B, M K), the most probable categories."""

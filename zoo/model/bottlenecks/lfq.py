@@ -38,7 +38,7 @@ class LFQ(Bottleneck):
         units = check_count(positions, "bottleneck.positions") * check_count(bits, "bottleneck.bits")
         super().__init__(units, units)
         self.positions, self.bits = positions, bits
-        self.codebook_size = 2**bits
+        self.codebooks, self.codebook_size = positions, 2**bits
         places = torch.arange(self.codebook_size)[:, None] // 2 ** torch.arange(bits) % 2
         self.register_buffer("corners", 2.0 * places - 1, persistent=False)
 

@@ -65,7 +65,7 @@ class VQ(Bottleneck):
         super().__init__(units, units)
         self.positions, self.dimensions = positions, dimensions
         self.codebook_size = check_count(codebook_size, "bottleneck.codebook_size")
-        self.stages = check_count(stages, "bottleneck.stages")
+        self.stages = self.codebooks = check_count(stages, "bottleneck.stages")
         if not is_finite(decay) or not 0 <= decay < 1:
             raise ZooError(f"bottleneck.decay={decay}: must be at least 0 and less than 1")
         self.decay, self.rotation = decay, rotation
