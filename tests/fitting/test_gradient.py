@@ -462,5 +462,5 @@ def test_few_images_take_ten_steps_an_epoch_and_this_is_logged_once(data, caplog
         fit(epochs=2, batch_size=128)(model(), few, Watched(), seed=0)
     assert len(few.train) == 101
     assert seen == 2 * [*9 * [11], 2]
-    text = "101 training images: 11 images per step instead of 128, for 10 steps an epoch"
+    text = "101 training samples: 11 samples per step instead of 128, for 10 steps an epoch"
     assert [record.getMessage() for record in caplog.records] == [text]

@@ -192,8 +192,8 @@ def test_sparse_codes_keep_their_zeros():
 
 def test_a_discrete_code_is_compared_at_its_own_quality():
     reference = curve([10.0, 20.0, 40.0, 80.0], [10.0, 15.0, 20.0, 25.0])
-    assert bits_against_pca(curve([15.0], [15.0]), reference) == pytest.approx(-25)
-    assert bits_against_pca(curve([30.0], [17.5]), reference) == pytest.approx(0)
+    assert bits_against_pca(curve([15.0], [15.0]), reference).value == pytest.approx(-25)
+    assert bits_against_pca(curve([30.0], [17.5]), reference).value == pytest.approx(0)
     with pytest.raises(NotApplicable, match=r"PCA has 10.0 to 25.0 dB"):
         bits_against_pca(curve([30.0], [27.5]), reference)
     assert bd_rate_against_pca(curve([15.0], [15.0]), reference).reason.startswith("a discrete code has one rate")

@@ -65,14 +65,14 @@ def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -
 
 
 @metric("rate", "dB", "none", kinds=IMAGES)
-def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> float:
+def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Width of the range of PSNR over which bd_rate_against_pca is a mean."""
     low, high = common_quality(rate_curve, pca_curve)
-    return max(high - low, 0.0)
+    return Curve(max(high - low, 0.0), {}, rate_curve.n)
 
 
 @metric("rate", "%", "lower", kinds=IMAGES)
-def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> float:
+def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Bits of a discrete code, which has one rate, against those of PCA at the same PSNR: the difference in percent.
 
     Raises:
@@ -83,7 +83,8 @@ def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> f
     low, high = common_quality(rate_curve, pca_curve)
     if low > high:
         raise NotApplicable(f"PCA has {span(pca_curve)} at 1 bit or more, and the code {span(rate_curve)}")
-    return 100 * (rate_curve.bits[0] / float(bits_at(pca_curve, np.array([low]))[0]) - 1)
+    bits = float(bits_at(pca_curve, np.array([low]))[0])
+    return Curve(100 * (rate_curve.bits[0] / bits - 1), {}, rate_curve.n)
 
 
 @metric("rate", "%", "lower", version=2, kinds=IMAGES)
