@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.linear_algebra import eigh
 
 FLOOR = 1e-8
 
@@ -44,7 +44,7 @@ class Whitening:
             raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
         mean = z.double().mean(0)
         centred = z - mean.to(z)
-        variances, axes = torch.linalg.eigh((centred.T @ centred).double() / len(z))
+        variances, axes = eigh((centred.T @ centred).double() / len(z))
         std = variances.clamp(min=FLOOR * variances.mean().item()).sqrt()
         return cls(mean, axes.flip(1), std.flip(0))
 

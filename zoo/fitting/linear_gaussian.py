@@ -14,6 +14,7 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.closed_form import check_components, sole_layers
 from zoo.fitting.principal_axes import PrincipalAxes, leading_axes
+from zoo.linear_algebra import eigh
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import FAMILIES, DiagonalPosterior
 from zoo.model.likelihoods import FittedGaussianLikelihood
@@ -61,7 +62,7 @@ class LinearGaussian:
         count = width if self.isotropic else min(len(data.train), math.prod(data.shape))
         found = leading_axes(data.train, count, seed=seed)
         mean, (w, noise) = found.mean, solve(found, width)
-        d, turn = torch.linalg.eigh(w.T @ (w / noise[:, None]))
+        d, turn = eigh(w.T @ (w / noise[:, None]))
         w, d = w @ turn.flip(1), d.flip(0)
         gain = (w / noise[:, None]).T / (1 + d[:, None])
         with torch.no_grad():

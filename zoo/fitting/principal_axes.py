@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.data.images import Images
 from zoo.fitting.closed_form import check_components
+from zoo.linear_algebra import eigh
 
 BLOCK = 1 << 25  # bytes of float64 images that are converted at a time
 DECOMPOSED = 1 << 27  # bytes of float64 images up to which they are decomposed as a whole, which takes four copies
@@ -118,7 +119,7 @@ def _of_covariance(images: Images, centre: bool, batch_size: int) -> PrincipalAx
         covariance.addr_(mean, mean)
         mean = torch.zeros_like(mean)
     total = covariance.trace()
-    variances, vectors = torch.linalg.eigh(covariance)
+    variances, vectors = eigh(covariance)
     return PrincipalAxes(mean, variances.flip(0).clamp(min=0), _signed(vectors.T.flip(0)), total)
 
 
@@ -162,7 +163,7 @@ def _iterated(images: Images, width: int, centre: bool, batch_size: int, seed: i
             break
         basis = torch.linalg.qr(image).Q
         image = product(basis)
-        variances, turn = torch.linalg.eigh(basis.T @ image)
+        variances, turn = eigh(basis.T @ image)
         before, explained = explained, float(variances[-width:].sum())
     axes = (basis @ turn).T.flip(0)[:width]
     return PrincipalAxes(mean, variances.flip(0)[:width].clamp(min=0), _signed(axes), total)
@@ -180,7 +181,7 @@ def _from_products(images: Images, count: int, batch_size: int, origin: Tensor) 
             products[row : row + len(x), column : column + len(y)] = x @ y.T
             column += len(y)
         row += len(x)
-    vectors = torch.linalg.eigh(products).eigenvectors[:, -count:].flip(1)  # eigh reads the lower triangle
+    vectors = eigh(products)[1][:, -count:].flip(1)  # which reads the lower triangle
     found, row = torch.zeros(len(origin), count, dtype=torch.float64), 0
     for x in _blocks(images, batch_size, origin):
         found.addmm_(x.T, vectors[row : row + len(x)])

@@ -25,6 +25,7 @@ COUNTED = (
     "zoo.fitting",
     "zoo.data",
     "zoo.samples",
+    "zoo.linear_algebra",
     "zoo.types",
 )  # rooms whose code determines a result
 UNCOUNTED = ("zoo.fitting.progress", "zoo.fitting.memory", "zoo.data.sources.download")

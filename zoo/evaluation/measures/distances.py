@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.evaluation.measures.neighbours import nearest
+from zoo.linear_algebra import eigh, eigvalsh
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
@@ -18,9 +19,9 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     """
     a, b = a.double(), b.double()
     cov_a, cov_b = a.T.cov(), b.T.cov()
-    values, vectors = torch.linalg.eigh(cov_a)
+    values, vectors = eigh(cov_a)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    cross = eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
     distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
     return max(0.0, float(distance))
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.linear_algebra import eigh
+
 SCALES = tuple(2.0**k for k in range(2, -8, -1))
 ESCAPE_BITS = 32
 PRIOR = 0.5
@@ -80,7 +82,7 @@ def transform(codes: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros(width), torch.eye(width)
     mean = codes.double().mean(0)
     centred = codes - mean.float()
-    axes = torch.linalg.eigh((centred.T @ centred).double()).eigenvectors.T.flip(0)
+    axes = eigh((centred.T @ centred).double())[1].T.flip(0)
     return mean.float(), axes.float()
 
 

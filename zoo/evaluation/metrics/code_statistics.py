@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.evaluation.registry import Curve, NotApplicable, metric
+from zoo.linear_algebra import eigvalsh
 
 FREQUENCIES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 0.5, 1.0)
 
@@ -178,5 +179,5 @@ def spectrum(codes: Tensor) -> Tensor:
     if (codes == codes[0]).all():
         raise NotApplicable("the codes of all test images are equal")
     centred = codes - codes.mean(0)
-    eigenvalues: Tensor = torch.linalg.eigvalsh((centred.T @ centred).double() / len(centred))
+    eigenvalues: Tensor = eigvalsh((centred.T @ centred).double() / len(centred))
     return eigenvalues.clamp(min=0)

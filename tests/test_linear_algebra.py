@@ -1,0 +1,38 @@
+"""Eigenvectors, also where LAPACK's divide and conquer gives up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from zoo.linear_algebra import eigh, eigvalsh
+
+
+def low_rank(side: int = 40, rank: int = 3) -> torch.Tensor:
+    x = torch.randn(rank, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return x.T @ x
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """LAPACK's answer where it does not converge."""
+
+    def fails(matrix):
+        raise torch.linalg.LinAlgError("linalg.eigh: The algorithm failed to converge")
+
+    monkeypatch.setattr(torch.linalg, "eigh", fails)
+    monkeypatch.setattr(torch.linalg, "eigvalsh", fails)
+
+
+def test_the_slower_algorithm_takes_its_place(failing):
+    matrix = low_rank()
+    values, vectors = eigh(matrix)
+    torch.testing.assert_close(vectors * values @ vectors.T, matrix)
+    torch.testing.assert_close(vectors.T @ vectors, torch.eye(40, dtype=torch.float64))
+    assert (values[1:] >= values[:-1]).all()
+    assert torch.equal(eigvalsh(matrix), values)
+
+
+def test_a_matrix_that_is_not_finite_is_refused(failing):
+    with pytest.raises(torch.linalg.LinAlgError):
+        eigh(torch.full((3, 3), torch.nan))

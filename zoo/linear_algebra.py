@@ -1,0 +1,36 @@
+"""Decompositions that do not fail on matrices of low rank."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, ascending, and orthonormal eigenvectors as columns, of a symmetric matrix: (D,), (D, D).
+
+    LAPACK's divide and conquer, which torch uses, does not converge on some matrices of low rank; the slower QR
+    algorithm then takes its place.
+
+    Raises:
+        torch.linalg.LinAlgError: the matrix is not finite.
+    """
+    try:
+        values, vectors = torch.linalg.eigh(matrix)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        if not matrix.isfinite().all():
+            raise
+        from scipy.linalg import eigh as by_driver  # takes a third of a second to import
+
+        found = by_driver(matrix.cpu().numpy(), driver="ev")
+        values, vectors = (torch.from_numpy(part).to(matrix) for part in found)
+    return values, vectors
+
+
+def eigvalsh(matrix: Tensor) -> Tensor:
+    """The eigenvalues alone, see `eigh`: (D,)."""
+    try:
+        values: Tensor = torch.linalg.eigvalsh(matrix)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        values = eigh(matrix)[0]
+    return values
