@@ -137,7 +137,7 @@ def test_a_warning_is_one_line_without_code(said, tmp_path):
     settings = (f"data.source.path={tmp_path}/photos", "data.source.size=8", "width=2")
     status, text = said("run", "data=folder", "variant=pca", *settings)
     assert status == 0
-    assert re.search(r"^warning: .*pictures lie beside the subfolders", text, flags=re.M)
+    assert re.search(r"^warning: .*1 of 5 pictures lie beside the subfolders", text, flags=re.M)
     assert ".py" not in text
 
 

@@ -219,12 +219,24 @@ def test_pictures_are_cropped_to_one_size_and_folders_are_classes(pictures):
     assert folder(str(pictures), size=8, colour=False).train.shape == (1, 8, 8)
 
 
-def test_pictures_outside_subfolders_mean_no_classes(pictures):
+def test_a_picture_beside_the_subfolders_is_left_out_with_a_warning(pictures):
+    whole = folder(str(pictures), size=4)
     Image.new("L", (9, 9)).save(pictures / "loose.png")
-    with pytest.warns(UserWarning, match=r"lie beside the subfolders \(1, such as loose\.png\), so the names"):
+    with pytest.warns(
+        UserWarning, match=r"1 of 6 pictures lie beside the subfolders \(such as loose\.png\), so they are"
+    ):
+        source = folder(str(pictures), size=4)
+    assert source.classes == whole.classes != ()
+    assert len(source.train) + len(source.test) == 5
+
+
+def test_many_pictures_beside_the_subfolders_mean_no_classes(pictures):
+    for number in range(5):
+        Image.new("L", (9, 9)).save(pictures / f"loose{number}.png")
+    with pytest.warns(UserWarning, match=r"5 of 10 pictures .* so the names of the subfolders are not used as classes"):
         source = folder(str(pictures), size=4)
     assert source.classes == ()
-    assert len(source.train) + len(source.test) == 6
+    assert len(source.train) + len(source.test) == 10
 
 
 def test_unreadable_pictures_are_named(pictures):
@@ -232,7 +244,7 @@ def test_unreadable_pictures_are_named(pictures):
         folder(str(pictures / "missing"))
     with pytest.raises(ZooError, match=r"data\.source\.size=0: must be 1 or more"):
         folder(str(pictures), size=0)
-    (pictures / "broken.png").write_bytes(b"no picture")
+    (next(place for place in pictures.iterdir() if place.is_dir()) / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ZooError, match=r"broken\.png: no picture that Pillow can read"):
         folder(str(pictures))
 

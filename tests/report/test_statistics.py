@@ -1,3 +1,4 @@
+import base64
 import math
 from dataclasses import replace
 
@@ -5,11 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from tests.report.digits_records import VARIANTS, digits_record, sweep_records, table_records
 from zoo.errors import ZooError
-from zoo.report.statistics import by_name, cells, decimals, estimate, listing, models, scope, written
+from zoo.report.statistics import (
+    by_name,
+    cells,
+    decimals,
+    estimate,
+    estimate_of,
+    half_width,
+    listing,
+    models,
+    scope,
+    written,
+)
 
 FINITE = st.floats(-1e3, 1e3)
 
@@ -35,6 +48,57 @@ def test_estimate_of_one_seed_has_no_interval_and_of_equal_seeds_one_of_no_width
     assert estimate([0.1]).half_width is None
     assert estimate([0.1, 0.1, 0.1]).half_width == 0.0
     assert estimate([0.1, 0.1, 0.1]).mean == 0.1
+
+
+def resampled(x: np.ndarray) -> np.ndarray:
+    """The means of 100 resamples of x, the same for every x."""
+    rng = np.random.default_rng(0)
+    return np.array([x[rng.integers(0, len(x), len(x))].mean() for _ in range(100)])
+
+
+def test_one_seed_has_the_interval_of_its_test_samples() -> None:
+    x = np.random.default_rng(1).normal(size=400)
+    found = estimate([x.mean()], [resampled(x)])
+    assert found is not None
+    assert found.half_width == pytest.approx(1.98 * x.std() / 20, rel=0.2)
+    assert estimate([x.mean()]).half_width is None
+
+
+def test_variances_of_seeds_and_samples_add_up() -> None:
+    sampled = np.linspace(0, 1, 100)
+    both = estimate([1.0, 2.0, 3.0], [sampled + k for k in range(3)])
+    assert both.half_width == half_width([(1 / 3, 2), (sampled.var(ddof=1), 99)])
+    assert half_width([(4.0, 7)]) == pytest.approx(2 * student.ppf(0.975, 7))
+    assert half_width([(4.0, 10), (4.0, 10)]) == pytest.approx(math.sqrt(8) * student.ppf(0.975, 20))
+    assert half_width([None, None]) is None
+    assert half_width([(0.0, 2), None]) == 0.0
+
+
+def test_rows_are_compared_in_pairs() -> None:
+    """Two rows whose errors differ a little on every sample, and a lot from sample to sample."""
+    x = np.random.default_rng(1).exponential(size=400)
+    one, other = (estimate([y.mean()], [resampled(y)]) for y in (x, 1.01 * x))
+    stranger = np.random.default_rng(2).exponential(size=400)
+    assert abs(one.mean - other.mean) < one.half_width
+    assert one.differs(other)
+    assert other.differs(one)
+    assert not one.differs(estimate([stranger.mean()], [resampled(stranger)]))
+    assert not one.differs(one)
+
+
+def test_seeds_that_spread_keep_rows_together() -> None:
+    one, other = estimate([1.0, 2.0, 3.0]), estimate([2.0, 3.0, 4.0])
+    assert not one.differs(other)
+    assert one.differs(estimate([101.0, 102.0, 103.0]))
+
+
+def test_a_record_keeps_resamples() -> None:
+    record = digits_record("pca", 8, 0)
+    means = np.arange(100, dtype=np.float32) / 7
+    text = base64.b64encode(means.tobytes()).decode()
+    kept = replace(record, metrics={"mse": record.metrics["mse"] | {"resampled": text}})
+    np.testing.assert_array_equal(estimate_of([kept], "mse").resampled, means.astype(np.float64))
+    assert estimate_of([replace(kept, metrics={})], "mse") is None
 
 
 def test_rows_come_in_order_of_mean_error() -> None:

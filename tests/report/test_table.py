@@ -1,3 +1,4 @@
+import base64
 import io
 import re
 from collections.abc import Callable
@@ -8,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import t as student
 
 from tests.report.digits_records import REPORTED, VARIANTS, digits_record, sweep_records, table_records
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
 from zoo.report.publish import publish, quoted_in, quoting, report_data, report_study, write_report
+from zoo.report.statistics import decoded
 from zoo.report.table import apart, benchmark, columns, markdown, print_table, print_tables, summary
 from zoo.runs.identity import code_digest
 from zoo.runs.job import Job
@@ -39,21 +41,23 @@ def test_benchmark_holds_means_and_intervals_of_all_metrics() -> None:
     assert set(frame["variant"]) == set(VARIANTS)
     assert frame["mse"].is_monotonic_increasing
     for _, row in frame.iterrows():
-        values = [digits_record(row["variant"], 8, seed).metrics["psnr"]["value"] for seed in range(3)]
-        low, high = ttest_1samp(values, 0.0).confidence_interval(0.95)
+        entries = [digits_record(row["variant"], 8, seed).metrics["psnr"] for seed in range(3)]
+        values = [entry["value"] for entry in entries]
+        seeds = np.var(values, ddof=1) / 3
+        samples = np.mean([decoded(entry["resampled"]) for entry in entries], 0).var(ddof=1)
+        freedom = (seeds + samples) ** 2 / (seeds**2 / 2 + samples**2 / 99)
         assert row["seeds"] == 3
         assert row["psnr"] == pytest.approx(np.mean(values))
-        assert 2 * row["psnr_ci95"] == pytest.approx(high - low)
+        assert row["psnr_ci95"] == pytest.approx(student.ppf(0.975, freedom) * np.sqrt(seeds + samples))
 
 
-def test_one_seed_has_no_interval_and_a_metric_that_does_not_apply_is_empty() -> None:
+def test_one_seed_has_the_interval_of_its_samples_and_a_metric_that_does_not_apply_is_empty() -> None:
     pca = with_metric(digits_record("pca", 8, 0), "ssim", value=None, reason="too small")
     frame = benchmark([pca, digits_record("svd", 8, 0)])
-    assert frame.filter(like="_ci95").isna().all(axis=None)
+    assert frame[["parameters_ci95", "macs_ci95", "fit_seconds_ci95"]].isna().all(axis=None)
+    assert (frame["mse_ci95"] > 0).all()
     assert frame.set_index("variant")["ssim"].isna().to_dict() == {"pca": True, "svd": False}
-    page = markdown([pca, digits_record("svd", 8, 0)], COMMAND)
-    assert "- **ssim** of pca: too small" in page
-    assert "±" not in page
+    assert "- **ssim** of pca: too small" in markdown([pca, digits_record("svd", 8, 0)], COMMAND)
 
 
 def test_a_metric_that_some_runs_lack_is_listed() -> None:
@@ -78,13 +82,36 @@ def test_one_name_with_two_configurations_is_refused() -> None:
 def test_the_best_as_written_is_marked_ties_included() -> None:
     records = table_records()
     found = {column.metric: column for column in columns(records)}
-    assert found["mse"].best == {"pca"}
-    assert found["ssim"].best == {"pca"}
+    assert found["mse"].best == {"pca", "svd"}
+    assert "pca" in found["ssim"].best
+    assert not {"deep_ae", "deep_ae corruption=gaussian"} & found["ssim"].best
     assert found["epochs"].best == set()
     assert found["parameters"].best == {"pca", "svd"}
     near = [with_metric(record, "mse", value=record.metrics["mse"]["value"] * (1 + 1e-9)) for record in records]
     twins = [replace(r, name="twin", hash="twin") for r in near if r.name == "pca"]
-    assert {column.metric: column.best for column in columns([*records, *twins])}["mse"] == {"pca", "twin"}
+    assert {column.metric: column.best for column in columns([*records, *twins])}["mse"] == {"pca", "svd", "twin"}
+
+
+def test_rows_that_cannot_be_told_apart_from_the_best_are_marked() -> None:
+    rng = np.random.default_rng(0)
+
+    def row(name, error, **about):
+        record = next(r for r in table_records() if r.name == "pca" and r.seed == 0)
+        draws = np.random.default_rng(1).integers(0, 400, (100, 400))
+        kept = base64.b64encode(error[draws].mean(1).astype(np.float32).tobytes()).decode()
+        entry = record.metrics["mse"] | {"value": float(error.mean()), "resampled": kept} | about
+        return replace(record, name=name, hash=name, metrics={"mse": entry})
+
+    error = rng.exponential(size=400)
+    rows = [row("best", error), row("near", error + rng.normal(0.002, 0.1, 400)), row("worse", error + 0.01)]
+    (column,) = columns(rows)
+    assert column.best == {"best", "near"}, "in pairs, a small difference on every sample counts"
+    assert all(column.cells[name].half_text for name in ("best", "near", "worse"))
+    (measured,) = columns([row("best", error, measured=True), row("worse", error + 1, measured=True)])
+    assert measured.best == set(), "seconds of one machine at one time say little"
+    empty = [replace(r, metrics={"mse": r.metrics["mse"] | {"value": None, "reason": "none"}}) for r in rows]
+    few = [replace(r, name=f"empty {k}", hash=f"empty {k}") for k, r in enumerate(empty)]
+    assert {c.metric: c.best for c in columns([rows[0], *few])}["mse"] == set()
 
 
 def test_the_page_has_scope_tables_definitions_figures_and_command() -> None:
@@ -103,7 +130,7 @@ def test_the_page_has_scope_tables_definitions_figures_and_command() -> None:
     for row in body:
         mean = float(re.match(r"(?:\*\*)?([\d.]+) ± [\d.]+", row[3])[1])
         assert mean == pytest.approx(benchmark(table_records()).set_index("variant")["mse"][row[0]], abs=6e-5)
-    assert [row[3].startswith("**") for row in body] == [True, False, False, False]
+    assert [row[3].startswith("**") for row in body] == [True, True, False, False]
     assert table_rows(page, "Cost")[0][2:4] == ["parameters ↓", "macs ↓ (multiply-accumulates per image)"]
     for metric in REPORTED:
         assert f"- **{metric}**: {table_records()[0].metrics[metric]['definition']}" in page

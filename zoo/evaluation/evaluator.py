@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Progress = Callable[[Metric, int, int], None]
 Densities = Mapping[str, Mapping[str, Any]]
 LOG = logging.getLogger(__name__)
-RESAMPLES = 1000
+RESAMPLES, PAIRED = 1000, 100  # of the interval, and of those that a record keeps
 CHUNKS = 20  # of the resamples, which are stored as bytes and converted chunk by chunk
 WORST = 0.01
 
@@ -111,12 +112,14 @@ def evaluate(
 
     Returns:
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
-        "interval"?, "worst"?, "curve"?, "settings"?, "reason"?, "failed"?}}, ready for JSON. "n" is the number of
-        images (or other items) that the value rests on, null where it rests on none. "per_class" is {class: mean},
-        "interval" a bootstrap 95 % interval over test images, "worst" the mean of the worst 1 % of them, "curve" a
-        table of named columns. "settings" holds what differs from the option files in the densities that the metric
-        rests on. A metric that does not apply has value null and a "reason"; one that raised an error also has "failed"
-        true. "measured" marks wall-clock times and the like, which differ from run to run.
+        "interval"?, "resampled"?, "worst"?, "curve"?, "settings"?, "reason"?, "failed"?}}, ready for JSON. "n" is the
+        number of images (or other items) that the value rests on, null where it rests on none. "per_class" is {class:
+        mean}, "interval" a bootstrap 95 % interval over test images, "resampled" the means of its first 100 resamples
+        (float32, base64), which are the same for every model, so that models are compared in pairs, "worst" the mean of
+        the worst 1 % of images, "curve" a table of named columns. "settings" holds what differs from the option files
+        in the densities that the metric rests on. A metric that does not apply has value null and a "reason"; one that
+        raised an error also has "failed" true. "measured" marks wall-clock times and the like, which differ from run to
+        run.
 
     Raises:
         ZooError: a metric, a density or a setting of it does not exist.
@@ -195,7 +198,11 @@ def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[st
     if not isinstance(outcome, Tensor):
         return {"value": outcome}
     values, labels = outcome.double().cpu(), subject.data.test.labels[: len(outcome)]
-    found: dict[str, Any] = {"value": values.mean().item(), "n": len(values), "interval": interval(values)}
+    means = resampled_means(values)
+    interval = means.quantile(means.new_tensor([0.025, 0.975])).tolist()
+    found: dict[str, Any] = {"value": values.mean().item(), "n": len(values), "interval": interval}
+    if direction != "none":
+        found["resampled"] = base64.b64encode(means[:PAIRED].float().numpy().tobytes()).decode()
     if outcome.dtype != torch.bool and direction != "none":
         worst = values.topk(math.ceil(WORST * len(values)), largest=direction == "lower").values
         found["worst"] = worst.mean().item()
@@ -208,13 +215,13 @@ def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[st
     return found
 
 
-def interval(values: Tensor, seed: int = 0) -> list[float]:
-    """Percentile bootstrap 95 % interval of the mean of `values`: (N,), from 1,000 resamples.
+def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
+    """The means of 1,000 bootstrap resamples of `values`: (N,) -> (1000,), the same resamples for every N values.
 
     B. Efron, "Bootstrap methods: another look at the jackknife", 1979.
     """
     sums = [drawn.to(values) @ values for drawn in resamples(len(values), seed).chunk(CHUNKS)]
-    return (torch.cat(sums) / len(values)).quantile(values.new_tensor([0.025, 0.975])).tolist()
+    return torch.cat(sums) / len(values)
 
 
 @lru_cache(maxsize=1)  # the same for every metric of every model on a data set

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA, TruncatedSVD
 from torch import Tensor
@@ -62,7 +63,8 @@ class Svd:
         """Components (D, P) and mean (P,)."""
         if self.centre:
             solver = "covariance_eigh" if len(x) >= x.shape[1] else "full"
-            pca = PCA(width, svd_solver=solver).fit(x.numpy())
+            with np.errstate(invalid="ignore"):  # of equal images, its shares of the variance are 0 / 0
+                pca = PCA(width, svd_solver=solver).fit(x.numpy())
             return torch.from_numpy(pca.components_), torch.from_numpy(pca.mean_)
         # ARPACK is exact but cannot compute all components; the randomised solver is exact for all of them
         algorithm = "arpack" if width < min(x.shape) else "randomized"

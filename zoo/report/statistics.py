@@ -1,38 +1,93 @@
-"""Statistics over seeds: records grouped into rows, their means with intervals, and these as text."""
+"""Statistics over seeds and test samples: records as rows, means with intervals, which rows differ, numbers as text."""
 
 from __future__ import annotations
 
+import base64
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from zoo.errors import ZooError
 from zoo.runs.records import Record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
-    """Mean over seeds and the half-width of its 95 % interval (None with one seed)."""
+    """The mean of a metric over seeds, and how it varies.
+
+    Attributes:
+        mean: over seeds.
+        seeds: variance of the mean by seeds, s^2 / n, and its degrees of freedom, n - 1; None with one seed.
+        resampled: (100,), the mean over seeds for each bootstrap resample of the test samples; None where the metric is
+            no mean over samples.
+    """
 
     mean: float
-    half_width: float | None
+    seeds: tuple[float, int] | None = None
+    resampled: NDArray[np.float64] | None = None
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the 95 % interval over seeds and test samples; None where neither is known to vary it."""
+        sampled = None if self.resampled is None else (float(self.resampled.var(ddof=1)), len(self.resampled) - 1)
+        return half_width([self.seeds, sampled])
+
+    def differs(self, other: Estimate) -> bool:
+        """Whether two rows can be told apart: the 95 % interval of their difference leaves out 0.
+
+        Test samples are resampled in pairs: both rows saw the same ones.
+        """
+        paired = None
+        if self.resampled is not None and other.resampled is not None:
+            difference = self.resampled - other.resampled
+            paired = float(difference.var(ddof=1)), len(difference) - 1
+        return abs(self.mean - other.mean) > (half_width([self.seeds, other.seeds, paired]) or 0.0)
 
 
-def estimate(values: Sequence[float]) -> Estimate | None:
-    """The mean of n values and t_{0.975, n-1} s / sqrt(n), s their standard deviation; None for n = 0.
+def estimate(values: Sequence[float], resampled: Sequence[NDArray[np.float64]] = ()) -> Estimate | None:
+    """The mean of the values of n seeds, and how it varies; None for n = 0.
 
-    Student, "The probable error of a mean", Biometrika 6, 1908.
+    Args:
+        values: of the seeds.
+        resampled: the means of the same resamples of test samples, for each seed; empty where there are none.
     """
     n = len(values)
     if n == 0:
         return None
-    mean = statistics.mean(values)
-    if n == 1:
-        return Estimate(mean, None)
-    return Estimate(mean, float(student.ppf(0.975, n - 1)) * statistics.stdev(values) / math.sqrt(n))
+    seeds = (statistics.variance(values) / n, n - 1) if n > 1 else None
+    return Estimate(statistics.mean(values), seeds, np.mean(resampled, 0) if len(resampled) == n else None)
+
+
+def half_width(parts: Iterable[tuple[float, int] | None]) -> float | None:
+    """t sqrt(V) of a sum V of independent variances, with t the 97.5 % quantile of Student's distribution.
+
+    Its degrees of freedom are (sum v)^2 / sum (v^2 / f), of variances v with f degrees of freedom each: F.
+    Satterthwaite, "An approximate distribution of estimates of variance components", 1946. None without any variance.
+    """
+    known = [part for part in parts if part is not None]
+    total = sum(variance for variance, _ in known)
+    if not known or total == 0:
+        return 0.0 if known else None
+    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in known)
+    return float(student.ppf(0.975, freedom)) * math.sqrt(total)
+
+
+def estimate_of(records: Sequence[Record], metric: str) -> Estimate | None:
+    """The estimate of a metric from the records of one row; None where it applies to none of them."""
+    entries = [record.metrics.get(metric, {}) for record in records]
+    kept = [entry for entry in entries if entry.get("value") is not None]
+    resampled = [decoded(entry["resampled"]) for entry in kept if "resampled" in entry]
+    return estimate([float(entry["value"]) for entry in kept], resampled)
+
+
+def decoded(text: str) -> NDArray[np.float64]:
+    """The numbers that a record keeps as base64 of float32."""
+    return np.frombuffer(base64.b64decode(text), np.float32).astype(np.float64)
 
 
 def values(records: Iterable[Record], metric: str) -> list[float]:
@@ -78,10 +133,19 @@ def check_same_row(name: str, group: Sequence[Record]) -> None:
 class Cell:
     """One value of a column and its text; `half_text` is empty without an interval."""
 
-    mean: float
-    half_width: float
+    estimate: Estimate
     text: str
     half_text: str
+
+    @property
+    def mean(self) -> float:
+        """The value."""
+        return self.estimate.mean
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of its interval; 0 without one."""
+        return self.estimate.half_width or 0.0
 
     def __str__(self) -> str:
         return f"{self.text} ± {self.half_text}" if self.half_text else self.text
@@ -90,16 +154,15 @@ class Cell:
 def cells(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Cell]:
     """The mean of `metric` in each row to which it applies, all in the same format.
 
-    The half-width of one seed is 0. Where seeds never differ (parameters, say), no interval is written.
+    Where nothing ever differs (parameters, say), no interval is written.
     """
-    found = {name: estimate(values(group, metric)) for name, group in groups.items()}
+    found = {name: estimate_of(group, metric) for name, group in groups.items()}
     known = {name: each for name, each in found.items() if each is not None}
     places = decimals([each.mean for each in known.values()])
     varies = any(each.half_width for each in known.values())
     return {
         name: Cell(
-            each.mean,
-            each.half_width or 0.0,
+            each,
             written(each.mean, place),
             written(each.half_width, place) if varies and each.half_width is not None else "",
         )

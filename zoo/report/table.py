@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zoo.report.statistics import Cell, by_name, cells, estimate, scope, values
+from zoo.report.statistics import Cell, by_name, cells, estimate_of, scope
 from zoo.runs.records import Record
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
@@ -28,8 +28,8 @@ TERMINAL, NAME = 80, 26  # characters of a line, and of the longest name that is
 def benchmark(records: Sequence[Record]) -> pd.DataFrame:
     """One row per name, best mse first: `variant`, `seeds`, and `<metric>`, `<metric>_ci95` for every metric.
 
-    `<metric>` is the mean over seeds, `<metric>_ci95` half the width of its 95 % interval (Student's t),
-    empty with one seed; both are empty where the metric does not apply.
+    `<metric>` is the mean over seeds, `<metric>_ci95` half the width of its 95 % interval over seeds and test samples,
+    empty where neither is known; both are empty where the metric does not apply.
 
     Raises:
         ZooError: one name has several configurations, or a seed twice.
@@ -38,7 +38,7 @@ def benchmark(records: Sequence[Record]) -> pd.DataFrame:
     for name, group in by_name(records).items():
         row: dict[str, Any] = {"variant": name, "seeds": len(group)}
         for metric in definitions(records):
-            found = estimate(values(group, metric))
+            found = estimate_of(group, metric)
             row[metric] = None if found is None else found.mean
             row[f"{metric}_ci95"] = None if found is None else found.half_width
         rows.append(row)
@@ -80,18 +80,22 @@ def columns(records: Sequence[Record]) -> list[Column]:
     rows, found = by_name(records), []
     for metric, about in definitions(records).items():
         if filled := cells(rows, metric):
-            found.append(Column(metric, about, filled, best(filled, about["direction"])))
+            found.append(Column(metric, about, filled, best(filled, about, len(rows))))
     order = list(dict.fromkeys(each.about["group"] for each in found))
     return sorted(found, key=lambda each: order.index(each.about["group"]))
 
 
-def best(filled: dict[str, Cell], direction: str) -> set[str]:
-    """Rows with the best mean at the displayed precision; none without a direction."""
-    if direction == "none":
+def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
+    """The row of the best mean, and all rows that are written alike or cannot be told apart from it.
+
+    None where the metric has no better direction, is a measurement such as seconds, which other work on the machine
+    changes, or applies to less than half of the rows.
+    """
+    if about["direction"] == "none" or about.get("measured") or 2 * len(filled) < rows:
         return set()
-    choose = min if direction == "lower" else max
+    choose = min if about["direction"] == "lower" else max
     top = choose(filled.values(), key=lambda cell: cell.mean)
-    return {row for row, cell in filled.items() if cell.text == top.text}
+    return {row for row, c in filled.items() if c.text == top.text or not c.estimate.differs(top.estimate)}
 
 
 def markdown(
@@ -114,12 +118,14 @@ def markdown(
     records = brief(records, shared)
     table = columns(records)
     varies = any(cell.half_text for each in table for cell in each.cells.values())
-    interval = " ± half the width of its 95 % interval (Student's t)" if varies else ""
+    sampled = any("resampled" in entry for record in records for entry in record.metrics.values())
+    over = "seeds and test samples" if sampled else "seeds"
+    interval = f" ± half the width of its 95 % interval over {over}" if varies else ""
     parts = [
         f"# {records[0].data}: {scope(records)}",
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
-        f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best mean "
-        "at the displayed precision. Sorted by mse.",
+        f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best row and all rows "
+        f"that cannot be told apart from it (95 %, over {over}). Sorted by mse.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
         parts += [f"## {group.capitalize()}", markdown_table(records, part)]

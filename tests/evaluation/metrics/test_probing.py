@@ -50,6 +50,14 @@ def test_units_that_rarely_fire_and_a_rotation_change_no_probe(labelled):
     assert (linear_probe_accuracy(*turned) == plain).float().mean() > 0.99
 
 
+def test_training_samples_of_one_class_are_not_probed(identity_model, digits):
+    one = replace(digits, train=digits.train.subset((digits.train.labels == 3).nonzero()[:, 0]))
+    records = measured(identity_model(1, 8, 8), one, ["probing", "clustering"], {})
+    for name in ("linear_probe_accuracy", "linear_probe_accuracy_of_pixels"):
+        assert records[name]["reason"] == "the training samples are all of one class"
+    assert records["knn_accuracy"]["value"] < 0.2
+
+
 def test_sparse_codes_are_probed_as_dense_ones_are(labelled, monkeypatch):
     """Pixels as one of sixteen greys each, of which one in sixteen numbers is not zero."""
     rows = [

@@ -93,8 +93,8 @@ def folder(
 
     Forms: files named .bmp .jpeg .jpg .png .tif .tiff .webp, with 8 bits per channel; 16-bit grey (65,535 is white);
     palettes; transparency (on white); CMYK and LAB; float TIFF in [0, 1]. They are turned upright as EXIF says, and
-    become bytes. If all pictures are in subfolders, the names of the first level are the classes, and the split is
-    stratified. Hidden and system folders and files are skipped.
+    become bytes. If most pictures are in subfolders, the names of the first level are the classes, the split is
+    stratified, and the few pictures beside the subfolders are left out. Hidden and system files are skipped.
 
     Limitations: of files with several pages, the first is read; colour profiles are ignored; 16-bit pictures are
     rounded to 8 bits; all pictures together must fit in memory once, when they are decoded.
@@ -112,7 +112,8 @@ def folder(
         ZooError: no such folder, fewer than 2 pictures in it, or one that cannot be read; a number out of range.
 
     Warns:
-        UserWarning: some pictures are in subfolders and others are not, so that there are no classes.
+        UserWarning: some pictures are in subfolders and others are not, so that these are left out, or there are no
+            classes.
     """
     if path is None:
         raise ZooError("data=folder reads pictures of your own: add data.source.path=<folder>")
@@ -122,12 +123,31 @@ def folder(
         raise ZooError(f"data.source.size={shown}: must be 1 or more, or [height, width]")
     if Path(path).is_file():
         raise ZooError(f"{path}: a file; data=folder reads a folder, data=array and data=table read files")
-    files = pictures_in(Path(path))
+    files = without_strays(Path(path), pictures_in(Path(path)))
     if len(files) < 2:
         raise ZooError(f"{path}: {len(files)} pictures ({' '.join(PICTURES)}) in this folder; it needs at least 2")
     return _folder(
         Path(path), files, (sides[0], sides[1]), colour, test_fraction, split_seed, decoded, seen_files(files)
     )
+
+
+def without_strays(path: Path, files: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The pictures without those beside the subfolders, if these are fewer than the others.
+
+    Warns:
+        UserWarning: there are some of both.
+    """
+    strays = [file for file in files if file.parent == path]
+    if not strays or len(strays) == len(files):
+        return files
+    few = 2 * len(strays) < len(files)
+    so = "they are left out" if few else "the names of the subfolders are not used as classes"
+    warnings.warn(
+        f"{path}: {len(strays)} of {len(files)} pictures lie beside the subfolders (such as {strays[0].name}), so "
+        f"{so}; move or remove these pictures",
+        stacklevel=3,
+    )
+    return tuple(file for file in files if file.parent != path) if few else files
 
 
 def pictures_in(path: Path) -> tuple[Path, ...]:
@@ -161,14 +181,7 @@ def _folder(
     """`folder`; `seen` makes the cache miss where a file has changed."""
     pixels = _pictures(files, size, colour) if decoded is None else _cached(files, size, colour, Path(decoded), seen)
     inner = [file.relative_to(path).parts for file in files]
-    loose = [parts[0] for parts in inner if len(parts) == 1]
-    if loose and len(loose) < len(inner):
-        warnings.warn(
-            f"{path}: pictures lie beside the subfolders ({len(loose)}, such as {loose[0]}), so the names of the "
-            "subfolders are not used as classes; move or remove these pictures",
-            stacklevel=3,
-        )
-    classes = () if loose else tuple(sorted({parts[0] for parts in inner}))
+    classes = () if any(len(parts) == 1 for parts in inner) else tuple(sorted({parts[0] for parts in inner}))
     labels = torch.tensor([classes.index(parts[0]) if classes else 0 for parts in inner])
     stored = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     images = Images(stored.contiguous() if stored.nbytes <= COPIED else stored, labels)
