@@ -50,8 +50,8 @@ class References:
         return feature_network(self.data.train, self.n_classes, self.cache)
 
     def features(self, images: Tensor) -> Tensor:
-        """Features of images (N, C, H, W): (N, 64)."""
-        return joined((self.network.features(x) for x in torch.split(images, BATCH)), len(images))
+        """Features of images (N, C, H, W), clipped to [0, 1] as those are that the network was fitted to: (N, 64)."""
+        return joined((self.network.features(x.clamp(0, 1)) for x in torch.split(images, BATCH)), len(images))
 
     @cached_property
     def train_features(self) -> Tensor:

@@ -3,8 +3,13 @@ import torch
 
 from tests.evaluation.conftest import measured
 from zoo.evaluation.measures.code_points import in_box, pairs, spherical, straight
+from zoo.evaluation.measures.distances import manifold
+from zoo.evaluation.registry import NotApplicable
+from zoo.evaluation.subject import Subject
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
+from zoo.model.bottlenecks.lfq import LFQ
+from zoo.model.bottlenecks.topk import TopK
 
 
 def rows(entry):
@@ -28,7 +33,8 @@ def test_better_densities_give_better_samples(records):
     """Codes of PCA are far from standard normal, and digits form clusters."""
     frechet, precision = rows(records["frechet"]), rows(records["precision"])
     assert max(frechet, key=frechet.get) == "standard_normal"
-    assert max(frechet["training images"], frechet["gaussian"], frechet["mixture"]) < frechet["standard_normal"] / 2
+    assert frechet["training images"] < frechet["mixture"] < frechet["gaussian"] < frechet["standard_normal"]
+    assert frechet["mixture"] < frechet["standard_normal"] / 2
     assert precision["training images"] > precision["mixture"] > precision["gaussian"]
     assert records["frechet"]["value"] == frechet["mixture"]
     assert records["feature_network_accuracy"]["value"] > 0.9
@@ -131,3 +137,31 @@ def test_learned_densities_have_metrics_of_their_own(pca, digits):
     assert list(rows(likelihood)) == ["standard_normal", "gaussian", "mixture", "kernel", *names]
     assert rows(likelihood)["gaussian"] > rows(likelihood)["standard_normal"]
     assert likelihood["n"] == len(digits.test)
+
+
+def test_draws_become_codes_that_the_bottleneck_emits(pca, digits):
+    encoder, decoder, likelihood, clean = pca.encoder, pca.decoder, pca.likelihood, pca.corruption
+    z = torch.randn(50, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        dense = Subject(pca, digits, {}).feasible(z)
+        sparse = Subject(Autoencoder(encoder, TopK(16, 3), decoder, likelihood, clean).eval(), digits, {}).feasible(z)
+        corners = Subject(Autoencoder(encoder, LFQ(2, 8), decoder, likelihood, clean).eval(), digits, {}).feasible(z)
+    assert torch.equal(dense, z)
+    assert (sparse != 0).sum(1).max() == 3
+    assert sparse.min() >= 0, "as no training code is below zero"
+    assert torch.equal(sparse[sparse != 0], z.clamp(min=0)[sparse != 0])
+    assert torch.equal(corners, torch.where(z > 0, 1.0, -1.0))
+
+
+def test_images_are_clipped_before_they_are_compared(pca, digits):
+    subject = Subject(pca, digits, {})
+    x = digits.test[:64]
+    beyond = torch.where(x > 0.9, 1.4, torch.where(x < 0.1, -0.3, x))
+    with torch.no_grad():
+        assert torch.equal(subject.references.features(beyond), subject.references.features(beyond.clamp(0, 1)))
+
+
+def test_sets_too_small_for_neighbours_are_not_compared():
+    with pytest.raises(NotApplicable, match="5 images have no 5th nearest neighbours"):
+        manifold(torch.randn(5, 3), torch.randn(20, 3))
+    assert manifold(torch.randn(6, 3), torch.randn(20, 3)).n == 20

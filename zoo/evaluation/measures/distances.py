@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.evaluation.measures.neighbours import nearest
+from zoo.evaluation.registry import NotApplicable
 from zoo.linear_algebra import eigh, eigvalsh
 
 
@@ -67,7 +68,13 @@ class Manifold:
 
 
 def manifold(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 128) -> Manifold:
-    """Compare reals: (N, D) and fakes: (M, D); a ball includes its surface."""
+    """Compare reals: (N, D) and fakes: (M, D); a ball includes its surface.
+
+    Raises:
+        NotApplicable: a set has no k-th neighbours.
+    """
+    if min(len(real), len(fake)) <= k:
+        raise NotApplicable(f"{min(len(real), len(fake))} images have no {k}th nearest neighbours")
     origin = real.mean(0)
     real, fake = real - origin, fake - origin
     real_radius, fake_radius = (nearest(points, points, k, same=True)[0][:, -1].square() for points in (real, fake))

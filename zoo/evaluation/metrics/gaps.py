@@ -12,7 +12,7 @@ from zoo.evaluation.measures.code_points import GapPoints
 from zoo.evaluation.registry import IMAGES, Curve, metric
 
 
-@metric("gaps", "distance of test images", "lower", kinds=IMAGES)
+@metric("gaps", "distance of test images", "lower", version=2, kinds=IMAGES)
 def gap_feature_distance(gap_points: GapPoints) -> Curve:
     """Distance of decoded points in gaps to the nearest training image in feature space, over that of test images.
 

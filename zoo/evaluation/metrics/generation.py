@@ -1,7 +1,8 @@
 """Comparison of decoded samples with test images, as sets, in the features of a small classifier.
 
-Samples are `decode(density.sample(n, seed))`, as many as there are test images and at most 10,000. The densities are
-fitted to the training codes, or are the model's own prior. Each comparison gives three metrics:
+Samples are decoded from draws of a density, as many as there are test images and at most 10,000, and clipped to [0, 1].
+The densities are fitted to the training codes, or are the model's own prior. A draw of a density for a discrete or a
+sparse code is moved to the nearest code that the model emits. Each comparison gives three metrics:
 
 - <name>: the value is that of the Gaussian mixture; the curve shows all densities without stochastic gradients,
   reconstructions of the test images and, as the floor, training images;
@@ -44,7 +45,7 @@ def comparison(unit: str, direction: Direction) -> Callable[[Comparison], Compar
             first, *more = str(compare.__doc__).split("\n\n")
             function.__name__ = prefix + compare.__name__
             function.__doc__ = "\n\n".join([first + about, *more])
-            metric(group, unit, direction)(function)
+            metric(group, unit, direction, version=2, kinds=IMAGES)(function)
         return compare
 
     return register
@@ -83,7 +84,7 @@ def frechet(sets: Likeness) -> float:
     return sets.frechet
 
 
-@metric("generation", "squared feature distance", "lower", kinds=IMAGES)
+@metric("generation", "squared feature distance", "lower", version=2, kinds=IMAGES)
 def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> float:
     """Frechet distance, as `frechet`, of samples from an autoregressive density of a discrete code's entries.
 

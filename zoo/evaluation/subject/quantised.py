@@ -10,32 +10,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.chosen_densities import Kind
 from zoo.evaluation.measures.rate_distortion import RateDistortion, code_lengths, rate_distortion
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import not_applicable
-from zoo.evaluation.subject.sampled import Sampled
+from zoo.evaluation.subject.sampled import Codebook, Sampled
 from zoo.types import BindsCodebook, Density, Discrete
 
 SEED = 0
 INDEX_DENSITY = "autoregressive"
-
-
-class Codebook:
-    """A discrete bottleneck that takes and returns tensors on the CPU, and works batch by batch on its own device."""
-
-    def __init__(self, bottleneck: Discrete, device: torch.device) -> None:
-        self.bottleneck, self.device = bottleneck, device
-        self.codebook_size, self.codebooks = bottleneck.codebook_size, bottleneck.codebooks
-
-    def indices(self, point: Tensor) -> Tensor:
-        """The entries of codes (N, D): (N, M) int64."""
-        return joined((self.bottleneck.indices(z.to(self.device)) for z in torch.split(point, BATCH)), len(point))
-
-    def points(self, indices: Tensor) -> Tensor:
-        """The codes of entries (N, M): (N, D)."""
-        return joined((self.bottleneck.points(i.to(self.device)) for i in torch.split(indices, BATCH)), len(indices))
 
 
 class Quantised(Sampled):

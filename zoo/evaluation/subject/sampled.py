@@ -9,16 +9,33 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.chosen_densities import Kind
 from zoo.evaluation.measures.distances import Likeness, likeness
 from zoo.evaluation.measures.inception import inception_features, inception_network
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded, not_applicable
-from zoo.types import Density, HasPrior
+from zoo.types import Density, Discrete, HasPrior
 
 SAMPLES = 10_000
 SCORED = 500
 SEED = 0
+
+
+class Codebook:
+    """A discrete bottleneck that takes and returns tensors on the CPU, and works batch by batch on its own device."""
+
+    def __init__(self, bottleneck: Discrete, device: torch.device) -> None:
+        self.bottleneck, self.device = bottleneck, device
+        self.codebook_size, self.codebooks = bottleneck.codebook_size, bottleneck.codebooks
+
+    def indices(self, point: Tensor) -> Tensor:
+        """The entries of codes (N, D): (N, M) int64."""
+        return joined((self.bottleneck.indices(z.to(self.device)) for z in torch.split(point, BATCH)), len(point))
+
+    def points(self, indices: Tensor) -> Tensor:
+        """The codes of entries (N, M): (N, D)."""
+        return joined((self.bottleneck.points(i.to(self.device)) for i in torch.split(indices, BATCH)), len(indices))
 
 
 class Sampled(Encoded):
@@ -73,7 +90,26 @@ class Sampled(Encoded):
 
     def drawn(self, densities: Mapping[str, Density]) -> dict[str, Tensor]:
         """Decoded samples of densities: {density: (M, C, H, W)}."""
-        return {name: self.decode(density.sample(self.samples, SEED)) for name, density in densities.items()}
+        draws = {name: density.sample(self.samples, SEED) for name, density in densities.items()}
+        return {name: self.decode(self.feasible(z)) for name, z in draws.items()}
+
+    def feasible(self, z: Tensor) -> Tensor:
+        """The codes (N, D) nearest to draws that the bottleneck can emit.
+
+        Of a discrete code, the nearest entries. Of a sparse code, as many units of largest size as training codes have
+        on average, none below zero if no training code is; the others are zero.
+        """
+        bottleneck, train = self.model.bottleneck, self.train_codes
+        if isinstance(bottleneck, Discrete):
+            book = Codebook(bottleneck, self.device)
+            return book.points(book.indices(z))
+        active = train != 0
+        if bool(active.all()):
+            return z
+        z = z.clamp(min=0) if bool((train >= 0).all()) else z
+        kept = max(1, round(active.sum().item() / len(train)))
+        least = z.abs().topk(kept, 1).values[:, -1:]
+        return torch.where(z.abs() >= least, z, 0.0)
 
     @cached_property
     def sample_likeness(self) -> dict[str, Likeness]:
