@@ -15,10 +15,12 @@ class GapPoints:
     Attributes:
         distance: {kind: (P,)}, distance of each decoded point to the nearest training image in feature space, over the
             mean of this distance for test images.
+        realism: {kind: (P,)}, 1 where that distance is within the central 95 % of those of test images, else 0.
         shift: {kind: (P,)}, |encode(decode(z)) - z| over the overall standard deviation of the codes.
     """
 
     distance: dict[str, Tensor]
+    realism: dict[str, Tensor]
     shift: dict[str, Tensor]
 
 

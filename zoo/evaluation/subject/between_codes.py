@@ -29,13 +29,16 @@ class BetweenCodes(Encoded):
             "spherical": spherical(a, b, centre),
             "density": gaussian.sample(POINTS, SEED),
             "box": in_box(self.train_codes, POINTS, SEED),
-            "test images": self.test_codes[:POINTS],
+            "reconstructions": self.test_codes[:POINTS],
         }
         scale = (self.train_codes - centre).square().sum(1).mean().sqrt()
-        usual = nearest(self.test_features, train_features, 1)[0].mean()
+        usual = nearest(self.test_features, train_features, 1)[0][:, 0]
+        low, high = usual.quantile(usual.new_tensor([0.025, 0.975]))
         distance, shift = {}, {}
         for kind, z in points.items():
             images = self.decode(z)
-            distance[kind] = nearest(self.references.features(images), train_features, 1)[0][:, 0] / usual
+            distance[kind] = nearest(self.references.features(images), train_features, 1)[0][:, 0]
             shift[kind] = (self.encode(images) - z).norm(dim=1) / scale
-        return GapPoints(distance, shift)
+        distance["test images"] = usual
+        realism = {kind: ((low <= d) & (d <= high)).float() for kind, d in distance.items()}
+        return GapPoints({kind: d / usual.mean() for kind, d in distance.items()}, realism, shift)
