@@ -157,3 +157,13 @@ def test_write_atomically_leaves_nothing_behind_when_it_fails(tmp_path):
         write_atomically(target.parent, b"a folder stands there")
     assert list(tmp_path.iterdir()) == [target.parent]
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_metric_measured_later_keeps_its_own_commit(record) -> None:
+    fitted = replace(record, environment={"git": "first", "finished": "then"})
+    assert fitted.measured({"mse": record.metrics["mse"]}, "first") == fitted, "at the commit of the fit"
+    later = fitted.measured({"mse": {}, "ssim": {}}, "second")
+    assert later.environment == {"git": "first", "finished": "then", "evaluated": {"second": ["mse", "ssim"]}}
+    last = later.measured({"ssim": {}, "psnr": {}}, "third")
+    assert last.environment["evaluated"] == {"second": ["mse"], "third": ["psnr", "ssim"]}
+    assert last.measured({key: {} for key in ("mse", "ssim", "psnr")}, "first").environment == fitted.environment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ class Record:
             "failed"?}}; a metric that does not apply has value null and a reason.
         images: {strip name: base64 PNG}, test images in a row: "original", "reconstruction", "corrupted", "restored",
             "samples".
-        environment: package versions, git commit, machine and time of the run.
+        environment: package versions, git commit, machine and time of the run; "evaluated", {commit: [metrics]}, of
+            metrics that were measured at another commit than that of the fit.
         path: where files of one's own lay; None for published data.
         trust: packages from elsewhere that parts come from.
     """
@@ -68,6 +69,17 @@ class Record:
     path: str | None = None
     trust: list[str] = field(default_factory=list)
     schema: int = SCHEMA
+
+    def measured(self, found: Mapping[str, dict[str, Any]], commit: str | None) -> Record:
+        """The record with metrics that were measured at a commit, in place of those of the same names."""
+        earlier: dict[str, list[str]] = self.environment.get("evaluated", {})
+        at = {each: [name for name in names if name not in found] for each, names in earlier.items()}
+        if commit != self.environment.get("git"):
+            at[str(commit)] = sorted([*at.get(str(commit), []), *found])
+        rest = {key: value for key, value in self.environment.items() if key != "evaluated"}
+        kept = {each: names for each, names in at.items() if names}
+        environment = rest | ({"evaluated": kept} if kept else {})
+        return replace(self, metrics=self.metrics | dict(found), environment=environment)
 
 
 def record_path(root: Path, data: str, variant: str, key: str, seed: int) -> Path:

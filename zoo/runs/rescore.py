@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     from zoo.evaluation.evaluator import due, evaluate, in_groups
     from zoo.model.io import load_model
     from zoo.runs.bars import evaluation_bar
+    from zoo.runs.single import commit
 
     record = read_record(path)
     root = path.resolve().parents[3]
@@ -104,7 +105,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     data = data_of(path, record, asked)
     with evaluation_bar(record.name, asked.progress) as show:
         found = evaluate(model, data, names, record.fit, show, asked.features, asked.densities, asked.trust)
-    record = replace(record, metrics=record.metrics | found)
+    record = record.measured(found, commit())
     write_record(root, record)
     return record, list(found)
 

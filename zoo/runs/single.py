@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -144,7 +144,7 @@ def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Se
     """Measure metrics and add them to the record."""
     with evaluation_bar(job.name, job.progress) as show:
         found = evaluate(model, data, due, record.fit, show, job.features, job.densities, job.trust)
-    record = replace(record, metrics=record.metrics | found)
+    record = record.measured(found, commit())
     write_record(job.results, record)
     return record
 
