@@ -193,7 +193,13 @@ class AlsoInEvaluation(Protocol):
 
 
 class Likelihood(nn.Module, ABC):
-    """p(x | raw): the distribution of an image given the decoder's output."""
+    """p(x | raw): the distribution of an image given the decoder's output.
+
+    Attributes:
+        discrete: whether it gives probabilities (of binary pixels, of counts), and not densities.
+    """
+
+    discrete = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -97,7 +97,7 @@ UNLOCKED = {
     Plain: set(),
     WithPrior: PRIOR,
     WithPosterior: {"unit_kl"},
-    WithDraws: {"elbo", "elbo_reconstruction", "elbo_kl", "iwae_50", "iwae_50_bits_per_pixel"},
+    WithDraws: {"density_elbo", "elbo_reconstruction", "elbo_kl", "density_iwae_50", "iwae_50_bits_per_pixel"},
     WithCodebook: {"codebook_use", "codebook_perplexity", "code_bits_autoregressive", "frechet_autoregressive"},
     WithComponents: {"prior_nmi", "prior_accuracy"},
     WithPlaces: set(),
@@ -161,15 +161,17 @@ def test_rates_of_a_codebook_are_those_of_its_entries(digits):
 
 
 def test_the_target_of_a_likelihood_is_what_bounds_are_of(digits):
-    of_target = measured(model_of(WithDraws(), Rounding()), digits, ["likelihood"])["iwae_50"]["value"]
+    of_target = measured(model_of(WithDraws(), Rounding()), digits, ["likelihood"])["density_iwae_50"]["value"]
     rounded = digits.__class__(
         "rounded", digits.train, digits.validation, digits.test.__class__(
             digits.test[:].round().mul(16).to(torch.uint8), digits.test.labels, 16.0
         ), digits.classes,
     )  # fmt: skip
-    expected = measured(model_of(WithDraws()), rounded, ["likelihood"])["iwae_50"]["value"]
+    expected = measured(model_of(WithDraws()), rounded, ["likelihood"])["density_iwae_50"]["value"]
     assert of_target == pytest.approx(expected, rel=1e-6)
-    assert of_target != pytest.approx(measured(model_of(WithDraws()), digits, ["likelihood"])["iwae_50"]["value"])
+    assert of_target != pytest.approx(
+        measured(model_of(WithDraws()), digits, ["likelihood"])["density_iwae_50"]["value"]
+    )
 
 
 def test_the_noise_of_a_likelihood_gives_linear_models_an_exact_likelihood(digits):

@@ -38,8 +38,14 @@ def fit(compose_job, fit_job, *overrides):
 
 def scores(model, data, *names):
     """Metrics of log-likelihood: one value per name."""
-    found = evaluate(model, data, names, {})
+    found = evaluate(model, real(data), names, {})
     return [found[name]["value"] for name in names]
+
+
+def real(data):
+    """The same images stored as real numbers, to which the evaluator adds no noise within a grey level."""
+    parts = (Images(part[:], part.labels, scale=1.0) for part in (data.source.train, data.source.test))
+    return Splits(replace(data.source, **dict(zip(("train", "test"), parts, strict=True))), 0.1, data.split_seed)
 
 
 def log_likelihood(run):
@@ -148,7 +154,7 @@ def test_factor_analysis_of_digits_is_scikit_learns_with_a_lower_limit_of_noise(
 def test_the_bound_is_tight(compose_job, fit_job, variant):
     """The encoder returns the true posterior, so that every importance weight equals p(x)."""
     run = fit(compose_job, fit_job, f"variant={variant}")
-    exact, elbo, iwae = scores(run.model, run.data, "linear_gaussian_log_likelihood", "elbo", "iwae_50")
+    exact, elbo, iwae = scores(run.model, run.data, "linear_gaussian_log_likelihood", "density_elbo", "density_iwae_50")
     assert iwae == pytest.approx(exact, abs=1e-3)
     assert elbo == pytest.approx(exact, abs=1e-3)
 

@@ -26,6 +26,7 @@ class BernoulliLikelihood(Likelihood, Serves):
     """
 
     kinds = ("image",)
+    discrete = True
 
     def nll(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(K*B, C, H, W) and (B, C, H, W) -> (K*B,), nats per image."""
@@ -57,6 +58,7 @@ class MultinomialLikelihood(Likelihood, Serves, StartsFromData):
     """
 
     kinds = ("counts",)
+    discrete = True
     total: Tensor
 
     def __init__(self) -> None:

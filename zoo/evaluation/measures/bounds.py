@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
 from zoo.model.autoencoder import Autoencoder
-from zoo.types import DrawsCodes
+from zoo.types import DrawsCodes, Likelihood
 
 IMAGES = 64
+LEAST_STD = 1e-3  # a quarter of a grey level of 256
 ROWS = 4096
 
 
@@ -36,7 +37,14 @@ class Bounds:
         return self.reconstruction - self.kl
 
 
-def importance_bounds(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, samples: int, seed: int) -> Bounds:
+def importance_bounds(
+    model: Autoencoder,
+    bottleneck: DrawsCodes,
+    x: Tensor,
+    samples: int,
+    seed: int,
+    likelihood: Likelihood | None = None,
+) -> Bounds:
     """Bounds from K samples of each image's posterior; memory does not grow with K.
 
         log p(x) >= log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x),  z_k ~ q(z | x);  with K = 1, the ELBO
@@ -50,8 +58,10 @@ def importance_bounds(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, sam
         x: (N, C, H, W), on the model's device.
         samples: K.
         seed: determines the samples.
+        likelihood: in place of the model's own; None for that.
     """
     parts = []
+    likelihood = likelihood or model.likelihood
     generator = torch.Generator(x.device).manual_seed(seed)
     for images in torch.split(x, IMAGES):
         h, n = model.encoder(images), len(images)
@@ -61,7 +71,7 @@ def importance_bounds(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, sam
         for start in range(0, samples, at_once):
             k = min(at_once, samples - start)
             z, log_ratio = bottleneck.draw(h, k, generator)
-            log_x = -model.likelihood.nll(model.decoder(z), images).view(k, n)
+            log_x = -likelihood.nll(model.decoder(z), images).view(k, n)
             log_ratio = log_ratio.view(k, n)
             log_p += log_x.sum(0)
             divergence += log_ratio.sum(0)
@@ -71,8 +81,32 @@ def importance_bounds(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, sam
     return Bounds(reconstruction, kl, iwae)
 
 
+def calibrated_std(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, samples: int, seed: int) -> float:
+    """The std of Gaussian pixels that maximises the ELBO of images x: (N, C, H, W), all else as it is.
+
+        std^2 = mean over images, pixels and samples z ~ q(z | x) of (x - mean of p(x | z))^2
+
+    O. Rybkin, K. Daniilidis, S. Levine 2021, arXiv:2006.13202, eq. 5. With a fixed std, the bound would say above all
+    how well somebody guessed it.
+
+    Args:
+        model: the model under evaluation.
+        bottleneck: the model's.
+        x: images that it was not fitted to, on the model's device.
+        samples: of each image's posterior.
+        seed: determines them.
+    """
+    generator = torch.Generator(x.device).manual_seed(seed)
+    total = 0.0
+    for images in torch.split(x, IMAGES):
+        z, _ = bottleneck.draw(model.encoder(images), samples, generator)
+        mean = model.likelihood.mean(model.decoder(z)).view(samples, *images.shape)
+        total += (mean - images).square().sum(dtype=torch.float64).item()
+    return max(math.sqrt(total / (samples * x.numel())), LEAST_STD)
+
+
 def linear_gaussian_log_likelihood(
-    train_codes: Tensor, codes: Tensor, train_lost: float, lost: Tensor, pixels: int
+    train_codes: Tensor, codes: Tensor, train_lost: float, lost: Tensor, pixels: int, added: float = 0.0
 ) -> Tensor:
     """Log N(x; b, V S V' + s^2 (I - V V')) for images x with codes z = V'(x - b), V orthonormal: (N,), in nats.
 
@@ -86,12 +120,14 @@ def linear_gaussian_log_likelihood(
         train_lost: mean over training images of |x - V z - b|^2.
         lost: (N,), |x - V z - b|^2.
         pixels: values per image, more than D.
+        added: variance of the noise that was added to each value of x, and not to the training images.
     """
     z = codes.double()
-    factor = torch.linalg.cholesky(train_codes.double().T @ train_codes.double() / len(train_codes))
+    moment = train_codes.double().T @ train_codes.double() / len(train_codes)
+    factor = torch.linalg.cholesky(moment + added * torch.eye(len(moment), dtype=torch.float64))
     squares: Tensor = torch.linalg.solve_triangular(factor, z.T, upper=False).square().sum(0)
     rest = pixels - z.shape[1]
-    noise = train_lost / rest
+    noise = train_lost / rest + added
     squares += lost.double() / noise
     log_volume: float = 2 * factor.diagonal().log().sum().item() + rest * math.log(noise)
     return (squares + log_volume + pixels * math.log(2 * math.pi)).mul(-0.5)

@@ -1,7 +1,9 @@
-"""Log-likelihoods of test images, where a model defines them.
+"""Log-likelihoods of test samples, where a model defines them.
 
-Images are evaluated as real numbers under likelihoods of real numbers, whose densities may exceed 1 (and bits fall
-below 0). Under likelihoods of binary pixels, encoder and decoder get images binarised at 0.5 (`Likelihood.target`).
+Probabilities (of binary pixels, of counts) and densities (of real numbers) are different things, which no table should
+rank beside one another: `elbo`, `iwae_50`, `iwae_5000` are log-probabilities, `density_*` log-densities. Under
+likelihoods of binary pixels, encoder and decoder get images binarised at 0.5 (`Likelihood.target`). Densities are those
+of images with uniform noise within one grey level, and of Gaussian pixels with the std that suits validation images.
 """
 
 from __future__ import annotations
@@ -14,15 +16,48 @@ from zoo.evaluation.measures.bounds import Bounds
 from zoo.evaluation.registry import metric
 
 
-@metric("likelihood", "nats per image", "higher")
-def elbo(bounds: Bounds) -> Tensor:
-    """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on log p(x); mean over 50 samples per image."""
-    return bounds.elbo
+@metric("likelihood", "nats per image", "higher", version=2)
+def elbo(probability_bounds: Bounds) -> Tensor:
+    """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-probability; mean over 50 draws per sample."""
+    return probability_bounds.elbo
+
+
+@metric("likelihood", "nats per image", "higher", version=2)
+def iwae_50(probability_bounds: Bounds) -> Tensor:
+    """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-probability."""
+    return probability_bounds.iwae
+
+
+@metric("bound", "nats per image", "higher", version=2)
+def iwae_5000(tight_probability_bounds: Bounds) -> Tensor:
+    """The importance-weighted bound on the log-probability with 5,000 draws per test sample."""
+    return tight_probability_bounds.iwae
 
 
 @metric("likelihood", "nats per image", "higher")
+def density_elbo(density_bounds: Bounds) -> Tensor:
+    """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-density; mean over 50 draws per sample.
+
+    A Gaussian's std is the one that suits validation images.
+    """
+    return density_bounds.elbo
+
+
+@metric("likelihood", "nats per image", "higher")
+def density_iwae_50(density_bounds: Bounds) -> Tensor:
+    """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-density."""
+    return density_bounds.iwae
+
+
+@metric("bound", "nats per image", "higher")
+def density_iwae_5000(tight_density_bounds: Bounds) -> Tensor:
+    """The importance-weighted bound on the log-density with 5,000 draws per test sample."""
+    return tight_density_bounds.iwae
+
+
+@metric("likelihood", "nats per image", "none", version=2)
 def elbo_reconstruction(bounds: Bounds) -> Tensor:
-    """E_q[log p(x | z)], the first term of the ELBO; mean over 50 samples per image."""
+    """E_q[log p(x | z)], the first term of the ELBO, of a probability or a density; mean over 50 draws per sample."""
     return bounds.reconstruction
 
 
@@ -32,34 +67,21 @@ def elbo_kl(bounds: Bounds) -> Tensor:
     return bounds.kl
 
 
-@metric("likelihood", "nats per image", "higher")
-def iwae_50(bounds: Bounds) -> Tensor:
-    """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x): the importance-weighted bound on log p(x)."""
-    return bounds.iwae
-
-
-@metric("likelihood", "bits per pixel", "lower")
-def iwae_50_bits_per_pixel(bounds: Bounds, x: Tensor) -> Tensor:
-    """-iwae_50 / (C H W ln 2); for likelihoods of real numbers, of a density over [0, 1].
-
-    Add 8 to compare densities with code lengths of 8-bit pixels.
+@metric("likelihood", "bits per pixel", "lower", version=2)
+def iwae_50_bits_per_pixel(density_bounds: Bounds, x: Tensor, pixel_level: float) -> Tensor:
+    """Bits in which a grey level can be coded: -density_iwae_50 / (C H W ln 2) - log2 of the distance of two levels.
 
     Args:
-        bounds: of the images.
+        density_bounds: of the images.
         x: (N, C, H, W).
+        pixel_level: the distance of two grey levels, 1 / 255 for bytes.
     """
-    return bounds.iwae / (-math.log(2) * x[0].numel())
+    return density_bounds.iwae / (-math.log(2) * x[0].numel()) - math.log2(pixel_level)
 
 
-@metric("bound", "nats per image", "higher")
-def iwae_5000(tight_bounds: Bounds) -> Tensor:
-    """The importance-weighted bound on log p(x) with 5,000 samples per test image."""
-    return tight_bounds.iwae
-
-
-@metric("likelihood", "nats per image", "higher")
+@metric("likelihood", "nats per image", "higher", version=2)
 def linear_gaussian_log_likelihood(exact_log_likelihood: Tensor) -> Tensor:
-    """Exact log-likelihood under the Gaussian that a linear model defines: its own, or that of probabilistic PCA.
+    """Exact log-density under the Gaussian that a linear model defines: its own, or that of probabilistic PCA.
 
     With a standard normal prior and Gaussian pixels (ppca, factor_analysis) it is N(b, V V' + noise). For other linear
     codes with orthonormal axes it is probabilistic PCA: the covariance of the training codes on the axes, and off them

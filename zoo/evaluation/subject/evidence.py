@@ -11,15 +11,17 @@ from torch.distributions import Distribution, Laplace, Normal, kl_divergence
 from zoo.evaluation.batches import BATCH, in_batches
 from zoo.evaluation.measures.bounds import (
     Bounds,
+    calibrated_std,
     importance_bounds,
     linear_gaussian_log_likelihood,
     marginal_log_likelihood,
 )
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded
-from zoo.types import DrawsCodes, HasPosterior
+from zoo.model.likelihoods import FittedGaussianLikelihood, GaussianLikelihood, OptimalGaussianLikelihood
+from zoo.types import DrawsCodes, HasPosterior, Likelihood
 
-SEED = 0
+SEED, CALIBRATED = 0, 2_000  # validation images that the std of Gaussian pixels is found from, at most
 UNIT_PRIORS = (Normal(0.0, 1.0), Laplace(0.0, 1.0))
 
 
@@ -35,18 +37,110 @@ class Evidence(Encoded):
 
     @property
     def target(self) -> Tensor:
-        """The test images as the likelihood evaluates them: (N, C, H, W), binarised for one of binary pixels."""
-        return self.model.likelihood.target(self.x)
+        """The test images as the likelihood evaluates them: (N, C, H, W).
+
+        Binarised for one of binary pixels. Where it is a density and the images are stored as whole numbers, uniform
+        noise of one level is added: the density of such images is bounded, and minus its logarithm is a number of bits
+        that they can be coded in. L. Theis, A. van den Oord, M. Bethge, "A note on the evaluation of generative
+        models", 2015, arXiv:1511.01844, section 3.1.
+        """
+        return self.dequantised(self.model.likelihood.target(self.x))
+
+    def dequantised(self, x: Tensor) -> Tensor:
+        """Images with noise within one level about their grey level; as they are where there are no levels."""
+        if self.level is None:
+            return x
+        noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(SEED))
+        return x + (noise - 0.5) * self.level
+
+    @property
+    def level(self) -> float | None:
+        """The distance of two grey levels, of images that are stored as whole numbers under a density; else None."""
+        images = self.data.test
+        whole = not images.pixels.is_floating_point() and isinstance(images.scale, float)
+        if self.data.kind != "image" or self.model.likelihood.discrete or not whole:
+            return None
+        return 1 / images.scale if isinstance(images.scale, float) else None
+
+    @property
+    def pixel_level(self) -> float:
+        """`level`; NotApplicable where there is none."""
+        if self.level is None:
+            raise NotApplicable("the samples are not stored as whole numbers, so that no number of bits describes them")
+        return self.level
+
+    @cached_property
+    def likelihood(self) -> Likelihood:
+        """The model's likelihood, its Gaussian noise as the test images need it.
+
+        A std that was set, or followed the fit, becomes the one that suits validation images. One that was fitted in
+        closed form stays, with the variance of the noise that the test images have.
+        """
+        own = self.model.likelihood
+        if isinstance(own, GaussianLikelihood | OptimalGaussianLikelihood):
+            images = self.dequantised(self.data.validation.spaced(CALIBRATED)[:]).to(self.device)
+            return GaussianLikelihood(calibrated_std(self.model, self.draws_codes, images, 8, SEED))
+        if isinstance(own, FittedGaussianLikelihood):
+            noisy = FittedGaussianLikelihood()
+            noisy.std = (own.std.square() + self.added_variance).sqrt()
+            return noisy
+        return own
+
+    @property
+    def added_variance(self) -> float:
+        """The variance of the uniform noise that `dequantised` adds to a pixel."""
+        return 0.0 if self.level is None else self.level**2 / 12
+
+    def probabilities_only(self) -> None:
+        """NotApplicable where the likelihood is a density."""
+        if not self.model.likelihood.discrete:
+            _ = self.draws_codes
+            raise NotApplicable("the model gives samples a density and no probability: see density_elbo and its like")
+
+    def densities_only(self) -> None:
+        """NotApplicable where the likelihood is a probability."""
+        if self.model.likelihood.discrete:
+            _ = self.draws_codes
+            raise NotApplicable("the model gives samples a probability and no density: see elbo and its like")
+
+    @property
+    def probability_bounds(self) -> Bounds:
+        """Bounds on the log-probability of the test samples from 50 samples each."""
+        self.probabilities_only()
+        return self.bounds
+
+    @property
+    def density_bounds(self) -> Bounds:
+        """Bounds on the log-density of the test samples from 50 samples each."""
+        self.densities_only()
+        return self.bounds
+
+    @property
+    def tight_probability_bounds(self) -> Bounds:
+        """Bounds on the log-probability of the test samples from 5,000 samples each."""
+        self.probabilities_only()
+        return self.tight_bounds
+
+    @property
+    def tight_density_bounds(self) -> Bounds:
+        """Bounds on the log-density of the test samples from 5,000 samples each."""
+        self.densities_only()
+        return self.tight_bounds
 
     @cached_property
     def bounds(self) -> Bounds:
         """Bounds on the log-likelihood of the test images from 50 samples each."""
-        return importance_bounds(self.model, self.draws_codes, self.target.to(self.device), 50, SEED)
+        return self.bounds_of(50)
 
     @cached_property
     def tight_bounds(self) -> Bounds:
         """Bounds on the log-likelihood of the test images from 5,000 samples each."""
-        return importance_bounds(self.model, self.draws_codes, self.target.to(self.device), 5_000, SEED)
+        return self.bounds_of(5_000)
+
+    def bounds_of(self, samples: int) -> Bounds:
+        """Bounds from so many samples of each image's posterior."""
+        x = self.target.to(self.device)
+        return importance_bounds(self.model, self.draws_codes, x, samples, SEED, self.likelihood)
 
     @property
     def posterior_kl(self) -> Tensor:
@@ -69,7 +163,7 @@ class Evidence(Encoded):
 
     @property
     def exact_log_likelihood(self) -> Tensor:
-        """Log-likelihood of the test images under the Gaussian that a linear model defines: (N,), in nats.
+        """Log-density of the test images under the Gaussian that a linear model defines: (N,), in nats.
 
         With a standard normal prior and Gaussian noise this is the model's own marginal likelihood; otherwise it is
         that of probabilistic PCA on the axes of the decoder, which have to be orthonormal.
@@ -81,8 +175,9 @@ class Evidence(Encoded):
         origin = self.decode(torch.zeros(1, width))
         axes = (self.decode(torch.eye(width)) - origin).flatten(1)
         decoded = (self.x_hat - origin).flatten(1), self.test_codes @ axes
+        target, added = self.target.flatten(1), self.added_variance
         if close(*decoded) and (std := self.own_noise) is not None:
-            return marginal_log_likelihood(self.x.flatten(1), axes, origin.flatten(), std)
+            return marginal_log_likelihood(target, axes, origin.flatten(), (std.square() + added).sqrt())
         z = ((self.x - origin).flatten(1) @ axes.T, self.test_codes)
         if not all(close(*pair) for pair in (z, decoded, (axes @ axes.T, torch.eye(width)))):
             raise NotApplicable("undefined: it needs a linear decoder with orthonormal columns")
@@ -90,11 +185,12 @@ class Evidence(Encoded):
             raise NotApplicable("undefined: the code is as wide as the image, so no residual is left to estimate noise")
         if torch.linalg.matrix_rank(self.train_codes.double()) < width:
             raise NotApplicable("undefined: the covariance of the training codes is singular")
-        lost = (self.x - self.x_hat).square().flatten(1).sum(1)
+        codes = (target - origin.flatten()) @ axes.T
+        lost = (target - origin.flatten()).square().sum(1) - codes.square().sum(1)
         train = self.data.train
         power = sum((x - origin).square().sum(dtype=torch.float64).item() for x in train.batches(BATCH)) / len(train)
         train_lost = power - self.train_codes.double().square().sum(1).mean().item()
-        return linear_gaussian_log_likelihood(self.train_codes, self.test_codes, train_lost, lost, shape.numel())
+        return linear_gaussian_log_likelihood(self.train_codes, codes, train_lost, lost, shape.numel(), added)
 
     @property
     def own_noise(self) -> Tensor | None:
