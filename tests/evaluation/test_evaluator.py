@@ -41,7 +41,7 @@ def test_the_entries_of_a_record(small_model, digits):
     assert (sse["group"], sse["direction"], sse["measured"]) == ("reconstruction", "lower", False)
     assert sse["version"] == METRICS["sse"].version == 1
     assert not {"settings", "failed", "reason"} & sse.keys()
-    assert sse["unit"] == "squared error per image"
+    assert sse["unit"] == "squared error per sample"
     assert sse["definition"] == "Sum over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped."
     sevens = errors[digits.test.labels == 7].mean().item()
     assert list(sse["per_class"]) == list(digits.classes)

@@ -121,8 +121,8 @@ def test_the_page_has_scope_tables_definitions_figures_and_command() -> None:
     assert header == [
         "variant",
         "seeds",
-        "sse ↓ (squared error per image)",
-        "mse ↓ (squared error per pixel)",
+        "sse ↓ (squared error per sample)",
+        "mse ↓ (squared error per value)",
         "psnr ↑ (dB)",
         "ssim ↑",
     ]
@@ -131,7 +131,7 @@ def test_the_page_has_scope_tables_definitions_figures_and_command() -> None:
         mean = float(re.match(r"(?:\*\*)?([\d.]+) ± [\d.]+", row[3])[1])
         assert mean == pytest.approx(benchmark(table_records()).set_index("variant")["mse"][row[0]], abs=6e-5)
     assert [row[3].startswith("**") for row in body] == [True, True, False, False]
-    assert table_rows(page, "Cost")[0][2:4] == ["parameters ↓", "macs ↓ (multiply-accumulates per image)"]
+    assert table_rows(page, "Cost")[0][2:4] == ["parameters ↓", "macs ↓ (multiply-accumulates per sample)"]
     for metric in REPORTED:
         assert f"- **{metric}**: {table_records()[0].metrics[metric]['definition']}" in page
     assert "![overview](overview.png)" in page

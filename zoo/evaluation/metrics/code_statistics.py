@@ -116,7 +116,7 @@ def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
     return Curve(dead[0], {"samples": ["training", "test"], "dead": dead}, len(train_maps))
 
 
-@metric("code", "fraction of images", "none")
+@metric("code", "fraction of samples", "none")
 def firing_frequency(test_codes: Tensor) -> Curve:
     """Fraction of test images for which a unit is not zero: mean over units, and number of units by frequency.
 

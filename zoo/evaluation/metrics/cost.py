@@ -25,7 +25,7 @@ def parameters(model: Autoencoder) -> float:
     return sum(p.numel() for p in model.parameters())
 
 
-@metric("cost", "multiply-accumulates per image", "lower")
+@metric("cost", "multiply-accumulates per sample", "lower")
 def macs(model: Autoencoder, image: Tensor) -> float:
     """Multiply-accumulates of matrix products, convolutions and attention that encode and decode one image.
 
@@ -41,7 +41,7 @@ def macs(model: Autoencoder, image: Tensor) -> float:
     return operations // 2
 
 
-@metric("cost", "numbers per image", "none")
+@metric("cost", "numbers per sample", "none")
 def code_width(test_codes: Tensor) -> float:
     """Numbers in the code of one image; test_codes: (N, D)."""
     return test_codes.shape[1]
@@ -71,7 +71,7 @@ def epochs(fit: Mapping[str, Any]) -> float:
     return int(fit["epochs"])
 
 
-@metric("cost", "images per second", "higher", measured=True)
+@metric("cost", "samples per second", "higher", measured=True)
 def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     """Images encoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
 
@@ -84,7 +84,7 @@ def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     return len(batch) / median_seconds(lambda: model.encode(batch), batch.device)
 
 
-@metric("cost", "images per second", "higher", measured=True)
+@metric("cost", "samples per second", "higher", measured=True)
 def decode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     """Codes decoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
 

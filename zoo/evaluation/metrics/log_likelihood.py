@@ -16,25 +16,25 @@ from zoo.evaluation.measures.bounds import Bounds
 from zoo.evaluation.registry import metric
 
 
-@metric("likelihood", "nats per image", "higher", version=2)
+@metric("likelihood", "nats per sample", "higher", version=2)
 def elbo(probability_bounds: Bounds) -> Tensor:
     """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-probability; mean over 50 draws per sample."""
     return probability_bounds.elbo
 
 
-@metric("likelihood", "nats per image", "higher", version=2)
+@metric("likelihood", "nats per sample", "higher", version=2)
 def iwae_50(probability_bounds: Bounds) -> Tensor:
     """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-probability."""
     return probability_bounds.iwae
 
 
-@metric("bound", "nats per image", "higher", version=2)
+@metric("bound", "nats per sample", "higher", version=2)
 def iwae_5000(tight_probability_bounds: Bounds) -> Tensor:
     """The importance-weighted bound on the log-probability with 5,000 draws per test sample."""
     return tight_probability_bounds.iwae
 
 
-@metric("likelihood", "nats per image", "higher")
+@metric("likelihood", "nats per sample", "higher")
 def density_elbo(density_bounds: Bounds) -> Tensor:
     """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-density; mean over 50 draws per sample.
 
@@ -43,25 +43,25 @@ def density_elbo(density_bounds: Bounds) -> Tensor:
     return density_bounds.elbo
 
 
-@metric("likelihood", "nats per image", "higher")
+@metric("likelihood", "nats per sample", "higher")
 def density_iwae_50(density_bounds: Bounds) -> Tensor:
     """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-density."""
     return density_bounds.iwae
 
 
-@metric("bound", "nats per image", "higher")
+@metric("bound", "nats per sample", "higher")
 def density_iwae_5000(tight_density_bounds: Bounds) -> Tensor:
     """The importance-weighted bound on the log-density with 5,000 draws per test sample."""
     return tight_density_bounds.iwae
 
 
-@metric("likelihood", "nats per image", "none", version=2)
+@metric("likelihood", "nats per sample", "none", version=2)
 def elbo_reconstruction(bounds: Bounds) -> Tensor:
     """E_q[log p(x | z)], the first term of the ELBO, of a probability or a density; mean over 50 draws per sample."""
     return bounds.reconstruction
 
 
-@metric("likelihood", "nats per image", "none")
+@metric("likelihood", "nats per sample", "none")
 def elbo_kl(bounds: Bounds) -> Tensor:
     """KL(q(z | x) || p(z)), the second term of the ELBO; mean over 50 samples of log q(z | x) - log p(z)."""
     return bounds.kl
@@ -79,7 +79,7 @@ def iwae_50_bits_per_pixel(density_bounds: Bounds, x: Tensor, pixel_level: float
     return density_bounds.iwae / (-math.log(2) * x[0].numel()) - math.log2(pixel_level)
 
 
-@metric("likelihood", "nats per image", "higher", version=2)
+@metric("likelihood", "nats per sample", "higher", version=2)
 def linear_gaussian_log_likelihood(exact_log_likelihood: Tensor) -> Tensor:
     """Exact log-density under the Gaussian that a linear model defines: its own, or that of probabilistic PCA.
 

@@ -13,7 +13,7 @@ SCALES = 5
 CHUNK = 4096
 
 
-@metric("reconstruction", "squared error per image", "lower", kinds=REAL)
+@metric("reconstruction", "squared error per sample", "lower", kinds=REAL)
 def sse(x: Tensor, x_hat: Tensor) -> Tensor:
     """Sum over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped.
 
@@ -24,13 +24,13 @@ def sse(x: Tensor, x_hat: Tensor) -> Tensor:
     return (x_hat - x).square().flatten(1).sum(1)
 
 
-@metric("reconstruction", "squared error per pixel", "lower", kinds=REAL)
+@metric("reconstruction", "squared error per value", "lower", kinds=REAL)
 def mse(x: Tensor, x_hat: Tensor) -> Tensor:
     """Mean over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W)."""
     return (x_hat - x).square().flatten(1).mean(1)
 
 
-@metric("reconstruction", "absolute error per pixel", "lower", kinds=REAL)
+@metric("reconstruction", "absolute error per value", "lower", kinds=REAL)
 def mae(x: Tensor, x_hat: Tensor) -> Tensor:
     """Mean over pixels of |x_hat - x|, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W)."""
     return (x_hat - x).abs().flatten(1).mean(1)
