@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zoo.report.reported import reported, reported_for
 from zoo.report.statistics import Cell, by_name, cells, estimate_of, scope
 from zoo.runs.records import Record
 
@@ -129,6 +130,8 @@ def markdown(
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
         parts += [f"## {group.capitalize()}", markdown_table(records, part)]
+    if beside := reported_table(records, table):
+        parts += ["## Reported elsewhere", beside]
     if figures:
         parts += ["## Figures", *(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in figures)]
     if short := shortfalls(records):
@@ -157,6 +160,25 @@ def markdown_table(records: Sequence[Record], shown: Iterable[Column]) -> str:
         text[each.name + each.unit] = each.texts(rows, "**{}**")
     alignment = ("left", *["right"] * (len(text) - 1))
     return pd.DataFrame(text).to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def reported_table(records: Sequence[Record], table: Iterable[Column]) -> str:
+    """Cells beside what papers and libraries report for them, as a Markdown table; empty where nothing is reported."""
+    shown = {each.metric: each for each in table}
+    lines = [
+        {
+            "variant": record.name.replace("|", r"\|"),
+            "metric": each.metric + shown[each.metric].unit,
+            "here": str(shown[each.metric].cells[record.name]),
+            "epochs here": f"{record.fit['epochs']:,}",
+            "reported": f"{each.value:,.2f}",
+            "epochs": "" if each.epochs is None else f"{each.epochs:,}",
+            "source": each.source,
+        }
+        for record, each in reported_for(records, reported())
+        if each.metric in shown and record.name in shown[each.metric].cells
+    ]
+    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True) if lines else ""
 
 
 def common(records: Sequence[Record]) -> list[str]:
