@@ -52,7 +52,8 @@ to it; none is lost.
 
   zoo evaluate run=outputs/records/digits      every metric but the slowest
   zoo evaluate run=outputs evaluation=bound    likelihoods, 5,000 samples
-  zoo evaluate run=outputs again=true          what is there already, again"""
+  zoo evaluate run=outputs evaluation=throughput again=true
+                                               all models timed in one sitting"""
 REPORT = """Write tables and figures of what is recorded.
 
 With paths.results=results these are the repository's own, and its README is

@@ -71,9 +71,9 @@ def epochs(fit: Mapping[str, Any]) -> float:
     return int(fit["epochs"])
 
 
-@metric("cost", "samples per second", "higher", measured=True)
+@metric("throughput", "samples per second", "higher", measured=True)
 def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
-    """Images encoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
+    """Samples encoded per second of wall-clock time, 512 at a time (or all test samples where there are fewer).
 
     Median over at least 5 batches and 0.1 s, after a warm-up of 3 batches.
 
@@ -84,9 +84,9 @@ def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     return len(batch) / median_seconds(lambda: model.encode(batch), batch.device)
 
 
-@metric("cost", "samples per second", "higher", measured=True)
+@metric("throughput", "samples per second", "higher", measured=True)
 def decode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
-    """Codes decoded per second of wall-clock time, 512 at a time (or all test images where there are fewer).
+    """Codes decoded per second of wall-clock time, 512 at a time (or all test samples where there are fewer).
 
     Median over at least 5 batches and 0.1 s, after a warm-up of 3 batches.
 
