@@ -173,7 +173,7 @@ def test_what_rests_on_densities_is_declared(kind, discrete, few, monkeypatch):
 )
 def test_mistakes_are_found_before_anything_is_measured(nodes, message, small_model, digits):
     with pytest.raises(ZooError, match=message):
-        due({name: {"version": 1} for name in METRICS}, ["generation", "learned_generation"], nodes)
+        due({name: {"version": METRICS[name].version} for name in METRICS}, ["generation", "learned_generation"], nodes)
     with pytest.raises(ZooError, match=message):
         evaluate(small_model, digits, ["sse", "frechet", "learned_frechet"], {}, densities=nodes)
 
@@ -210,6 +210,6 @@ def test_a_density_from_elsewhere(package, pca, few):
     entries = evaluate(pca, few, ["precision"], {}, densities=nodes, trust=(package,))
     assert "point" in entries["precision"]["curve"]["samples"]
     assert entries["precision"]["settings"] == {"point": {}}
-    entries |= {name: {"version": 1, "settings": {"point": {}}} for name in OF_FAST}
+    entries |= {name: {"version": METRICS[name].version, "settings": {"point": {}}} for name in OF_FAST}
     assert not OF_FAST & set(due(entries, ["generation"], nodes, (package,)))
     assert OF_FAST - {"frechet_inception"} <= set(due(entries, ["generation"]))
