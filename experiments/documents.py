@@ -194,6 +194,7 @@ def report(job: Job, folder: Path, model: Autoencoder) -> None:
             "seed": job.seed,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "units_per_pixel": model.bottleneck.out_features / data["size"] ** 2,
+            "threads": job.threads,
             "fit_seconds": json.loads(job.model_path.with_suffix(".json").read_text())["seconds"],
         },
         "pages": {"train": clean_pages(train), "test": clean_pages(test)},
@@ -287,7 +288,7 @@ def markdown(found: dict[str, Any]) -> str:
             "![Dirty pages, cleaned pages, clean pages](pages.png)",
             "",
             f"A fully convolutional denoising autoencoder, {model['parameters']:,} parameters, fitted in "
-            f"{model['fit_seconds'] / 60:.0f} minutes on two cores to patches of {len(pages['train'])} clean pages of "
+            f"{model['fit_seconds'] / 60:.0f} minutes on {model['threads']} threads to patches of {len(pages['train'])} clean pages of "
             f"NoisyOffice and of drawn pages. Real dirt of the training pages and drawn dirt were put on them. It is "
             f"judged on all copies of the {len(pages['test'])} clean pages that are not in training. The code has "
             f"{model['units_per_pixel']:g} numbers per pixel. The model is [cleaner.safetensors]({MODEL.name}); "

@@ -19,6 +19,7 @@ from zoo.data.arrays import images_of, numbered
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
+from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.measures.bounds import importance_bounds
 from zoo.hub import ADDRESS, download
 from zoo.model.autoencoder import Autoencoder
@@ -30,7 +31,6 @@ from zoo.runs.job import Job
 from zoo.samples import Form, Kind, as_tensor, feature_names, form_of, in_order
 from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
 
-BATCH = 512
 BOUND_SAMPLES = 16
 SIDES = ("train", "test")
 OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the data axis, whose defaults serve
@@ -72,7 +72,9 @@ class Model:
 
     def encode(self, x: ArrayLike | Tensor) -> NDArray[np.float32]:
         """Deterministic codes of samples: (N, *shape) -> (N, D)."""
-        return _joined(self.module.encode(batch) for batch in self._batches(x))
+        whole = self._whole(x)
+        with torch.no_grad():
+            return joined((self.module.encode(batch).float() for batch in self._batches(whole)), len(whole)).numpy()
 
     def decode(self, z: ArrayLike | Tensor) -> NDArray[np.float32]:
         """Expected samples of codes: (N, D) -> (N, *shape), float32.
@@ -135,7 +137,7 @@ class Model:
         """
         bottleneck, likelihood = self.module.bottleneck, self.module.likelihood
         found = []
-        for batch in self._batches(x):
+        for batch in self._batches(self._whole(x)):
             with torch.no_grad():
                 target = likelihood.target(batch)
                 if isinstance(bottleneck, DrawsCodes):  # one by one: a score does not depend on what else is scored
@@ -153,11 +155,15 @@ class Model:
         self.module.to(device)
         return self
 
-    def _batches(self, x: ArrayLike | Tensor) -> Iterator[Tensor]:
-        """Samples as the model sees them, 512 at a time."""
+    def _whole(self, x: ArrayLike | Tensor) -> Tensor:
+        """Samples as they are, their columns in the order of the features."""
         whole = as_tensor(in_order(x, self.form.features))
         if not len(whole):
             raise ZooError("no samples: give at least one")
+        return whole
+
+    def _batches(self, whole: Tensor) -> Iterator[Tensor]:
+        """Samples as the model sees them, 512 at a time."""
         for part in torch.split(whole, BATCH):
             yield self.form.inward(part).to(next(self.module.parameters()))
 
@@ -338,8 +344,3 @@ def _job(overrides: tuple[str, ...]) -> Job:
     """The run that overrides of the command line describe. Composing it can take longer than a fit."""
     with composing(overrides) as given:
         return Job.of(composed("config", given))
-
-
-def _joined(parts: Iterator[Tensor]) -> NDArray[np.float32]:
-    with torch.no_grad():
-        return np.concatenate([part.float().cpu().numpy() for part in parts])

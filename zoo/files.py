@@ -23,7 +23,7 @@ def home() -> Path:
 
 
 def existing(path: str | Path) -> Path:
-    """A path as it is, if there is something, or nothing below `home()` either; else the one below `home()`."""
+    """The path itself; if nothing is there, and something lies at the same path below `home()`, that place."""
     below = home() / path
     return below if not Path(path).exists() and below.exists() else Path(path)
 

@@ -34,3 +34,14 @@ def eigvalsh(matrix: Tensor) -> Tensor:
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         values = eigh(matrix)[0]
     return values
+
+
+def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (D,), variances (D,) in descending order, and principal axes as columns (D, D) of rows (N, D), in float64.
+
+    Variances are divided by N.
+    """
+    mean = x.double().mean(0)
+    centred = x - mean.to(x)
+    variances, axes = eigh((centred.T @ centred).double() / len(x))
+    return mean, variances.flip(0), axes.flip(1)

@@ -81,7 +81,7 @@ class Splits:
         if self.validation_fraction is None:
             return images, None
         n_validation = max(1, round(self.validation_fraction * len(images)))
-        if not 0 < n_validation < len(images):
+        if n_validation >= len(images):
             raise ZooError(
                 f"validation_fraction={self.validation_fraction} takes {n_validation} of the {len(images)} training "
                 f"samples of {self.name}, but train and validation need at least one each; give more samples"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.linear_algebra import eigh
+from zoo.linear_algebra import principal_axes
 
 FLOOR = 1e-8
 
@@ -42,11 +42,9 @@ class Whitening:
             raise ZooError(f"a density needs finite codes; some of these {len(z)} are not")
         if (z == z[0]).all():
             raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
-        mean = z.double().mean(0)
-        centred = z - mean.to(z)
-        variances, axes = eigh((centred.T @ centred).double() / len(z))
+        mean, variances, axes = principal_axes(z)
         std = variances.clamp(min=FLOOR * variances.mean().item()).sqrt()
-        return cls(mean, axes.flip(1), std.flip(0))
+        return cls(mean, axes, std)
 
     @property
     def rank(self) -> int:

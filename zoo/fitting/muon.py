@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.checks import is_whole
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # K. Jordan's: the steepest at 0, so that few steps suffice
 TINY = 1e-7
 
@@ -52,7 +54,7 @@ class Muon(torch.optim.Optimizer):
         largest: int | None = None,
     ) -> None:
         for name, value in (("ns_steps", ns_steps), ("largest", 1 if largest is None else largest)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_whole(value) or value < 1:
                 raise ValueError(f"{name}={value}: must be a whole number, at least 1")
         given = list(params)
         if given and not isinstance(given[0], dict):

@@ -37,8 +37,9 @@ def table(
 
     Forms: text with commas, semicolons or tabs (UTF-8, decimal points); Parquet; a 2-d array in a .npy file, which is
     mapped and not read, or in a .npz file as `X` or `train`, with labels as `y` or `train_labels`, and test rows as
-    `test` or `X_test`. A first row is data, and columns are then called 0, 1, 2, ..., if it holds a number, and each of
-    its texts stands in its column again. A first column without a name that counts the rows is left out.
+    `test` or `X_test`. The first row has the names of the columns. It is taken for data if it holds a number, and every
+    text in it occurs again further down; columns are then called 0, 1, 2, ... A first column without a name that counts
+    the rows is left out.
 
     Limitations: text and Parquet files are read whole, as float64; there is no way to choose columns.
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.data.images import Images
+from zoo.evaluation.batches import in_batches, joined
 from zoo.files import write_atomically
 from zoo.types import Shape
 
@@ -93,7 +94,7 @@ def train_classifier(train: Images, classes: int, seed: int = 0) -> FeatureNetwo
                 schedule.step()
     network.eval()
     with torch.no_grad():
-        raw = torch.cat([network.body(x) for x in train.batches(512)])
+        raw = joined((network.body(x) for x in in_batches(train)), len(train))
         network.mean.copy_(raw.mean(0))
         network.std.copy_(raw.std(0))
     return network

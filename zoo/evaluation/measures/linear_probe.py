@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.evaluation.registry import NotApplicable
+
 PENALTIES = (1e-4, 1e-3, 0.01, 0.1, 1.0)
 SPARSE = 0.1  # fraction of entries that are not zero, below which rows are stored and multiplied as a sparse matrix
 
@@ -30,10 +32,15 @@ def linear_probe(
         validation: selects the penalty.
         validation_labels: see there.
         test: rows whose labels are predicted.
+
+    Raises:
+        NotApplicable: all training rows have one label.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    if (train_labels == train_labels[0]).all():
+        raise NotApplicable("the training samples are all of one class")
     rows = scaled(train, validation, test)
     # Each penalty starts from the solution of the stronger one before it, which halves the time.
     probe = LogisticRegression(tol=1e-3, max_iter=200, warm_start=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.linear_algebra import eigh
+from zoo.linear_algebra import principal_axes
 
 SCALES = tuple(2.0**k for k in range(2, -8, -1))
 ESCAPE_BITS = 32
@@ -62,28 +62,24 @@ def rate_distortion(
         x: (M, C, H, W), the test images.
         decode: codes -> images.
     """
-    origin, axes = transform(train_codes)
-    train, test = ((codes - origin) @ axes.T for codes in (train_codes, test_codes))
+    if bool((train_codes == 0).any()):
+        return quantised(train_codes, test_codes, x, decode)
+    mean, _, axes = principal_axes(train_codes)
+    origin, turn = mean.float(), axes.float()
+    train, test = ((codes - origin) @ turn for codes in (train_codes, test_codes))
+    return quantised(train, test, x, lambda z: decode(z @ turn.T + origin))
+
+
+def quantised(train: Tensor, test: Tensor, x: Tensor, decode: Callable[[Tensor], Tensor]) -> RateDistortion:
+    """`rate_distortion` of codes that are quantised as they are, to round(z / step) step."""
     steps = grid(train)
     bits, entropies, errors = [], [], []
     for step in steps:
         rate, entropy = code_lengths(train, test, step)
         bits.append(rate.sum().item())
         entropies.append(entropy.sum().item())
-        quantised = (test / step).round() * step @ axes + origin
-        errors.append((decode(quantised) - x).square().mean(dtype=torch.float64).item())
+        errors.append((decode((test / step).round() * step) - x).square().mean(dtype=torch.float64).item())
     return RateDistortion(steps, bits, entropies, errors, len(x))
-
-
-def transform(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean of codes (N, D), and their principal axes as rows: (D,), (D, D). With exact zeros: 0 and I."""
-    width = codes.shape[1]
-    if bool((codes == 0).any()):
-        return torch.zeros(width), torch.eye(width)
-    mean = codes.double().mean(0)
-    centred = codes - mean.float()
-    axes = eigh((centred.T @ centred).double())[1].T.flip(0)
-    return mean.float(), axes.float()
 
 
 def principal_rate_distortion(train_codes: Tensor, test_codes: Tensor, lost: float, pixels: int) -> RateDistortion:
@@ -164,8 +160,8 @@ def bd_rate(curve: RateDistortion, reference: RateDistortion) -> float | None:
         100 (10^mean(log10 r(q) - log10 r_ref(q)) - 1), over the qualities q (PSNR in dB) that both curves have
 
     G. Bjøntegaard, "Calculation of average PSNR differences between RD-curves", 2001, VCEG-M33. Between the points of a
-    curve's lower convex hull, r is linear in q: half of the images at one setting and half at another reach the mean of
-    both, so that a curve of more points is never worse.
+    curve's lower convex hull, r is linear in q: half of the images coded at one setting and half at the other have the
+    mean of both rates and of both qualities. More points therefore never make a curve worse.
 
     Returns:
         The difference; None if the curves share less than 2 dB.

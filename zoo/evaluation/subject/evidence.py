@@ -56,11 +56,10 @@ class Evidence(Encoded):
     @property
     def level(self) -> float | None:
         """The distance of two grey levels, of images that are stored as whole numbers under a density; else None."""
-        images = self.data.test
-        whole = not images.pixels.is_floating_point() and isinstance(images.scale, float)
-        if self.data.kind != "image" or self.model.likelihood.discrete or not whole:
+        pixels, scale = self.data.test.pixels, self.data.test.scale
+        if self.data.kind != "image" or self.model.likelihood.discrete or pixels.is_floating_point():
             return None
-        return 1 / images.scale if isinstance(images.scale, float) else None
+        return 1 / scale if isinstance(scale, float) else None
 
     @property
     def pixel_level(self) -> float:
@@ -91,41 +90,33 @@ class Evidence(Encoded):
         """The variance of the uniform noise that `dequantised` adds to a pixel."""
         return 0.0 if self.level is None else self.level**2 / 12
 
-    def probabilities_only(self) -> None:
-        """NotApplicable where the likelihood is a density."""
-        if not self.model.likelihood.discrete:
+    def with_likelihood(self, kind: str) -> Evidence:
+        """Itself, if the model gives samples a "probability" or a "density" as asked; NotApplicable otherwise."""
+        own, see = ("probability", "elbo") if self.model.likelihood.discrete else ("density", "density_elbo")
+        if kind != own:
             _ = self.draws_codes
-            raise NotApplicable("the model gives samples a density and no probability: see density_elbo and its like")
-
-    def densities_only(self) -> None:
-        """NotApplicable where the likelihood is a probability."""
-        if self.model.likelihood.discrete:
-            _ = self.draws_codes
-            raise NotApplicable("the model gives samples a probability and no density: see elbo and its like")
+            raise NotApplicable(f"the model gives samples a {own} and no {kind}: see {see} and its like")
+        return self
 
     @property
     def probability_bounds(self) -> Bounds:
         """Bounds on the log-probability of the test samples from 50 samples each."""
-        self.probabilities_only()
-        return self.bounds
+        return self.with_likelihood("probability").bounds
 
     @property
     def density_bounds(self) -> Bounds:
         """Bounds on the log-density of the test samples from 50 samples each."""
-        self.densities_only()
-        return self.bounds
+        return self.with_likelihood("density").bounds
 
     @property
     def tight_probability_bounds(self) -> Bounds:
         """Bounds on the log-probability of the test samples from 5,000 samples each."""
-        self.probabilities_only()
-        return self.tight_bounds
+        return self.with_likelihood("probability").tight_bounds
 
     @property
     def tight_density_bounds(self) -> Bounds:
         """Bounds on the log-density of the test samples from 5,000 samples each."""
-        self.densities_only()
-        return self.tight_bounds
+        return self.with_likelihood("density").tight_bounds
 
     @cached_property
     def bounds(self) -> Bounds:

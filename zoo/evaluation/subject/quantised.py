@@ -14,7 +14,7 @@ from zoo.evaluation.chosen_densities import Kind
 from zoo.evaluation.measures.rate_distortion import RateDistortion, code_lengths, rate_distortion
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import not_applicable
-from zoo.evaluation.subject.sampled import Codebook, Sampled
+from zoo.evaluation.subject.sampled import Sampled
 from zoo.types import BindsCodebook, Density, Discrete
 
 SEED = 0
@@ -30,13 +30,6 @@ class Quantised(Sampled):
         "index_bits": ("discrete",),
         "index_samples": ("discrete",),
     }
-
-    @cached_property
-    def codebook(self) -> Discrete:
-        """The bottleneck, if its codes are discrete; NotApplicable otherwise."""
-        if not isinstance(self.model.bottleneck, Discrete):
-            raise NotApplicable("the code is not discrete: it has no codebook")
-        return Codebook(self.model.bottleneck, self.device)
 
     @property
     def codebook_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
@@ -93,21 +94,34 @@ class Sampled(Encoded):
         draws = {name: density.sample(self.samples, SEED) for name, density in densities.items()}
         return {name: self.decode(self.feasible(z)) for name, z in draws.items()}
 
+    @cached_property
+    def codebook(self) -> Discrete:
+        """The bottleneck, if its codes are discrete; NotApplicable otherwise."""
+        if not isinstance(self.model.bottleneck, Discrete):
+            raise NotApplicable("the code is not discrete: it has no codebook")
+        return Codebook(self.model.bottleneck, self.device)
+
+    @cached_property
+    def usual_activity(self) -> tuple[int, float] | None:
+        """Units that are not zero in a training code, on average, and a bound that none is below; None if all are."""
+        train = self.train_codes
+        active = train != 0
+        if bool(active.all()):
+            return None
+        return max(1, round(int(active.sum()) / len(train))), 0.0 if bool((train >= 0).all()) else -math.inf
+
     def feasible(self, z: Tensor) -> Tensor:
-        """The codes (N, D) nearest to draws that the bottleneck can emit.
+        """Draws (N, D), moved to the nearest codes that the bottleneck can emit.
 
         Of a discrete code, the nearest entries. Of a sparse code, as many units of largest size as training codes have
         on average, none below zero if no training code is; the others are zero.
         """
-        bottleneck, train = self.model.bottleneck, self.train_codes
-        if isinstance(bottleneck, Discrete):
-            book = Codebook(bottleneck, self.device)
-            return book.points(book.indices(z))
-        active = train != 0
-        if bool(active.all()):
+        if isinstance(self.model.bottleneck, Discrete):
+            return self.codebook.points(self.codebook.indices(z))
+        if self.usual_activity is None:
             return z
-        z = z.clamp(min=0) if bool((train >= 0).all()) else z
-        kept = max(1, round(active.sum().item() / len(train)))
+        kept, bound = self.usual_activity
+        z = z.clamp(min=bound)
         least = z.abs().topk(kept, 1).values[:, -1:]
         return torch.where(z.abs() >= least, z, 0.0)
 
