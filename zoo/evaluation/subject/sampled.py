@@ -103,7 +103,7 @@ class Sampled(Encoded):
 
     @cached_property
     def usual_activity(self) -> tuple[int, float] | None:
-        """Units that are not zero in a training code, on average, and a bound that none is below; None if all are."""
+        """Mean number of units of a training code that are not zero, and a lower bound of all; None of dense codes."""
         train = self.train_codes
         active = train != 0
         if bool(active.all()):
