@@ -290,8 +290,9 @@ def markdown(found: dict[str, Any]) -> str:
             f"A fully convolutional denoising autoencoder, {model['parameters']:,} parameters, fitted in "
             f"{model['fit_seconds'] / 60:.0f} minutes on {model['threads']} threads to patches of "
             f"{len(pages['train'])} clean pages of NoisyOffice and of drawn pages. Real dirt of the training pages and "
-            f"drawn dirt were put on them. It is judged on all copies of the {len(pages['test'])} clean pages that are not in training. The code has "
-            f"{model['units_per_pixel']:g} numbers per pixel. The model is [cleaner.safetensors]({MODEL.name}); "
+            "drawn dirt were put on them. It is judged on all copies of the "
+            f"{len(pages['test'])} clean pages that are not in training. The code has {model['units_per_pixel']:g} "
+            f"numbers per pixel. The model is [cleaner.safetensors]({MODEL.name}); "
             "`python -m experiments.documents --clean photo.jpg` cleans a picture with it.",
             "",
             'Root mean squared error, of the pixel range; lower is better. "Clean pages": pages without dirt.',
