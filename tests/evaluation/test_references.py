@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zoo.evaluation.references import references
+from zoo.evaluation.references import References, references
 from zoo.evaluation.registry import NotApplicable
 
 
@@ -24,6 +24,21 @@ def test_pca_with_all_components_ends_at_no_error(digits):
     curve = references(digits, None).pca_curve
     assert curve.mse[-1] < 1e-4
     assert curve.bits == sorted(curve.bits)
+
+
+def test_the_cache_keeps_results_for_other_processes(digits, tmp_path):
+    names = ("pca_curve", "jpeg_curve", "webp_curve", "pixel_probe")
+    first, other = (references(replace(digits, name=name), tmp_path) for name in ("a", "b"))
+    computed = [getattr(first, name) for name in names]
+    written = sorted(tmp_path.iterdir())
+    again = References(digits, tmp_path, first.key)
+    for name, expected in zip(names, computed, strict=True):
+        found = getattr(again, name)
+        assert torch.equal(found, expected) if isinstance(found, torch.Tensor) else found == expected
+    assert sorted(tmp_path.iterdir()) == written
+    assert len(written) == len(names)
+    _ = other.pca_curve  # of other data: a file of its own
+    assert len(list(tmp_path.iterdir())) == len(names) + 1
 
 
 def test_no_labels(digits):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,11 +18,13 @@ from zoo.evaluation.measures.feature_network import FeatureNetwork, feature_netw
 from zoo.evaluation.measures.linear_probe import linear_probe
 from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_rate_distortion
 from zoo.evaluation.registry import NotApplicable
+from zoo.files import write_atomically
 
 if TYPE_CHECKING:
     from zoo.data.splits import Splits
 
 CODEC_IMAGES = 500
+VERSION = 1  # of the results that the cache keeps; raised when one of them is computed in another way
 
 
 class References:
@@ -27,11 +32,22 @@ class References:
 
     Args:
         data: the splits.
-        cache: folder that keeps the feature network's weights for other processes; None keeps them in this one.
+        cache: folder that keeps what takes long for other processes (the feature network's weights, and rates and the
+            probe of pixels); None keeps it in this one.
+        key: digest of the data.
     """
 
-    def __init__(self, data: Splits, cache: Path | None) -> None:
-        self.data, self.cache = data, cache
+    def __init__(self, data: Splits, cache: Path | None, key: str) -> None:
+        self.data, self.cache, self.key = data, cache, key
+
+    def kept(self, name: str, compute: Callable[[], Any]) -> Any:
+        """A result as plain data, from the cache where it is there."""
+        if self.cache is None:
+            return compute()
+        path = self.cache / f"{name}-{self.key[:16]}-v{VERSION}.json"
+        if not path.is_file():
+            write_atomically(path, json.dumps(compute()).encode())
+        return json.loads(path.read_bytes())
 
     @property
     def n_classes(self) -> int:
@@ -85,39 +101,50 @@ class References:
         Of large sets, the probe is fitted to evenly spaced images, as `Images.spaced` says; so is `pca_curve`.
         """
         _ = self.n_classes
-        train, validation, test = self.data.train.spaced(), self.data.validation.spaced(), self.data.test
-        rows = [part[:].flatten(1) for part in (train, validation, test)]
-        predicted = linear_probe(rows[0], train.labels, rows[1], validation.labels, rows[2])
-        return predicted.eq(test.labels)
+
+        def predicted() -> list[int]:
+            train, validation, test = self.data.train.spaced(), self.data.validation.spaced(), self.data.test
+            rows = [part[:].flatten(1) for part in (train, validation, test)]
+            return linear_probe(rows[0], train.labels, rows[1], validation.labels, rows[2]).tolist()
+
+        return torch.tensor(self.kept("pixel-probe", predicted)).eq(self.data.test.labels)
 
     @cached_property
     def pca_curve(self) -> RateDistortion:
         """Rate and distortion of PCA, with the best number of components at each rate."""
         from sklearn.decomposition import PCA
 
-        train, test = (part[:].flatten(1).numpy() for part in (self.data.train.spaced(), self.data.test))
-        pca = PCA(min(train.shape), svd_solver="covariance_eigh").fit(train)
-        codes, test_codes = (torch.from_numpy(pca.transform(rows)) for rows in (train, test))
-        lost = float(((test - pca.inverse_transform(test_codes.numpy())) ** 2).sum(1).mean())
-        return principal_rate_distortion(codes, test_codes, lost, test.shape[1])
+        def curve() -> RateDistortion:
+            train, test = (part[:].flatten(1).numpy() for part in (self.data.train.spaced(), self.data.test))
+            pca = PCA(min(train.shape), svd_solver="covariance_eigh").fit(train)
+            codes, test_codes = (torch.from_numpy(pca.transform(rows)) for rows in (train, test))
+            lost = float(((test - pca.inverse_transform(test_codes.numpy())) ** 2).sum(1).mean())
+            return principal_rate_distortion(codes, test_codes, lost, test.shape[1])
+
+        return self.kept_curve("pca", curve)
 
     @cached_property
     def jpeg_curve(self) -> RateDistortion:
         """Rate and distortion of JPEG on the first 500 test images; NotApplicable where it cannot store them."""
-        return self._codec("JPEG")
+        return self.codec("JPEG")
 
     @cached_property
     def webp_curve(self) -> RateDistortion:
         """Rate and distortion of lossy WebP on the first 500 test images; NotApplicable where it cannot store them."""
-        return self._codec("WEBP")
+        return self.codec("WEBP")
 
-    def _codec(self, name: str) -> RateDistortion:
+    def codec(self, name: str) -> RateDistortion:
+        """Rate and distortion of an image codec."""
         x = self.data.test[:CODEC_IMAGES]
         if x.shape[1] not in (1, 3) or x.min() < 0 or x.max() > 1:
             raise NotApplicable(f"{name} stores grey and RGB images with values in [0, 1] only")
         from zoo.evaluation.measures.codecs import codec_curve
 
-        return codec_curve(x, name)
+        return self.kept_curve(name.lower(), lambda: codec_curve(x, name))
+
+    def kept_curve(self, name: str, compute: Callable[[], RateDistortion]) -> RateDistortion:
+        """A curve, from the cache where it is there."""
+        return RateDistortion(**self.kept(f"rate-{name}", lambda: asdict(compute())))
 
 
 _latest: dict[str, References] = {}
@@ -125,11 +152,11 @@ _latest: dict[str, References] = {}
 
 def references(data: Splits, cache: Path | None) -> References:
     """The references of a data set: those of the last call, if it had the same images, labels and cache."""
-    digest = hashlib.sha256(f"{data.name} {data.classes} {cache}".encode())
+    digest = hashlib.sha256(f"{data.name} {data.classes}".encode())
     for part in (data.train, data.validation, data.test):
         digest.update(part.digest().encode())
     key = digest.hexdigest()
-    if key not in _latest:
+    if (place := f"{key} {cache}") not in _latest:
         _latest.clear()
-        _latest[key] = References(data, cache)
-    return _latest[key]
+        _latest[place] = References(data, cache, key)
+    return _latest[place]

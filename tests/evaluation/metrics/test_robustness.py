@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import scipy.ndimage
 import torch
 
 from tests.evaluation.conftest import autoencoder, measured
@@ -22,6 +23,13 @@ def test_noise_left_unchanged_has_its_variance(x):
     torch.testing.assert_close(found.mse()["corrupted"], torch.tensor([0.01, 0.25]).double(), rtol=0.02, atol=0)
     assert found.untouched.tolist() == [0, 0]
     assert found.n == len(x)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 7, 9), (2, 1, 1, 5), (1, 1, 1, 1), (1, 1, 2, 2)])
+def test_the_median_filter_equals_scipys(shape):
+    seen = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    expected = scipy.ndimage.median_filter(seen.numpy(), size=(1, 1, 3, 3), mode="mirror")
+    torch.testing.assert_close(median_filter(seen, seen), torch.from_numpy(expected), rtol=0, atol=0)
 
 
 def test_errors_inside_and_outside_a_mask_by_hand(x):
