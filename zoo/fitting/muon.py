@@ -122,6 +122,6 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     x = x / x.norm().clamp(min=TINY)
     for _ in range(steps):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     found: Tensor = (x.T if len(matrix) > matrix.shape[1] else x).to(matrix)
     return found
