@@ -121,6 +121,9 @@ def test_atoms_are_drawn_in_two_rows_blue_below_zero_and_red_above() -> None:
         assert (red[value > 0.2] > blue[value > 0.2]).all()
         assert (red[value < -0.2] < blue[value < -0.2]).all()
     assert {"pca", "deep_ae", "corruption=gaussian"} <= set(labels(figure))
+    few = atoms([dictionary("pca", 4)[0]])
+    assert few is not None
+    assert [len(row) for row in rows(few.axes[0])] == [10]
 
 
 def test_planted_atoms_are_above_all_others() -> None:

@@ -142,15 +142,16 @@ def atoms(records: Sequence[Record]) -> Figure | None:
 
 
 def atom_rows(name: str, strip: Tensor) -> list[Row]:
-    """Atoms of a strip (see `zoo.runs.single.as_strip`) in two rows, filled up with empty places.
+    """Atoms of a strip (see `zoo.runs.single.as_strip`) in one or two rows, filled up with empty places.
 
-    The variant is written beside the first row, and what was changed of it beside the second.
+    Of two rows, the variant is written beside the first, and what was changed of it beside the second.
     """
-    images = signed(2 * strip - 1)
-    empty = images.new_ones(max(0, 2 * SAMPLES - len(images)), *images.shape[1:])
-    first, second = torch.split(torch.cat([images, empty])[: 2 * SAMPLES], SAMPLES)
+    images = signed(2 * strip - 1)[: 2 * SAMPLES]
+    empty = images.new_ones(-len(images) % SAMPLES, *images.shape[1:])
+    parts = torch.split(torch.cat([images, empty]), SAMPLES)
     variant, _, changes = name.partition(" ")
-    return [Row(variant, "", first), Row(f" {changes}", "", second)]
+    names = [name] if len(parts) == 1 else [variant, f" {changes}"]
+    return [Row(each, "", part) for each, part in zip(names, parts, strict=True)]
 
 
 def signed(images: Tensor) -> Tensor:
