@@ -79,6 +79,7 @@ def test_random_atoms_score_what_random_directions_do(known, generator):
         entry = evaluate(model_of(torch.randn(count, 64, generator=generator)), known, RECOVERY, {})["planted_recovery"]
         assert entry["value"] == pytest.approx(expected_by_chance(count, 64), abs=0.01)
         assert entry["curve"]["true atoms"][-3:] == entry["curve"]["atoms"][-3:] == [0.0] * 3
+    assert f"{expected_by_chance(128, 64):.2f} for 128 atoms in 64 dimensions" in str(planted_recovery.__doc__)
 
 
 def test_half_of_the_dictionary_is_half_of_it(known):
