@@ -7,8 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.report.digits_records import digits
+from tests.report.digits_records import autoencoder, digits, fit_linear, half_of_train
+from zoo.data.sources import planted
+from zoo.data.splits import Splits
 from zoo.errors import ZooError
+from zoo.model.corruptions import NoCorruption
+from zoo.runs.single import as_strip, most_used, strips
 from zoo.runs.strips import decode_strip, encode_strip
 
 
@@ -62,3 +66,49 @@ def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
 def test_what_is_no_strip_is_refused(strip: str) -> None:
     with pytest.raises(ZooError, match="PNG in base64"):
         decode_strip(strip)
+
+
+# Atoms
+
+
+def test_a_linear_decoder_shows_its_atoms_and_another_one_does_not() -> None:
+    linear, _ = fit_linear(True, 8, 0)
+    curved = autoencoder((16,), 8, 0, NoCorruption())
+    shown = {}
+    for model in (linear, curved):
+        with torch.no_grad():
+            shown[model] = strips(model.eval(), digits(), model.encode(half_of_train(0)))
+    assert "atoms" not in shown[curved]
+    assert not any("planted" in found for found in shown.values())
+    drawn = 2 * decode_strip(shown[linear]["atoms"]) - 1
+    components = linear.decoder[0].weight.detach().T
+    assert drawn.shape == (8, 1, 8, 8)
+    for atom, component in zip(drawn, components, strict=True):  # by the variance of the images that it was fitted on
+        wanted = component / component[component.abs().argmax()]
+        torch.testing.assert_close(atom.flatten(), wanted, rtol=0, atol=1.1 / 255)
+
+
+def test_planted_atoms_are_shown_most_frequent_first() -> None:
+    data = Splits(planted(n_train=20, n_test=10))
+    model = autoencoder((), 4, 0, NoCorruption())
+    with torch.no_grad():
+        shown = decode_strip(strips(model.eval(), data, model.encode(data.train[:]))["planted"])
+    torch.testing.assert_close(shown, as_strip(data.atoms[:20]), rtol=0, atol=0.51 / 255)
+
+
+def test_atoms_are_ordered_by_the_variance_that_they_carry_and_unused_ones_left_out() -> None:
+    atoms = torch.diag(torch.tensor([1.0, -1.0, 2.0, 5.0])).view(4, 1, 2, 2)
+    codes = torch.tensor([[0.0, -3.0, -1.0, 0.0], [4.0, 3.0, 0.0, 0.0]])
+    #                       std 2      3          2 x 1/2    unused
+    used = most_used(atoms, codes).flatten(1)
+    signs_kept = torch.tensor([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]])
+    assert torch.equal(used, signs_kept), "the second unit takes both signs, so that its atom may be turned"
+    negative = most_used(-atoms, codes).flatten(1)
+    assert negative[1, 0] == -1, "a unit that is never negative only subtracts this atom"
+    assert len(most_used(atoms, torch.ones(3, 4))) == 0
+    assert len(most_used(torch.ones(50, 1, 2, 2), torch.randn(5, 50, generator=torch.Generator().manual_seed(0)))) == 20
+
+
+def test_an_atom_fills_the_grey_levels_about_the_middle() -> None:
+    strip = as_strip(torch.tensor([[0.0, 0.5, -2.0, 1.0], [0.0, 0.1, 0.0, 0.0]]).view(2, 1, 2, 2))
+    assert strip.flatten(1).tolist() == [[0.5, 0.625, 0.0, 0.75], [0.5, 1.0, 0.5, 0.5]]

@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits, load_wine
 
 from zoo.api import fit
 from zoo.errors import ZooError
-from zoo.use.canvas import shades, signed
+from zoo.report.figures.pictures import signed
+from zoo.use.canvas import shades
 from zoo.use.show import show
 from zoo.use.views import VIEWS, Plane, Scene, spherical, straight
 

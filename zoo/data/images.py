@@ -177,6 +177,8 @@ class Source:
         form: what its owner calls a sample; None for images whose `scale` says what means 1.0.
         scaling: "given", by `scale` and `shift` of the samples; "range", so that the training samples fill [0, 1]; or
             "standard", so that each feature has mean 0 and standard deviation 1 on them.
+        atoms: (M, C, H, W), directions that samples, as a model sees them, are sparse combinations of; None where no
+            such are known.
     """
 
     name: str
@@ -186,3 +188,4 @@ class Source:
     redrawn: bool = False
     form: Form | None = None
     scaling: Scaling = "given"
+    atoms: Tensor | None = None

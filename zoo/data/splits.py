@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from zoo.data.images import Images, Source
 from zoo.errors import ZooError
@@ -145,6 +146,11 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         """Names of the labels; empty where there are none."""
         return self.source.classes
+
+    @property
+    def atoms(self) -> Tensor | None:
+        """The directions that samples are known to be sparse combinations of: (M, C, H, W); None where none are."""
+        return self.source.atoms
 
     @property
     def shape(self) -> Shape:

@@ -47,7 +47,7 @@ class Record:
         metrics: {name: {"value", "unit", "direction", "group", "version", "n", "definition", "per_class"?, "reason"?,
             "failed"?}}; a metric that does not apply has value null and a reason.
         images: {strip name: base64 PNG}, test images in a row: "original", "reconstruction", "corrupted", "restored",
-            "samples".
+            "samples"; and atoms about grey: "atoms" of a linear decoder, "planted" of the data set.
         environment: package versions, git commit, machine and time of the run; "evaluated", {commit: [metrics]}, of
             metrics that were measured at another commit than that of the fit.
         path: where files of one's own lay; None for published data.

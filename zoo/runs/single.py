@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
@@ -20,6 +21,7 @@ from zoo.evaluation.shortfall import shortfall
 from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, load_model, save_model
+from zoo.model.linear_decoder import atoms_of
 from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
@@ -28,6 +30,7 @@ from zoo.types import FitReport, HasPrior
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
 SHOWN = 10  # test images whose reconstructions a record carries
+ATOMS = 20  # of a linear decoder
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def keep(job: Job, fitted: Fitted) -> Record:
         code=job.code,
         fit=fit | {"history": rounded(fitted.report.history)},
         metrics={},
-        images=strips(fitted.model, fitted.data),
+        images=strips(fitted.model, fitted.data, codes),
         environment=environment(),
         path=None if job.path is None else str(job.path),
         trust=list(job.trust),
@@ -157,10 +160,15 @@ def read(job: Job) -> Splits:
 
 
 @torch.no_grad()
-def strips(model: Autoencoder, data: Splits) -> dict[str, str]:
+def strips(model: Autoencoder, data: Splits, codes: Tensor) -> dict[str, str]:
     """Test images and their reconstructions, as figures show them; empty for images that are neither grey nor RGB.
 
     The images are the first of each class in turn, then the first of all; the noise is drawn with a fixed seed.
+
+    Args:
+        model: fitted.
+        data: what it was fitted on.
+        codes: of training images, (N, D), by which the atoms of a linear decoder are chosen.
     """
     if data.kind != "image" or data.shape[0] not in MODES:
         return {}
@@ -175,7 +183,33 @@ def strips(model: Autoencoder, data: Splits) -> dict[str, str]:
         images |= {"corrupted": seen, "restored": model.reconstruct(seen, hidden if model.corruption.masks else None)}
     if isinstance(model.bottleneck, HasPrior):
         images["samples"] = model.decode(model.bottleneck.sample(2 * SHOWN, torch.Generator().manual_seed(0)))
+    if (atoms := atoms_of(model.decode, codes.shape[1])) is not None and len(used := most_used(atoms, codes)):
+        images["atoms"] = as_strip(used)
+    if data.atoms is not None:
+        images["planted"] = as_strip(data.atoms[:ATOMS])
     return {name: encode_strip(batch) for name, batch in images.items()}
+
+
+def most_used(atoms: Tensor, codes: Tensor) -> Tensor:
+    """The 20 atoms that carry most of the variance of images, those of units in use: (M, C, H, W), M <= 20.
+
+    The sign of an atom is arbitrary if its unit takes both signs; the largest entry is then made positive.
+
+    Args:
+        atoms: (D, C, H, W).
+        codes: of training images: (N, D).
+    """
+    carried = atoms.flatten(1).norm(dim=1) * codes.std(0, correction=0)
+    order = carried.argsort(descending=True, stable=True)[:ATOMS]
+    order = order[carried[order] > 0]
+    found, both = atoms[order].flatten(1), (codes[:, order] < 0).any(0) & (codes[:, order] > 0).any(0)
+    largest = found.gather(1, found.abs().argmax(1, keepdim=True))
+    return torch.where(both[:, None], found * largest.sign(), found).view(-1, *atoms.shape[1:])
+
+
+def as_strip(atoms: Tensor) -> Tensor:
+    """Atoms (M, C, H, W), each to its own scale, as images: 0 is 1/2, and the largest absolute value 0 or 1."""
+    return 0.5 + 0.5 * atoms / atoms.abs().flatten(1).amax(1)[:, None, None, None]
 
 
 def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:

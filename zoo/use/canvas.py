@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.report.figures.pictures import GAP, draw_strip
+from zoo.report.figures.pictures import GAP, SIGNED, draw_strip
 from zoo.report.figures.style import (
     DPI,
     HEAD,
@@ -35,7 +35,6 @@ APART, LINE = 0.16, 0.13  # inches between groups of rows, and of a line of text
 ROW, COLUMN = 0.15, 0.13  # inches of a feature and of a sample in a map
 FEATURES = 24  # rows of a map
 WIDE = 11.0  # inches, beyond which panels go to the next row
-SIGNED = "RdBu_r"
 
 
 @dataclass(frozen=True)
@@ -75,18 +74,6 @@ def coloured(inner: Tensor) -> Tensor:
     if channels in (1, 3):
         return inner
     return inner[:, :3] if channels == 4 else inner.mean(1, keepdim=True)
-
-
-def signed(images: Tensor) -> Tensor:
-    """Images of any sign (N, C, H, W) as colours (N, 3, H, W): blue below 0, white at 0, red above; RGB around grey."""
-    from matplotlib import colormaps
-
-    largest = images.abs().flatten(1).amax(1).clamp(min=1e-12)[:, None, None, None]
-    scaled = 0.5 + 0.5 * images / largest
-    if images.shape[1] in (3, 4):
-        return scaled[:, :3]
-    colours = colormaps[SIGNED](scaled.mean(1).numpy())[..., :3]
-    return torch.from_numpy(colours).permute(0, 3, 1, 2).float()
 
 
 def sides(images: Tensor, side: float | None = None) -> tuple[float, float]:

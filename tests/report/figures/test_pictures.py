@@ -11,9 +11,10 @@ from PIL import Image
 from tests.report.digits_records import VARIANTS, digits_record, table_records
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
-from zoo.report.figures.pictures import overview, reconstructions, restorations, samples
+from zoo.report.figures.pictures import atoms, overview, reconstructions, restorations, samples, signed
 from zoo.report.figures.style import DPI, save
 from zoo.report.statistics import by_name, cells
+from zoo.runs.records import Record
 from zoo.runs.strips import decode_strip, encode_strip
 
 
@@ -94,6 +95,54 @@ def test_samples_of_few_variants_take_as_many_rows_as_there_are_whole_ones() -> 
     drawn = rows(figure.axes[0])
     assert [len(row) for row in drawn] == [10, 10]
     assert_row([image for row in drawn for image in row], encode_strip(twice))
+
+
+def dictionary(name: str, count: int, *, channels: int = 1, planted: bool = False) -> tuple[Record, torch.Tensor]:
+    """A record with atoms of its own, and what these are: (M, C, 8, 8) in whole steps of 1/255."""
+    generator = torch.Generator().manual_seed(len(name) + count)
+    strip = torch.randint(0, 256, (count, channels, 8, 8), generator=generator) / 255
+    images = {"atoms": encode_strip(strip)} | ({"planted": encode_strip(strip.flip(0))} if planted else {})
+    return replace(digits_record(name, 8, 0), images=images), strip
+
+
+def test_atoms_are_drawn_in_two_rows_blue_below_zero_and_red_above() -> None:
+    (pca, of_pca), (deep, of_deep) = dictionary("pca", 20), dictionary("deep_ae corruption=gaussian", 13)
+    figure = atoms([pca, deep, digits_record("svd", 8, 0)])
+    assert figure is not None
+    drawn = rows(figure.axes[0])
+    assert [len(row) for row in drawn] == [10, 10, 10, 10], "svd has no atoms in its record"
+    best_first = (of_deep, of_pca) if deep.metrics["mse"]["value"] < pca.metrics["mse"]["value"] else (of_pca, of_deep)
+    for pair, strip in zip((drawn[0] + drawn[1], drawn[2] + drawn[3]), best_first, strict=True):
+        colours = signed(2 * strip - 1).permute(0, 2, 3, 1).numpy()
+        assert np.allclose(np.stack(pair)[: len(strip)], colours)
+        assert all((image == 1).all() for image in pair[len(strip) :]), "empty places are white"
+        value = (2 * strip - 1)[:, 0].numpy()
+        red, blue = colours[..., 0], colours[..., 2]
+        assert (red[value > 0.2] > blue[value > 0.2]).all()
+        assert (red[value < -0.2] < blue[value < -0.2]).all()
+    assert {"pca", "deep_ae", "corruption=gaussian"} <= set(labels(figure))
+    few = atoms([dictionary("pca", 4)[0]])
+    assert few is not None
+    assert [len(row) for row in rows(few.axes[0])] == [10]
+
+
+def test_planted_atoms_are_above_all_others() -> None:
+    record, strip = dictionary("pca", 20, planted=True)
+    figure = atoms([record])
+    assert figure is not None
+    drawn = rows(figure.axes[0])
+    assert np.allclose(np.stack(drawn[0] + drawn[1]), signed(2 * strip.flip(0) - 1).permute(0, 2, 3, 1).numpy())
+    assert labels(figure)[2] == "planted"
+
+
+def test_at_most_a_dozen_dictionaries_are_drawn_and_coloured_ones_about_grey() -> None:
+    record, strip = dictionary("pca", 20, channels=3)
+    figure = atoms([replace(record, name=f"a copy={k:02}", hash=f"{k}") for k in range(15)])
+    assert figure is not None
+    assert len(figure.axes[0].images) == 12 * 20
+    assert any("12 of 15 models" in label and "grey at 0" in label for label in labels(figure))
+    colours = np.asarray(figure.axes[0].images[0].get_array())
+    assert np.allclose(colours, signed(2 * strip[:1] - 1)[0].permute(1, 2, 0).numpy())
 
 
 def test_many_rows_part_into_columns_each_under_the_originals() -> None:

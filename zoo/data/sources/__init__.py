@@ -6,6 +6,7 @@ Each function reads once per process, and returns the same `Source` for equal ar
 from zoo.data.sources.own import array, folder
 from zoo.data.sources.page_pairs import pages
 from zoo.data.sources.photographs import faces, patches
+from zoo.data.sources.planted import planted
 from zoo.data.sources.printed import documents
 from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
 from zoo.data.sources.tables import breast_cancer, table, wine
@@ -23,6 +24,7 @@ __all__ = [
     "mnist",
     "pages",
     "patches",
+    "planted",
     "table",
     "wine",
 ]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoo.evaluation.registry import NotApplicable
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 PENALTIES = (1e-4, 1e-3, 0.01, 0.1, 1.0)
 SPARSE = 0.1  # fraction of entries that are not zero, below which rows are stored and multiplied as a sparse matrix
@@ -36,21 +40,42 @@ def linear_probe(
     Raises:
         NotApplicable: all training rows have one label.
     """
+    probe, rows = fitted_probe(train, train_labels, validation, validation_labels, test)
+    return torch.from_numpy(probe.predict(rows))
+
+
+def log_odds(
+    train: Tensor, train_labels: Tensor, validation: Tensor, validation_labels: Tensor, test: Tensor
+) -> Tensor:
+    """Log-odds of a label of two values that such a regression gives test rows: (N,); see `linear_probe`."""
+    probe, rows = fitted_probe(train, train_labels, validation, validation_labels, test)
+    return torch.from_numpy(probe.decision_function(rows))
+
+
+def fitted_probe(
+    train: Tensor, train_labels: Tensor, validation: Tensor, validation_labels: Tensor, test: Tensor
+) -> tuple[LogisticRegression, Any]:
+    """The regression of `linear_probe`, whose arguments these are, and the test rows as it takes them."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    if (train_labels == train_labels[0]).all():
-        raise NotApplicable("the training samples are all of one class")
+    check_classes(train_labels)
     rows = scaled(train, validation, test)
     # Each penalty starts from the solution of the stronger one before it, which halves the time.
     probe = LogisticRegression(tol=1e-3, max_iter=200, warm_start=True)
-    predicted: dict[float, np.ndarray] = {}
+    fitted: dict[float, LogisticRegression] = {}
     for c in PENALTIES:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are part of the definition
             probe.set_params(C=c).fit(rows[0], train_labels.numpy())
-        predicted.setdefault(float(probe.score(rows[1], validation_labels.numpy())), probe.predict(rows[2]))
-    return torch.from_numpy(predicted[max(predicted)])
+        fitted.setdefault(float(probe.score(rows[1], validation_labels.numpy())), deepcopy(probe))
+    return fitted[max(fitted)], rows[2]
+
+
+def check_classes(labels: Tensor) -> None:
+    """NotApplicable if all of the labels (N,) are the same."""
+    if (labels == labels[0]).all():
+        raise NotApplicable("the training samples are all of one class")
 
 
 def scaled(train: Tensor, *others: Tensor) -> list[Any]:

@@ -19,6 +19,7 @@ from zoo.evaluation.measures.bounds import (
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded
 from zoo.model.likelihoods import FittedGaussianLikelihood, GaussianLikelihood, OptimalGaussianLikelihood
+from zoo.model.linear_decoder import columns
 from zoo.types import DrawsCodes, HasPosterior, Likelihood
 
 SEED, CALIBRATED = 0, 2_000  # validation images that the std of Gaussian pixels is found from, at most
@@ -164,7 +165,7 @@ class Evidence(Encoded):
         """
         width, shape = self.test_codes.shape[1], self.x.shape[1:]
         origin = self.decode(torch.zeros(1, width))
-        axes = (self.decode(torch.eye(width)) - origin).flatten(1)
+        axes = columns(self.decode, width, origin).flatten(1)
         decoded = (self.x_hat - origin).flatten(1), self.test_codes @ axes
         target, added = self.target.flatten(1), self.added_variance
         if close(*decoded) and (std := self.own_noise) is not None:

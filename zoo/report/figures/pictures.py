@@ -41,6 +41,8 @@ WRAP = 30  # characters in a line of label
 TALL = 24  # rows in one column of a figure
 IMAGES = 12  # images in a row of a figure of one column
 SAMPLES, FEW = 10, 8  # samples in a row; variants, at most, that may show several rows of them
+DICTIONARIES = 12  # whose atoms are shown, at most
+SIGNED = "RdBu_r"
 BAR, BAR_TEXT = 1.5, 1.0  # inches of the longest bar, and of the number at its end
 
 
@@ -119,6 +121,49 @@ def samples(records: Sequence[Record]) -> Figure | None:
         groups.append([Row(record.name, "", first), *(Row("", "", images) for images in more)])
     title = f"Samples from the priors of models of {records[0].data}"
     return picture([], groups, title, models(shown))
+
+
+@figure
+def atoms(records: Sequence[Record]) -> Figure | None:
+    """Atoms of each variant whose decoder is linear, of at most a dozen, by error; None where there are none."""
+    found = with_images(records, "atoms")
+    shown = found[:DICTIONARIES]
+    if not shown:
+        return None
+    strips = {record.name: decode_strip(record.images["atoms"]) for record in shown}
+    grey = all(strip.shape[1] == 1 for strip in strips.values())
+    title = f"Atoms of linear decoders of models of {records[0].data}"
+    of = f" of {len(found)}" if len(found) > len(shown) else ""
+    scale = f"each to its own scale, {'blue below 0, red above' if grey else 'grey at 0'}"
+    subtitle = f"the units that carry most variance, {scale}; {len(shown)}{of} models, lowest error first"
+    planted = next((r.images["planted"] for r in shown if "planted" in r.images), None)
+    head = [] if planted is None else atom_rows("planted", decode_strip(planted))
+    return picture(head, [atom_rows(name, strip) for name, strip in strips.items()], title, subtitle)
+
+
+def atom_rows(name: str, strip: Tensor) -> list[Row]:
+    """Atoms of a strip (see `zoo.runs.single.as_strip`) in one or two rows, filled up with empty places.
+
+    Of two rows, the variant is written beside the first, and what was changed of it beside the second.
+    """
+    images = signed(2 * strip - 1)[: 2 * SAMPLES]
+    empty = images.new_ones(-len(images) % SAMPLES, *images.shape[1:])
+    parts = torch.split(torch.cat([images, empty]), SAMPLES)
+    variant, _, changes = name.partition(" ")
+    names = [name] if len(parts) == 1 else [variant, f" {changes}"]
+    return [Row(each, "", part) for each, part in zip(names, parts, strict=True)]
+
+
+def signed(images: Tensor) -> Tensor:
+    """Images of any sign (N, C, H, W) as colours (N, 3, H, W): blue below 0, white at 0, red above; RGB around grey."""
+    from matplotlib import colormaps
+
+    largest = images.abs().flatten(1).amax(1).clamp(min=1e-12)[:, None, None, None]
+    scaled = 0.5 + 0.5 * images / largest
+    if images.shape[1] in (3, 4):
+        return scaled[:, :3]
+    colours = colormaps[SIGNED](scaled.mean(1).numpy())[..., :3]
+    return torch.from_numpy(colours).permute(0, 3, 1, 2).float()
 
 
 def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:

@@ -1,0 +1,127 @@
+"""Codes as dictionaries: what single units and atoms stand for, and what survives in reconstructions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zoo.evaluation.measures.cosines import largest_among, largest_cosines
+from zoo.evaluation.measures.sparse_probe import sparse_probes
+from zoo.evaluation.registry import IMAGES, Curve, NotApplicable, metric
+
+FEW = 5
+SHOWN = (1, 2, FEW, 10)
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+@metric("dictionary", "cosine", "none")
+def atom_coherence(atoms: Tensor) -> Curve:
+    """Largest absolute cosine of an atom of the decoder with another one: mean over atoms, and deciles.
+
+    An atom is what one unit adds to an image, decode(e_i) - decode(0); those of units that are zero for all training
+    images do not count. 0 for orthogonal atoms, 1 where each has a copy. M atoms in P < M dimensions have a largest
+    cosine of at least sqrt((M - P) / (P (M - 1))): L. Welch, "Lower bounds on the maximum cross correlation of
+    signals", 1974.
+
+    Args:
+        atoms: (M, P), unit vectors.
+
+    Raises:
+        NotApplicable: there is one atom only.
+    """
+    if len(atoms) < 2:
+        raise NotApplicable("one unit of the code is in use, so that there are no two atoms to compare")
+    cosines = largest_among(atoms).double()
+    share = torch.linspace(0, 1, 11, dtype=torch.float64)
+    table = {"share of atoms": share.tolist(), "largest cosine": cosines.quantile(share).tolist()}
+    return Curve(cosines.mean().item(), table, len(atoms))
+
+
+@metric("dictionary", "cosine", "higher")
+def planted_recovery(atoms: Tensor, planted_atoms: Tensor) -> Curve:
+    """Largest absolute cosine of a true atom with any atom of the decoder, mean over true atoms.
+
+    1 where the dictionary that made the samples was found, up to order, signs and lengths; random atoms have the value
+    of chance, 0.35 for 128 atoms in 64 dimensions. The curve has, for levels of the cosine, the fraction of true atoms
+    that reach it with some atom of the decoder, and the fraction of the decoder's atoms, of units that are in use, that
+    reach it with some true atom. The mean max cosine similarity of L. Sharkey, D. Braun, B. Millidge, "Taking features
+    out of superposition with sparse autoencoders", 2022.
+
+    Args:
+        atoms: (M, P), unit vectors.
+        planted_atoms: (K, P), unit vectors.
+    """
+    return recovery(atoms, planted_atoms)
+
+
+@metric("dictionary", "cosine", "none")
+def planted_recovery_of_dictionary_learning(learned_atoms: Tensor, planted_atoms: Tensor) -> Curve:
+    """planted_recovery of scikit-learn's dictionary learning with as many atoms; the same for every model.
+
+    Args:
+        learned_atoms: (M, P), unit vectors.
+        planted_atoms: (K, P), unit vectors.
+    """
+    return recovery(learned_atoms, planted_atoms)
+
+
+def recovery(atoms: Tensor, planted: Tensor) -> Curve:
+    """How well atoms (M, P) match planted ones (K, P), all unit vectors; see `planted_recovery`."""
+    true, own = largest_cosines(planted, atoms).double(), largest_cosines(atoms, planted)
+    reached = {
+        name: [(cosines > level).double().mean().item() for level in LEVELS]
+        for name, cosines in (("true atoms", true), ("atoms", own))
+    }
+    return Curve(true.mean().item(), {"cosine above": list(LEVELS), **reached}, len(planted))
+
+
+@metric("dictionary", "fraction", "higher")
+def k_sparse_probe_accuracy(
+    train_codes: Tensor,
+    train_labels: Tensor,
+    validation_codes: Tensor,
+    validation_labels: Tensor,
+    test_codes: Tensor,
+    test_labels: Tensor,
+) -> Curve:
+    """Accuracy on test samples of a linear probe that sees 5 units of the code for each class, its best ones.
+
+    A logistic regression separates each class from all others by its own units; the class of highest log-odds is
+    predicted. Units are chosen on training codes, see `zoo.evaluation.measures.sparse_probe`. The curve has 1, 2, 5 and
+    10 units. W. Gurnee et al., "Finding neurons in a haystack: case studies with sparse probing", 2023,
+    arXiv:2305.01610; as a measure of dictionaries, A. Karvonen et al., "SAEBench", 2025, arXiv:2503.09532.
+
+    Where this differs from the papers: there, units are ranked one by one, so that copies of one unit fill the ranks;
+    and the accuracies of two-class probes are averaged.
+
+    Args:
+        train_codes: (N, D), and likewise the others.
+        train_labels: (N,), and likewise the others.
+        validation_codes: select the penalty, with validation_labels.
+        validation_labels: see there.
+        test_codes: are scored, with test_labels.
+        test_labels: see there.
+
+    Raises:
+        NotApplicable: all training samples have one label.
+    """
+    predicted = sparse_probes(train_codes, train_labels, validation_codes, validation_labels, test_codes, SHOWN)
+    accuracy = {k: (labels == test_labels).double().mean().item() for k, labels in predicted.items()}
+    return Curve(accuracy[FEW], {"units": [float(k) for k in SHOWN], "accuracy": list(accuracy.values())})
+
+
+@metric("dictionary", "fraction", "higher", kinds=IMAGES)
+def kept_accuracy(reconstruction_logits: Tensor, test_logits: Tensor, test_labels: Tensor) -> Curve:
+    """Accuracy on reconstructions of test images of a small classifier that was trained on images of this data set.
+
+    What of the class survives the bottleneck. The curve has its accuracy on the test images themselves, too, which
+    limits what can be kept. The classifier is the one in whose features samples are compared (group generation).
+
+    Args:
+        reconstruction_logits: (N, classes).
+        test_logits: (N, classes), of the test images.
+        test_labels: (N,).
+    """
+    both = {"reconstructions": reconstruction_logits, "test images": test_logits}
+    accuracy = {name: (logits.argmax(1) == test_labels).double().mean().item() for name, logits in both.items()}
+    return Curve(accuracy["reconstructions"], {"images": list(accuracy), "accuracy": list(accuracy.values())})
