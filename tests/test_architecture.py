@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "density": {"errors", "linear_algebra", "types", "model", "options"},
     "evaluation": {"errors", "linear_algebra", "files", "samples", "types", "model", "data", "density", "options"},
     "runs": {"errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
-    "report": {"errors", "files", "options", "types", "runs", "evaluation"},
+    "report": {"errors", "files", "options", "types", "catalogue", "runs", "evaluation"},
     "advice": {
         "errors",
         "files",

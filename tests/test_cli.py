@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -57,6 +58,7 @@ def test_every_command_has_a_help_page_with_examples_in_80_columns(said, name):
         (("run", "-m", "--cfg"), r"error: --cfg shows one configuration: leave out -m"),
         (("study", "digits", "study=mnist"), r"error: study=mnist: the study is digits; one command runs one study"),
         (("report", "data=array"), r"error: data=array: say which, by data\.source\.path="),
+        (("report", "--check", "data=mnist"), r"error: data=mnist: zoo report --check takes study=, or nothing"),
         (("evaluate", "run="), r"error: run= is missing: give a record's file, or a folder of records"),
         (("run", "--config-dir=/nowhere"), r"error: --config-dir=/nowhere: no such folder"),
     ],
@@ -66,6 +68,28 @@ def test_a_mistake(said, arguments, told):
     assert status == 2
     assert re.search(rf"^{told}", text, flags=re.M)
     assert "Traceback" not in text
+
+
+def test_a_check_ends_with_status_1_and_a_line_for_each_file_that_differs(said, repository, tmp_path, monkeypatch):
+    status, text = said("report", "--check", "study=classic")
+    assert (status, text) == (0, "")
+    copied = ["README.md", "conf/config.yaml", "zoo/__init__.py", "results/classic", "results/records/mnist"]
+    for place in copied:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).symlink_to(repository / place)
+    (tmp_path / "results" / "classic").unlink()
+    shutil.copytree(repository / "results" / "classic", tmp_path / "results" / "classic")
+    monkeypatch.chdir(tmp_path)
+    assert said("report", "--check") == (0, "")
+    table = tmp_path / "results" / "classic" / "benchmark.csv"
+    table.write_text(table.read_text().replace("0", "1", 1))
+    status, text = said("report", "--check")
+    command = "zoo report study=classic paths.results=results"
+    assert (status, text) == (1, f"results/classic/benchmark.csv: differs from the records; written by: {command}\n")
+    (tmp_path / "conf" / "config.yaml").unlink()
+    status, text = said("report", "--check")
+    assert status == 2
+    assert "the current folder is no checkout of the zoo" in text
 
 
 def test_studies_and_variants_are_listed(said, repository):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from zoo.options import content, names
 
@@ -13,7 +14,8 @@ class Variant:
 
     Attributes:
         name: stem of its yaml, and its name in tables.
-        family: "linear", "deterministic", "denoising", "masked", "sparse", "variational", "discrete", "adversarial".
+        family: "linear", "deterministic", "denoising", "masked", "sparse", "variational", "discrete", "adversarial", or
+            "control": not a bottleneck, fitted for comparison only.
         method: what it is, in one line.
         source: authors and year; empty where there is none.
         equation: what it computes or minimises, in plain text.
@@ -40,9 +42,27 @@ def variants(trust: tuple[str, ...] = ()) -> list[Variant]:
     for name in names("variant", trust):
         about = content("variant", name, trust).get("about", {})
         texts = [about.get(key) or "" for key in ("method", "source", "equation", "limitations", "differs")]
-        found.append(Variant(name, about.get("family", "other"), *texts))
+        found.append(Variant(name, about.get("family", OTHER), *texts))
     order = {family: place for place, family in enumerate(FAMILIES)}
     return sorted(found, key=lambda variant: (order.get(variant.family, len(order)), variant.name))
 
 
-FAMILIES = ("linear", "deterministic", "denoising", "masked", "sparse", "variational", "discrete", "adversarial")
+@cache
+def members() -> dict[str, tuple[str, ...]]:
+    """The names of the zoo's own variants by family."""
+    every = variants()
+    return {
+        family: tuple(v.name for v in every if v.family == family) for family in dict.fromkeys(v.family for v in every)
+    }
+
+
+def family_of(variant: str) -> str:
+    """The family of a variant; "other" for one from elsewhere."""
+    return next((family for family, names in members().items() if variant in names), OTHER)
+
+
+CONTROL, OTHER = "control", "other"
+FAMILIES = (
+    *("linear", "deterministic", "denoising", "masked", "sparse", "variational", "discrete", "adversarial"),
+    CONTROL,
+)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.runs.job import Job
 
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130  # exit statuses
+OWN = "paths.results=results"  # the repository's own results
 
 RUN = """Fit a method, measure it, keep the record.
 
@@ -57,11 +58,14 @@ to it; none is lost.
 REPORT = """Write tables and figures of what is recorded.
 
 With paths.results=results these are the repository's own, and its README is
-updated where it quotes them.
+updated where it quotes them. --check writes nothing: it lists which of these
+files differ from the records, and ends with exit status 1 if any does.
 
   zoo report study=digits                      a study
   zoo report data=mnist                        a data set, at its own width
-  zoo report study=digits paths.results=results"""
+  zoo report study=digits paths.results=results
+  zoo report --check study=digits              a study of the repository
+  zoo report --check                           all of them"""
 ADVISE = """Advise which method and width to use for some data.
 
 Methods are fitted within the minutes given, and judged on samples held out: for
@@ -199,6 +203,8 @@ def with_arguments(parser: argparse.ArgumentParser, name: str, command: Command)
         setattr(positional, "completer", partial(completions, command=name))  # noqa: B010 (argcomplete's way)
     if name in ("run", "study", "report"):
         parser.add_argument("--config-dir", type=Path, metavar="DIR", help="more option files: studies, variants")
+    if name == "report":
+        parser.add_argument("--check", action="store_true", help="list committed files that differ from the records")
     if name in ("run", "study", "evaluate"):
         parser.add_argument("--cfg", action="store_true", help="print the whole configuration and leave")
     for option, default, about in USES.get(name, ()):
@@ -363,6 +369,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Tables and figures."""
+    if arguments.check:
+        return check(arguments)
     from zoo.runs.compose import composed, composing
     from zoo.runs.grid import jobs_of
     from zoo.runs.job import Job
@@ -381,6 +389,30 @@ def report(arguments: argparse.Namespace) -> int:
     overrides = arguments.overrides
     report_data(job.results, job.data, job.width, written(overrides), readme(overrides), job.trust)
     return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Which files of the repository's own results differ from the records."""
+    from zoo.files import in_checkout
+    from zoo.report.publish import check_study, reported_studies
+    from zoo.runs.compose import composed, composing
+    from zoo.runs.grid import jobs_of
+
+    if not in_checkout():
+        raise ZooError("zoo report --check: the current folder is no checkout of the zoo; its results are in results/")
+    asked = [override for override in arguments.overrides if override != OWN]
+    if unknown := [override for override in asked if not override.startswith("study=")]:
+        raise ZooError(f"{unknown[0]}: zoo report --check takes study=, or nothing for all studies of results/")
+    changed: list[Path] = []
+    for chosen in asked or [f"study={name}" for name in reported_studies(Path("results"))]:
+        overrides = [chosen, OWN]
+        with composing(overrides, arguments.config_dir) as given:
+            table, figures = jobs_of(composed("config", given))
+        found = check_study(table, figures, chosen.partition("=")[2], written(overrides), readme(overrides))
+        for path in found:
+            print(f"{path}: differs from the records; written by: {written(overrides)}", flush=True)
+        changed += found
+    return FAILED if changed else 0
 
 
 def advise(arguments: argparse.Namespace) -> int:
@@ -488,7 +520,7 @@ def readme(overrides: Sequence[str]) -> Path | None:
     """The checkout's README, where its own results are asked for by name; None otherwise."""
     from zoo.files import in_checkout
 
-    return Path("README.md") if "paths.results=results" in overrides and in_checkout() else None
+    return Path("README.md") if OWN in overrides and in_checkout() else None
 
 
 def variants(arguments: argparse.Namespace) -> int:

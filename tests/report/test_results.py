@@ -1,4 +1,4 @@
-"""Tables in results/ and in the README agree with the committed records."""
+"""Tables and figures in results/, and numbers in the README, agree with the committed records."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from zoo.catalogue import variants
 from zoo.options import names
-from zoo.report.publish import quoted_in, quoting
-from zoo.report.table import benchmark, markdown
+from zoo.report.publish import PAGE, check_study, quoted_in
+from zoo.report.reported import reported
 from zoo.runs.identity import digest
-from zoo.runs.records import Record, read_record
+from zoo.runs.job import Job
+from zoo.runs.records import read_record
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "results" / "records"
@@ -26,33 +28,43 @@ def page(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="module")
-def records(page: Path, study_jobs) -> list[Record]:
-    """The records of the table that `page` shows, found by the command that it names."""
+def jobs(page: Path, study_jobs) -> tuple[list[Job], list[Job]]:
+    """The runs of the study that `page` shows."""
     command = re.findall(r"Written from the records by `zoo report (.*)`", page.read_text())[0]
     assert command == f"study={page.parent.name} paths.results=results"
-    records = [replace(job, results=ROOT / "results").recorded() for job in study_jobs(page.parent.name)[0]]
-    assert None not in records, "a run of the study has no record: its configuration changed after it was run"
-    return [record for record in records if record is not None]
+    table, figures = ([replace(job, results=ROOT / "results") for job in part] for part in study_jobs(page.parent.name))
+    lacking = [job.name for job in table if job.recorded() is None]
+    assert not lacking, "runs of the study have no record: their configuration changed after they were run"
+    return table, figures
 
 
-def test_tables_agree_with_the_records(page: Path, records: list[Record]) -> None:
+def test_committed_files_are_what_the_records_give(page: Path, jobs) -> None:
+    """As `zoo report --check`: tables, page and README byte for byte, figures by what they show."""
+    name = page.parent.name
+    command = f"zoo report study={name} paths.results=results"
+    changed = [str(path.relative_to(ROOT)) for path in check_study(*jobs, name, command, ROOT / "README.md")]
+    assert changed == [], f"these differ from the records; run `{command}`"
     figures = re.findall(r"^!\[.*\]\((.*)\)$", page.read_text(), flags=re.M)
-    command = re.findall(r"Written from the records by `(.*)`", page.read_text())[0]
-    # which rows are stale changes with the code, not with the records
-    stale = page.read_text().partition("## Stale rows\n\n")[2].partition("\n\nWritten from the records")[0]
-    rerun = f"zoo study {page.parent.name} paths.results=results stale=rerun"
-    assert page.read_text() == markdown(records, command, figures, re.findall(r"^- (.*)$", stale, re.M), rerun)
-    table = benchmark(records).to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    assert page.with_suffix(".csv").read_text() == table
-    assert all((page.parent / figure).is_file() for figure in figures)
+    assert sorted(path.name for path in page.parent.glob("*.png")) == sorted(figures)
 
 
-def test_readme_quotes_the_records(page: Path, records: list[Record]) -> None:
-    text = (ROOT / "README.md").read_text()
-    assert quoted_in(text) == QUOTED
-    assert set(QUOTED) <= {page.parent.name for page in PAGES}
-    if page.parent.name in QUOTED:
-        assert quoting(text, page.parent.name, records) == text
+def test_the_readme_quotes_tables_of_committed_studies() -> None:
+    assert quoted_in((ROOT / "README.md").read_text()) == QUOTED
+    assert all((ROOT / "results" / name / PAGE).is_file() for name in QUOTED)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/studies.md"])
+def test_no_result_is_typed_by_hand(name: str) -> None:
+    """Decimal numbers outside quoted tables and code are values that `conf/references.yaml` gives a source for."""
+    text = (ROOT / name).read_text()
+    for generated in (r"<!-- table: .*?<!-- end -->", r"```.*?```", r"`[^`\n]*`", r"\]\([^)\n]*\)", r"^Licence: .*"):
+        text = re.sub(generated, "", text, flags=re.S | re.M)
+    known = {f"{each.value:.2f}" for each in reported()}
+    assert set(re.findall(r"\d+\.\d+|\d[\d.]* ?%|±", text)) <= known
+
+
+def test_the_readme_counts_the_methods() -> None:
+    assert f"Each of {len(variants())} methods" in (ROOT / "README.md").read_text()
 
 
 def test_every_record_is_where_its_content_says() -> None:

@@ -157,6 +157,8 @@ def test_listing(numbers: list[int], text: str) -> None:
 
 def test_scope_says_what_the_numbers_rest_on() -> None:
     assert scope(table_records()) == f"{len(load())} test images, width 8, seeds 0, 1, 2"
+    rows = [replace(record, kind="vector") for record in table_records()]
+    assert scope(rows) == f"{len(load())} test samples, width 8, seeds 0, 1, 2"
     assert models([digits_record("pca", 8, 0)]) == "width 8, seed 0"
     assert models([*table_records(), *sweep_records()]) == "width 2, 8, 16, 2 to 3 seeds each"
 

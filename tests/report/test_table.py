@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from tests.report.digits_records import REPORTED, VARIANTS, digits_record, sweep_records, table_records
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
-from zoo.report.publish import publish, quoted_in, quoting, report_data, report_study, write_report
+from zoo.report.publish import check_study, publish, quoted_in, quoting, report_data, report_study, write_report
 from zoo.report.statistics import decoded
 from zoo.report.table import apart, benchmark, columns, markdown, print_table, print_tables, summary
 from zoo.runs.identity import code_digest
@@ -337,8 +337,51 @@ def test_a_study_is_reported_in_full(tmp_path: Path, recorded_jobs: list[Job]) -
 
 
 def test_a_study_without_runs_is_refused() -> None:
-    with pytest.raises(ZooError, match="study=tour: no runs"):
-        report_study([], [], "tour", "zoo report study=tour")
+    for call in (report_study, check_study):
+        with pytest.raises(ZooError, match="study=tour: no runs"):
+            call([], [], "tour", "zoo report study=tour")
+
+
+def test_a_check_finds_every_file_that_differs_from_the_records_and_writes_none(
+    tmp_path: Path, recorded_jobs: list[Job]
+) -> None:
+    study = recorded_jobs, [], "tour", "zoo report study=tour paths.results=results"
+    (readme := tmp_path / "README.md").write_text(README.replace("digits", "tour"))
+    assert {path.name for path in check_study(*study, readme)} >= {"benchmark.md", "benchmark.csv", "README.md"}
+    with redirect_stdout(io.StringIO()):
+        page, table, *figures, _ = report_study(*study, readme)
+    assert check_study(*study, readme) == []
+    kept = {path: path.read_bytes() for path in (page, table, readme, *figures)}
+
+    def changed(path: Path, content: bytes | None) -> list[Path]:
+        path.write_bytes(content) if content is not None else path.unlink()
+        found = check_study(*study, readme)
+        assert path.exists() == (content is not None)
+        path.write_bytes(kept[path])
+        return found
+
+    assert changed(page, kept[page].replace(b"## Reconstruction", b"## Reconstructions")) == [page]
+    assert changed(page, kept[page].replace(b"\n- svd\n\nWritten", b"\n- pca\n- svd\n\nWritten")) == []
+    assert changed(table, kept[table].replace(b"1", b"2", 1)) == [table]
+    assert changed(readme, kept[readme].replace(b"pca", b"PCA", 1)) == [readme]
+    overview, costs = (page.parent / f"{name}.png" for name in ("overview", "error_against_cost"))
+    assert changed(overview, None) == [overview]
+    assert changed(overview, kept[costs]) == [overview]
+    training = page.parent / "training_curves.png"
+    training.write_bytes(kept[overview])
+    assert check_study(*study, readme) == [training], "nothing was trained: no such figure belongs there"
+
+
+def test_a_check_finds_figures_of_other_numbers(tmp_path: Path, recorded_jobs: list[Job]) -> None:
+    study = recorded_jobs, [], "tour", "zoo report study=tour"
+    with redirect_stdout(io.StringIO()):
+        page, table, *_ = report_study(*study)
+    record = recorded_jobs[0].recorded()
+    assert record is not None
+    macs = record.metrics["macs"] | {"value": record.metrics["macs"]["value"] + 64}
+    write_record(tmp_path, replace(record, metrics=record.metrics | {"macs": macs}))
+    changed = {path.name for path in check_study(*study)}
+    assert changed == {page.name, table.name, "error_against_cost.png", "average_ranks.png"}
 
 
 def test_a_data_set_is_reported_at_one_width(tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ def test_leaves_a_record_and_a_model_and_names_them(command, left, tmp_path):
     assert str(tmp_path) not in json.dumps(record.config), "where files lie is no part of what determines a model"
 
 
+def test_a_record_says_of_what_kind_its_samples_are(command, tmp_path):
+    for data, kind in (("digits", "image"), ("wine", "vector")):
+        assert command("variant=pca", f"data={data}", "evaluation.groups=[reconstruction]", "width=2").status == 0
+        assert read_record(only(tmp_path / "outputs" / "records" / data, "*.json")).kind == kind
+
+
 def test_shows_the_bar_only_where_it_is_wanted(command):
     shown = command("variant=linear_ae", "budget.epochs=2", "evaluation.groups=[reconstruction]").said
     assert "2/2" in shown

@@ -1,4 +1,4 @@
-"""Tables, pages and figures of a study or a data set, written to files."""
+"""Tables, pages and figures of a study or a data set, written to files, or compared with these."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from zoo.errors import ZooError
 from zoo.files import write_atomically
 from zoo.report.figures import FIGURES
-from zoo.report.figures.style import save
-from zoo.report.table import RERUN, benchmark, brief, common, markdown, print_table, summary
+from zoo.report.figures.style import content, content_of, save
+from zoo.report.table import RERUN, STALE, benchmark, brief, common, markdown, print_table, summary
 from zoo.runs.identity import is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_records
 
 OF_SWEEP = {"error_against_width", "explained_variance_against_l0"}  # figures that also show other widths
+PAGE, TABLE = "benchmark.md", "benchmark.csv"
 MARK, END = "<!-- table: {} -->", "<!-- end -->"
 MARKS = re.compile(r"<!-- (?:table: (\S+)|end) -->")
+Contents = dict[Path, "bytes | Figure | None"]  # of files; None for one that is not to be there
 
 
 def report_study(
@@ -39,14 +43,58 @@ def report_study(
     Raises:
         ZooError: the study has no runs, or see `write_report` and `quoting`.
     """
-    if not (jobs := [*table, *figures]):
+    rows, others = recorded(table, figures, name)
+    if lacking := len(table) + len(figures) - len(rows) - len(others):
+        print(f"{lacking} runs of this study have no record yet")
+    first, rerun = [*table, *figures][0], rerun_of(name, command)
+    return publish(rows, [*rows, *others], first.results / name, command, readme, rerun, first.trust)
+
+
+def check_study(
+    table: Sequence[Job], figures: Sequence[Job], name: str, command: str, readme: Path | None = None
+) -> list[Path]:
+    """The files of a study that `report_study` would change, as far as they depend on the records.
+
+    Tables, the page and the README are compared byte for byte, apart from the list of stale rows, which follows from
+    the code. A figure is compared by its content, see `zoo.report.figures.style.content`. Nothing is written.
+
+    The arguments and errors are those of `report_study`.
+    """
+    rows, others = recorded(table, figures, name)
+    folder = [*table, *figures][0].results / name
+    page = folder / PAGE
+    stale = stale_in(page.read_text(encoding="utf-8")) if page.exists() else []
+    found = contents(rows, folder, command, [*rows, *others], rerun_of(name, command), stale)
+    changed = [path for path, expected in found.items() if not is_as(path, expected)]
+    if readme is not None and name in quoted_in(text := readme.read_text(encoding="utf-8")):
+        changed += [readme] * (quoting(text, name, rows) != text)
+    return changed
+
+
+def reported_studies(results: Path) -> list[str]:
+    """Names of the studies whose pages lie in a folder."""
+    return sorted(page.parent.name for page in results.glob(f"*/{PAGE}"))
+
+
+def recorded(table: Sequence[Job], figures: Sequence[Job], name: str) -> tuple[list[Record], list[Record]]:
+    """The records of a study's table, and of those runs that only its figures show; ZooError if it has no runs."""
+    if not (table or figures):
         raise ZooError(f"study={name}: no runs; list sweeps under `table` in its yaml")
     rows, others = ([record for job in jobs if (record := job.recorded())] for jobs in (table, figures))
-    if lacking := len(jobs) - len(rows) - len(others):
-        print(f"{lacking} runs of this study have no record yet")
+    return rows, others
+
+
+def rerun_of(name: str, command: str) -> str:
+    """The command that runs the stale rows of a study again, given the one that reports it."""
     settings = [setting for setting in shlex.split(command)[2:] if setting != f"study={name}"]
-    rerun = shlex.join(["zoo", "study", name, *settings, RERUN])
-    return publish(rows, [*rows, *others], jobs[0].results / name, command, readme, rerun, jobs[0].trust)
+    return shlex.join(["zoo", "study", name, *settings, RERUN])
+
+
+def is_as(path: Path, expected: bytes | Figure | None) -> bool:
+    """Whether a file holds what is expected of it; of a figure, whether it shows the same."""
+    if expected is None or not path.exists():
+        return expected is None and not path.exists()
+    return path.read_bytes() == expected if isinstance(expected, bytes) else content_of(path) == content(expected)
 
 
 def report_data(
@@ -118,6 +166,31 @@ def write_report(
     Raises:
         ZooError: there are no records, or not of one data set, or one name has several configurations.
     """
+    found = contents(records, folder, command, sweep, rerun, trust=trust)
+    for path, expected in reversed(found.items()):  # the page, which names all others, comes last
+        if expected is None:
+            path.unlink(missing_ok=True)  # one of an earlier report would contradict this one
+        elif isinstance(expected, bytes):
+            write_atomically(path, expected)
+        else:
+            save(expected, path)
+    return [path for path, expected in found.items() if expected is not None]
+
+
+def contents(
+    records: Sequence[Record],
+    folder: Path,
+    command: str,
+    sweep: Sequence[Record] = (),
+    rerun: str = RERUN,
+    stale: Sequence[str] | None = None,
+    trust: Sequence[str] = (),
+) -> Contents:
+    """What the files of a report hold, the page first.
+
+    `stale` names the stale rows, as in the table; None stands for those whose code has changed. The other arguments and
+    the errors are those of `write_report`.
+    """
     if not records:
         raise ZooError(f"{folder}: no records to report; fit something first, by `zoo run` or `zoo study`")
     if len(names := sorted({record.data for record in (*records, *sweep)})) > 1:
@@ -128,18 +201,11 @@ def write_report(
     shown_in_table, shown_in_sweep = brief(records, shared), brief(union(records, sweep), shared)
     drawn = {name: draw(shown_in_sweep if name in OF_SWEEP else shown_in_table) for name, draw in FIGURES.items()}
     pictures = {folder / f"{name}.png": figure for name, figure in drawn.items()}
-    shown = [path for path, figure in pictures.items() if figure is not None]
-    page, table = folder / "benchmark.md", folder / "benchmark.csv"
-    names_of_figures = [path.name for path in shown]
-    text = markdown(records, command, names_of_figures, stale_rows(brief(records, shared), trust), rerun).encode()
-    write_atomically(table, benchmark(records).to_csv(index=False, float_format="%.10g", lineterminator="\n").encode())
-    for path, figure in pictures.items():
-        if figure is None:
-            path.unlink(missing_ok=True)  # one of an earlier report would contradict this one
-        else:
-            save(figure, path)
-    write_atomically(page, text)
-    return [page, table, *shown]
+    shown = [path.name for path, figure in pictures.items() if figure is not None]
+    old = stale_rows(brief(records, shared), trust) if stale is None else stale
+    table = benchmark(records).to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    texts = {PAGE: markdown(records, command, shown, old, rerun), TABLE: table}
+    return {folder / name: text.encode() for name, text in texts.items()} | pictures
 
 
 def stale_rows(records: Sequence[Record], trust: Sequence[str] = ()) -> list[str]:
@@ -149,6 +215,11 @@ def stale_rows(records: Sequence[Record], trust: Sequence[str] = ()) -> list[str
         if (key := (record.hash, record.code)) not in found:
             found[key] = is_stale(record, trust)
     return list(dict.fromkeys(record.name for record in records if found[record.hash, record.code]))
+
+
+def stale_in(page: str) -> list[str]:
+    """Names of the rows that a page lists as stale."""
+    return re.findall(r"^- (.*)$", page.partition(STALE)[2].partition("\n\nWritten from")[0], re.M)
 
 
 def union(records: Sequence[Record], sweep: Sequence[Record]) -> list[Record]:

@@ -197,10 +197,15 @@ def listing(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, distinct))
 
 
+def noun(records: Sequence[Record]) -> str:
+    """What a sample of the records' data is called: "image", or "sample" for rows of tables and counts of words."""
+    return "image" if records[0].kind == "image" else "sample"
+
+
 def scope(records: Sequence[Record]) -> str:
-    """Test images, widths and seeds of `records`: "360 test images, width 16, seeds 0, 1, 2"."""
+    """Test samples, widths and seeds of `records`: "360 test images, width 16, seeds 0, 1, 2"."""
     counts = sorted({record.metrics["mse"]["n"] for record in records if values([record], "mse")})
-    tested = [f"{' or '.join(f'{n:,}' for n in counts)} test images"] if counts else []
+    tested = [f"{' or '.join(f'{n:,}' for n in counts)} test {noun(records)}s"] if counts else []
     return ", ".join([*tested, models(records)])
 
 

@@ -23,6 +23,7 @@ ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
 SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
 NOT_MEASURED = {"value": None, "reason": "not measured"}
 RERUN = "stale=rerun"  # the setting that runs stale rows again
+STALE = "## Stale rows"  # the heading of the list of these
 TERMINAL, NAME = 80, 26  # characters of a line, and of the longest name that is not wrapped
 
 
@@ -119,9 +120,10 @@ def markdown(
     records = brief(records, shared)
     table = columns(records)
     varies = any(cell.half_text for each in table for cell in each.cells.values())
-    sampled = any("resampled" in entry for record in records for entry in record.metrics.values())
+    sampled = [entry for record in records for entry in record.metrics.values() if "resampled" in entry]
     over = "seeds and test samples" if sampled else "seeds"
-    interval = f" ± half the width of its 95 % interval over {over}" if varies else ""
+    drawn = " (for sets of generated samples, also over draws)" if any("curve" in entry for entry in sampled) else ""
+    interval = f" ± half the width of its 95 % interval over {over}{drawn}" if varies else ""
     parts = [
         f"# {records[0].data}: {scope(records)}",
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
@@ -144,7 +146,7 @@ def markdown(
         parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
     if old := [name for name in by_name(records) if name in stale]:
         parts += [
-            "## Stale rows",
+            STALE,
             f"The code of these rows has changed since they were recorded; `{rerun}` runs them again.",
             "\n".join(f"- {name}" for name in old),
         ]

@@ -19,7 +19,7 @@ from zoo.runs.identity import digest
 
 SCHEMA = 2
 KINDS = {  # of the fields that are one value, by keys of `options.PLAIN_TYPES`
-    **dict.fromkeys(("name", "variant", "data", "hash", "code"), ("str",)),
+    **dict.fromkeys(("name", "variant", "data", "hash", "code", "kind"), ("str",)),
     **dict.fromkeys(("width", "seed"), ("int",)),
     "path": ("str", "None"),
     "trust": ("Sequence[str]",),
@@ -52,6 +52,7 @@ class Record:
             metrics that were measured at another commit than that of the fit.
         path: where files of one's own lay; None for published data.
         trust: packages from elsewhere that parts come from.
+        kind: of the samples: "image", "vector" or "counts".
     """
 
     name: str
@@ -68,6 +69,7 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
     trust: list[str] = field(default_factory=list)
+    kind: str = "image"
     schema: int = SCHEMA
 
     def measured(self, found: Mapping[str, dict[str, Any]], commit: str | None) -> Record:

@@ -138,6 +138,7 @@ def keep(job: Job, fitted: Fitted) -> Record:
         environment=environment(),
         path=None if job.path is None else str(job.path),
         trust=list(job.trust),
+        kind=fitted.data.kind,
     )
     write_record(job.results, record)
     return record

@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tests.report.digits_records import VARIANTS, digits_record, sweep_records, table_records
+from zoo.catalogue import CONTROL, members, variants
 from zoo.report.figures.curves import (
-    apart,
     error_against_cost,
     error_against_width,
     explained_variance_against_l0,
     pareto,
     training_curves,
 )
+from zoo.report.figures.panels import MOST, apart, families, foremost, left_out
+from zoo.report.statistics import by_name
 from zoo.runs.identity import digest
 from zoo.runs.records import Record
 
@@ -62,16 +64,57 @@ def test_error_against_width_needs_two_widths() -> None:
     assert error_against_width(table_records()) is None
 
 
+def renamed(records: Sequence[Record], variants: Sequence[str]) -> list[Record]:
+    """Real runs under the names of other variants."""
+    sources = list(dict.fromkeys(record.name for record in records))
+    return [
+        replace(record, name=variant, variant=variant, hash=digest({"of": record.hash, "as": variant}))
+        for k, variant in enumerate(variants)
+        for record in records
+        if record.name == sources[k % len(sources)]
+    ]
+
+
 @pytest.mark.parametrize("draw", [error_against_width, error_against_cost])
-def test_labels_of_many_variants_neither_overlap_nor_leave_the_figure(draw) -> None:
+@pytest.mark.parametrize("copies", [3, 10])
+def test_labels_of_many_variants_neither_overlap_nor_leave_the_figure(draw, copies) -> None:
     records = table_records() if draw is error_against_cost else [*table_records(), *sweep_records()]
-    figure = draw(many(records, 10))
-    labels = {name: text for name, text in texts(figure).items() if "corruption.std" in name}
-    assert len(labels) == 10 * len(VARIANTS)
-    boxes = [text.get_window_extent() for text in labels.values()]
+    figure = draw(many(records, copies))
+    labels = [text for ax in figure.axes for text in ax.texts if "corruption.std" in text.get_text()]
+    if copies == 3:
+        assert len({text.get_text() for text in labels}) == 3 * len(VARIANTS), "a dozen rows are all labelled"
+    assert 2 <= len(labels) <= 24
+    boxes = [text.get_window_extent() for text in labels]
     assert not any(a.overlaps(b) for a, b in itertools.combinations([box.padded(-1) for box in boxes], 2))
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
     assert all(figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
+
+
+def test_more_than_a_dozen_rows_have_a_panel_for_each_family_and_at_most_a_dozen_labels_in_it() -> None:
+    every = renamed([*table_records(), *sweep_records()], [v.name for v in variants()])
+    figure = error_against_width(every)
+    assert figure is not None
+    sheet, *panels = figure.axes
+    assert [panel.get_title(loc="left") for panel in panels] == [f for f in members() if f != CONTROL]
+    said = [text.get_text() for text in sheet.texts]
+    for family, names in members().items():
+        assert len([name for name in names if name in said]) == min(len(names), MOST) * (family != CONTROL)
+    assert all(len(panel.lines) == len(variants()) - 1 for panel in panels), "the others are there, in grey"
+    assert "; grey: other methods; " in said[1]
+
+
+def test_a_control_is_named_and_stretches_no_axis() -> None:
+    records = [*table_records(), *sweep_records()]
+    control = replace(digits_record("pca", 8, 0), name="overcomplete_ae", variant="overcomplete_ae", hash="control")
+    tiny = {**control.metrics, "mse": {**control.metrics["mse"], "value": 1e-9}}
+    controls = [replace(control, metrics=tiny, width=width, hash=f"control{width}") for width in (2, 8)]
+    for draw, shown in ((error_against_width, records), (error_against_cost, table_records())):
+        alone = draw(shown)
+        beside = draw([*shown, *(record for record in controls if record.width in {r.width for r in shown})])
+        assert [panel.get_ylim() for panel in alone.axes[1:]] == [panel.get_ylim() for panel in beside.axes[1:]]
+        assert "overcomplete_ae" not in texts(beside)
+        assert beside.axes[0].texts[1].get_text().endswith("; without overcomplete_ae (control)")
+    assert left_out(records) == ""
 
 
 def test_explained_variance_against_l0_draws_the_variants_that_have_sparse_codes() -> None:
@@ -132,6 +175,36 @@ def test_error_against_cost_rings_the_pareto_front() -> None:
         "parameters",
         "seconds to fit",
     ]
+
+
+def test_of_many_rows_the_best_of_each_family_and_of_the_fronts_are_labelled() -> None:
+    every = renamed(table_records(), [v.name for v in variants() if v.family != CONTROL])
+    figure = error_against_cost(every)
+    assert figure is not None
+    labelled = [name for name in texts(figure) if name in {record.name for record in every}]
+    names = list(by_name(every))
+    assert len(labelled) == MOST
+    assert {rows[0] for rows in families(names).values()} <= set(labelled)
+
+
+def test_the_dozen_that_is_labelled() -> None:
+    names = [*(f"vae x={k}" for k in range(9)), "pca", "svd", "ppca", *(f"topk x={k}" for k in range(4))]
+    assert foremost(names[:12]) == names[:12]
+    assert foremost(names) == [n for n in names if n not in ("vae x=5", "vae x=6", "vae x=7", "vae x=8")][:12]
+    assert "vae x=8" in foremost(names, also=["vae x=8"])
+    assert foremost([]) == []
+
+
+@pytest.mark.parametrize(("kind", "noun"), [("image", "image"), ("vector", "sample"), ("counts", "sample")])
+def test_labels_name_the_samples_by_their_kind(kind: str, noun: str) -> None:
+    table, sweep = ([replace(record, kind=kind) for record in part()] for part in (table_records, sweep_records))
+    figures = [error_against_width([*table, *sweep]), training_curves(table), error_against_cost(table)]
+    said = " | ".join(
+        label for f in figures for ax in f.axes for label in (*(t.get_text() for t in ax.texts), ax.get_xlabel())
+    )
+    assert f"360 test {noun}s" in said
+    for label in ("numbers", "nats", "multiply-accumulates"):
+        assert f"{label} per {noun}" in said
 
 
 def test_error_against_cost_needs_costs() -> None:

@@ -8,7 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zoo.report.figures.style import DPI, LIMIT, SHADES, look, oklch, place, png, save, sheet, spread, text_width
+from zoo.catalogue import FAMILIES, members
+from zoo.report.figures.style import (
+    DPI,
+    HUES,
+    LIMIT,
+    SHADES,
+    content,
+    content_of,
+    look,
+    oklch,
+    place,
+    png,
+    save,
+    sheet,
+    spread,
+    text_width,
+)
 
 HEIGHTS = st.lists(st.floats(0, 10), min_size=1, max_size=40)
 
@@ -55,13 +71,34 @@ def test_every_colour_can_be_read_on_white() -> None:
     assert min(contrast_on_white(oklch(*shade, hue / 256)) for shade in SHADES for hue in range(256)) > 3
 
 
-def test_the_first_variants_look_different_whoever_else_is_there() -> None:
-    linear, deep = ["svd", "pca", "linear_ae", "linear_ae_tied"], ["shallow_ae", "deep_ae", "conv_ae", "topk", "vae"]
-    names = [*linear, *deep, "denoising_ae", "inpainting_ae"]
-    looks = {name: look(name) for name in names}
-    assert looks == {name: look(name) for name in reversed(names)}
-    for (one, _), (other, _) in itertools.combinations(looks.values(), 2):
-        assert np.linalg.norm(np.subtract(one, other)) > 0.25
+def hue_of(name: str) -> float:
+    """In turns, of the HSV colour space."""
+    return float(matplotlib.colors.rgb_to_hsv(look(name)[0])[0])
+
+
+def turns_between(one: float, other: float) -> float:
+    return abs((one - other + 0.5) % 1 - 0.5)
+
+
+def test_methods_of_a_family_share_a_hue_and_differ_in_shade_or_marker() -> None:
+    assert HUES.keys() >= members().keys() - {"control"}
+    for family, names in members().items():
+        assert len({look(name) for name in names}) == len(names)
+        assert family == "control" or all(turns_between(hue_of(a), hue_of(b)) < 0.15 for a in names for b in names)
+    every = [look(name) for names in members().values() for name in names]
+    assert len(set(every)) == len(every)
+    centres = [HUES[family] for family in FAMILIES if family in HUES]
+    assert min(turns_between(a, b) for a, b in itertools.combinations(centres, 2)) > 0.08
+    red, green, blue = look("overcomplete_ae")[0]
+    assert max(red, green, blue) - min(red, green, blue) < 0.01, "a control is grey"
+
+
+def test_a_changed_method_has_the_hue_of_the_method_and_another_marker() -> None:
+    assert look("vae network=conv") == look("vae network=conv") != look("vae")
+    markers = {look(name)[1] for names in members().values() for name in names}
+    assert look("vae network=conv")[1] not in markers
+    assert turns_between(hue_of("vae network=conv"), hue_of("vae")) < 0.15
+    assert look("my_own") != look("my_other")
 
 
 def test_text_width_is_that_of_the_drawn_text() -> None:
@@ -95,7 +132,25 @@ def test_saving_gives_the_same_bytes_and_leaves_the_global_style_alone(tmp_path:
     assert globals_of_matplotlib() == before
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (3 * DPI, DPI)
-        assert image.info == {}
+        assert image.info == {"Content": content(figure)}
+    assert content_of(tmp_path / "a.png") == content(figure)
+    Image.new("L", (3, 3)).save(tmp_path / "other.png")
+    assert content_of(tmp_path / "other.png") == ""
+
+
+def drawn(points=(0.9, 0.6, 0.8), title="title", grey=0.5, width=3.0, colour="k", bar=1.0):
+    figure, ax = sheet(width, 1.0, title, "subtitle")
+    ax.imshow([[0.0, grey]], extent=(0, 1, 1, 0))
+    panel = place(figure, 0.2, 0.2, 1.0, 0.5)
+    panel.plot([0, 1, 2], points, color=colour)
+    panel.bar([0], [bar])
+    return content(figure)
+
+
+def test_content_changes_with_numbers_texts_and_images_and_not_with_their_place_or_colour() -> None:
+    assert drawn() == drawn(width=4.0) == drawn(colour="r") == drawn(points=(0.9, 0.6 + 1e-12, 0.8))
+    changed = [drawn(points=(0.9, 0.61, 0.8)), drawn(title="Title"), drawn(grey=0.6), drawn(bar=1.01)]
+    assert len({drawn(), *changed}) == 5
 
 
 def test_a_picture_too_large_is_written_in_fewer_colours() -> None:

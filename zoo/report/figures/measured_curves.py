@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.report.figures.curves import (
+from zoo.report.figures.panels import (
     AXIS,
     ERROR,
-    FOOT,
     LINE,
     PLAIN,
+    Points,
+    charts,
+    draw,
+    draw_references,
     error_axis,
+    foremost,
+    key,
     label_right,
     label_room,
+    last,
+    left_out,
     log_axis,
-    panel_height,
+    others,
+    parts,
+    without_controls,
 )
 from zoo.report.figures.register import figure
-from zoo.report.figures.style import HEAD, INK, look, place, sheet
-from zoo.report.statistics import by_name
+from zoo.report.figures.style import HEAD, place, sheet
+from zoo.report.statistics import by_name, noun
 from zoo.runs.records import Record
 
 OUTSIDE = {"bd_rate_against_jpeg": "JPEG", "bd_rate_against_webp": "WebP"}
@@ -35,39 +43,43 @@ CORRUPTIONS = {
     "stain_inside_mse": "under blots and creases",
 }
 LEAST_BITS = 1.0
+KEY = 0.15  # inches of a line that names the references
 ROOM_BELOW = 0.5  # share of the least error of a variant down to which the outside references are drawn
-DASHES = ("--", ":", "-.")
-
-Points = tuple[list[float], list[float]]
 
 
 @figure
 def rate_distortion(records: Sequence[Record]) -> Figure | None:
     """Error of decoded quantised codes against their bits, with JPEG and WebP; None without rates."""
-    groups = by_name(records)
+    groups = by_name(without_controls(records))
     lines = {name: line for name, group in groups.items() if (line := rate_line(group[0], "code_bits"))}
     if not lines:
         return None
     (first, *_) = (group[0] for name, group in groups.items() if name in lines)
     least = ROOM_BELOW * min(min(mse) for _, mse in lines.values())
     outside = {label: line for metric, label in OUTSIDE.items() if (line := rate_line(first, metric, least))}
-    wide, high = 4.6, panel_height(len(lines) + len(outside))
+    controls = left_out(record for record in records if curve_of(record, "code_bits"))
     title = f"Rate and distortion on {records[0].data}"
-    subtitle = f"codes quantised on a grid of steps, entropy-coded; dashed: outside references; seed {first.seed}"
-    figure, ax = sheet(AXIS + wide + label_room([*lines, *outside]), HEAD + high + FOOT, title, subtitle)
-    panel = place(figure, AXIS, HEAD, wide, high)
-    drawn(panel, lines, outside)
-    panel.set(xscale="log", xlabel="bits per image (log scale)")
-    log_axis(panel.xaxis, panel.get_xlim(), PLAIN)
-    error_axis(panel)
-    label_right(ax, panel, {name: (x[-1], y[-1]) for name, (x, y) in {**lines, **outside}.items()}, plain=outside)
-    return figure
+    subtitle = f"codes quantised on a grid of steps, entropy-coded{others([*lines])}; seed {first.seed}{controls}"
+    drawn, ax = charts([*lines], title, subtitle, [*outside])
+    for panel, own, left, low in parts(drawn, [*lines], [*outside]):
+        draw(panel, lines, own, ms=3.5, lw=0.9)
+        draw_references(panel, outside, [*outside])
+        panel.set(xscale="log", xlabel=f"bits per {noun(records)} (log scale)" if low else "")
+        log_axis(panel.xaxis, panel.get_xlim(), PLAIN)
+        error_axis(panel)
+        panel.set_ylabel(panel.get_ylabel() if left else "")
+        ends = {name: last(line) for name, line in {**lines, **outside}.items() if name in own or name in outside}
+        label_right(ax, panel, ends, references=[*outside])
+    return drawn
 
 
 @figure
 def robustness_curves(records: Sequence[Record]) -> Figure | None:
-    """Error of each variant against the level of a corruption, a panel per corruption; None without any."""
-    firsts = {name: group[0] for name, group in by_name(records).items()}
+    """Error of each variant against the level of a corruption, a panel per corruption; None without any.
+
+    Of more than a dozen rows, a dozen are labelled, the best of each family first.
+    """
+    firsts = {name: group[0] for name, group in by_name(without_controls(records)).items()}
     panels = {}
     for metric in CORRUPTIONS:
         curves = {name: curve for name, record in firsts.items() if (curve := curve_of(record, metric))}
@@ -75,42 +87,40 @@ def robustness_curves(records: Sequence[Record]) -> Figure | None:
             panels[metric] = curves
     if not panels:
         return None
-    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
-    columns, wide, high = 3, 2.2, max(1.7, LINE * (len(names) + 1))
+    names = [name for name in firsts if any(name in curves for curves in panels.values())]
+    own = foremost(names)
+    columns, wide, high = 3, 2.2, max(1.7, LINE * (len(own) + 1))
     rows = -(-len(panels) // columns)
     pitch = wide + 0.55, high + 0.85
     title = f"Robustness to corruption on {records[0].data}"
-    subtitle = f"{ERROR} against the clean image (log scale); black: without a model; seed {firsts[names[0]].seed}"
-    size = AXIS + columns * pitch[0] - 0.55 + label_room(names), HEAD + rows * pitch[1]
-    figure, ax = sheet(*size, title, subtitle)
+    against = f"{ERROR} against the clean {noun(records)} (log scale)"
+    controls = left_out(record for record in records if any(curve_of(record, metric) for metric in panels))
+    subtitle = f"{against}; black: without a model{others(names)}; seed {firsts[names[0]].seed}{controls}"
+    size = AXIS + columns * pitch[0] - 0.55 + label_room(own), HEAD + KEY + rows * pitch[1]
+    drawn, ax = sheet(*size, title, subtitle)
+    every = [*dict.fromkeys(k for curves in panels.values() for k in rivals_of(next(iter(curves.values()))))]
+    key(ax, every, AXIS, HEAD)
     for number, (metric, curves) in enumerate(panels.items()):
-        x, y = AXIS + number % columns * pitch[0], HEAD + number // columns * pitch[1] + 0.2
-        panel = place(figure, x, y, wide, high)
-        axis = next(iter(next(iter(curves.values()))))
-        lines = {name: (curve[axis], curve["model"]) for name, curve in curves.items()}
+        x, y = AXIS + number % columns * pitch[0], HEAD + KEY + number // columns * pitch[1] + 0.2
+        panel = place(drawn, x, y, wide, high)
         reference = next(iter(curves.values()))
-        rivals = {key: (reference[axis], reference[key]) for key in reference if key not in (axis, "model")}
-        drawn(panel, lines, rivals)
+        axis = next(iter(reference))
+        lines: dict[str, Points] = {name: (curve[axis], curve["model"]) for name, curve in curves.items()}
+        draw(panel, lines, own, ms=3.5, lw=0.9)
+        draw_references(panel, {name: (reference[axis], reference[name]) for name in rivals_of(reference)}, every)
         panel.set_title(CORRUPTIONS[metric], loc="left", size=8)
         panel.set(xlabel=axis, xticks=reference[axis])
         panel.xaxis.set_major_formatter(PLAIN)
         error_axis(panel)
         panel.set_ylabel("")
-        for dashes, rival in zip(DASHES, rivals, strict=False):
-            panel.plot([], [], dashes, color=INK, lw=0.9, label=rival)
-        panel.legend(frameon=False, fontsize=6, loc="best", handlelength=2)
         if number % columns == columns - 1 or number == len(panels) - 1:
-            label_right(ax, panel, {name: (x[-1], y[-1]) for name, (x, y) in lines.items()})
-    return figure
+            label_right(ax, panel, {name: last(line) for name, line in lines.items() if name in own})
+    return drawn
 
 
-def drawn(panel: Axes, lines: Mapping[str, Points], references: Mapping[str, Points]) -> None:
-    """Draw a line per variant in its colour, and the references in dashes."""
-    for name, (x, y) in lines.items():
-        colour, marker = look(name)
-        panel.plot(x, y, color=colour, marker=marker, ms=3.5, mec="white", mew=0.3, lw=0.9)
-    for dashes, (x, y) in zip(DASHES, references.values(), strict=False):
-        panel.plot(x, y, dashes, color=INK, lw=0.9)
+def rivals_of(curve: Mapping[str, Any]) -> list[str]:
+    """The columns of a curve that are errors without a model."""
+    return [name for name in [*curve][1:] if name != "model"]
 
 
 def rate_line(record: Record, metric: str, least: float = 0.0) -> Points | None:

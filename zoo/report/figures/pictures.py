@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.report.figures.panels import ERROR, foremost
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import (
     DPI,
@@ -67,13 +68,20 @@ class Row:
 
 @figure
 def overview(records: Sequence[Record]) -> Figure | None:
-    """Reconstructions of test images by each variant, with its error as a bar; None without images."""
-    shown = with_images(records, "original", "reconstruction")
-    if not shown:
+    """Reconstructions of test images by each variant, with its error as a bar; None without images.
+
+    Of more than a dozen rows, a dozen are shown, the best of each family first.
+    """
+    every = with_images(records, "original", "reconstruction")
+    if not every:
         return None
+    chosen = foremost([r.name for r in every])
+    shown = [r for r in every if r.name in chosen]
     groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
     title = f"Bottlenecks side by side on {records[0].data}"
-    return picture([original(shown)], groups, title, caption(shown, records), cells(by_name(records), "mse"))
+    some = f"{len(shown)} of {len(every)} methods, the best of each family; " if len(shown) < len(every) else ""
+    mse = {name: cell for name, cell in cells(by_name(records), "mse").items() if name in chosen}
+    return picture([original(shown)], groups, title, some + caption(shown, records), mse)
 
 
 @figure
@@ -273,7 +281,7 @@ def draw_strip(ax: Axes, images: Tensor, x: float, y: float, high: float, wide: 
 def draw_bar(ax: Axes, row: Row, bars: Mapping[str, Cell], x: float, centre: float) -> None:
     """Draw the error of `row` with its interval and number; beside the originals, the quantity."""
     if row.name not in bars:
-        text = "mean squared error per pixel" if row.name == "original" else ""
+        text = ERROR if row.name == "original" else ""
         ax.text(x, centre, text, size=SMALL, color=MUTED, va="center_baseline")
         return
     scale = BAR / max(cell.mean + cell.half_width for cell in bars.values())

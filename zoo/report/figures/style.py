@@ -14,9 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from numpy.typing import ArrayLike
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from sklearn.isotonic import isotonic_regression
 
+from zoo.catalogue import OTHER, family_of, members
 from zoo.files import write_atomically
 
 DPI = 160
@@ -24,10 +27,17 @@ SMALL, NORMAL, LARGE = 7.0, 8.0, 11.0  # points
 FONT = "DejaVu Sans"  # matplotlib brings it along, so figures look alike everywhere
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#dddddd"
 LIMIT = 300_000  # bytes of a picture in the repository
-MARKERS = "os^Dv<>ph"
+MARKERS, CHANGED = "os^Dv<>ph", "PX*d8"  # of methods, and of changed methods
 HEAD, MARGIN = 0.66, 0.15  # inches of headline, and around a figure
-SHADES = ((0.40, 0.12), (0.51, 0.15), (0.62, 0.15))  # lightness, chroma: dark enough to be read on white
-SALT = 47782  # among many tried, one that keeps the first eleven variants, and those of the studies, well apart
+REST = "#bdbdbd"  # what stands behind the labelled rows
+SHADES = ((0.42, 0.13), (0.53, 0.15), (0.62, 0.15))  # lightness, chroma: dark enough to be read on white
+HUES = {  # in turns; neighbours on the circle seldom meet in one study
+    **{"linear": 0.71, "deterministic": 0.07, "denoising": 0.40, "masked": 0.52, "sparse": 0.16},
+    **{"variational": 0.83, "discrete": 0.27, "adversarial": 0.95, OTHER: 0.62},
+}
+WITHIN = 0.06  # turns of the circle that the methods of a family share
+SHEET = "sheet"  # the label of an axes that counts inches
+CONTENT = "Content"  # the text of a PNG that holds the digest of what its figure shows
 
 styled = matplotlib.rc_context(
     {
@@ -80,10 +90,25 @@ def oklch(lightness: float, chroma: float, hue: float) -> tuple[float, float, fl
 
 
 def look(name: str) -> tuple[tuple[float, float, float], str]:
-    """Colour and marker of a row, drawn from its name alone: the same in every figure."""
-    digest = hashlib.sha256(f"{SALT}{name}".encode()).digest()
-    lightness, chroma = SHADES[digest[1] % len(SHADES)]
-    return oklch(lightness, chroma, digest[0] / 256), MARKERS[digest[2] % len(MARKERS)]
+    """Colour and marker of a row, from its name alone: the same in every figure.
+
+    The methods of a family share a hue, and differ in shade and marker; a control is grey. A changed method, such as
+    "vae network=conv", has a shade and a marker that follow from the changes.
+    """
+    variant, _, changes = name.partition(" ")
+    family = family_of(variant)
+    names = members().get(family, ())
+    place = names.index(variant) if variant in names else number_of(variant)
+    shift = number_of(changes) if changes else 0
+    lightness, chroma = SHADES[(place + place // len(MARKERS) + shift) % len(SHADES)]
+    hue = HUES.get(family, 0.0) + WITHIN * (place / max(len(names), 256 * (not names)) - 0.5)
+    marker = CHANGED[shift % len(CHANGED)] if changes else MARKERS[place % len(MARKERS)]
+    return oklch(lightness, chroma if family in HUES else 0.0, hue), marker
+
+
+def number_of(text: str) -> int:
+    """A number from 0 to 255 that follows from a text alone."""
+    return hashlib.sha256(text.encode()).digest()[0]
 
 
 def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float:
@@ -104,7 +129,7 @@ def sheet(width: float, height: float, title: str, subtitle: str) -> tuple[Figur
     width = max(width, *(MARGIN + text_width(*line) + MARGIN for line in ((title, LARGE, "bold"), (subtitle,))))
     width, height = on_pixels(width), on_pixels(height)
     figure = Figure(figsize=(width, height), dpi=DPI)
-    ax = figure.add_axes((0, 0, 1, 1))
+    ax = figure.add_axes((0, 0, 1, 1), label=SHEET)
     ax.set(xlim=(0, width), ylim=(height, 0))
     ax.axis("off")
     ax.text(MARGIN, 0.16, title, size=LARGE, weight="bold", va="top")
@@ -138,19 +163,64 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 @styled
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a small PNG, whole or not at all: the same figure gives the same bytes."""
+    """Write a figure as a small PNG, whole or not at all: the same figure gives the same bytes.
+
+    The file says in its metadata which numbers, texts and images it shows; see `content`.
+    """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    write_atomically(path, png(Image.fromarray(pixels).convert("RGB")))
+    write_atomically(path, png(Image.fromarray(pixels).convert("RGB"), content(figure)))
 
 
-def png(image: Image.Image) -> bytes:
-    """An image as PNG, in as many colours as stay below 300 kB."""
+def content(figure: Figure) -> str:
+    """A digest of what a figure shows: all texts, the points of all lines and areas, and all images.
+
+    Where they stand on the page, and how they are drawn, is left out: it differs with the versions of matplotlib and of
+    fonts, and so do the bytes of a PNG. Two figures of one digest show the same numbers. Numbers count to six digits.
+    """
+    found = hashlib.sha256()
+
+    def add(*texts: str) -> None:
+        found.update("".join(f"{text}\n" for text in texts).encode())
+
+    def add_numbers(values: ArrayLike) -> None:
+        add(" ".join(f"{number:.6g}" for number in np.asarray(values, float).ravel()))
+
+    for ax in figure.axes:
+        add(*(text.get_text() for text in ax.texts), *(ax.get_title(loc) for loc in ("left", "center", "right")))
+        for image in ax.images:
+            found.update(np.rint(255 * np.asarray(image.get_array(), float)).astype(np.uint8).tobytes())
+        if ax.get_label() == SHEET:
+            continue  # its lines and bars are measured in inches, and their numbers stand beside them
+        add(ax.get_xlabel(), ax.get_ylabel())
+        for line in ax.lines:
+            add(str(line.get_label()))
+            add_numbers(line.get_xydata())
+        for collection in ax.collections:
+            add_numbers(collection.get_offsets())
+            for path in collection.get_paths():
+                add_numbers(path.vertices)
+        for patch in ax.patches:
+            add_numbers(patch.get_patch_transform().transform(patch.get_path().vertices))
+    return found.hexdigest()[:16]
+
+
+def content_of(path: Path) -> str:
+    """The digest that a PNG was written with; empty without one."""
+    with Image.open(path) as file:
+        return str(file.info.get(CONTENT, ""))
+
+
+def png(image: Image.Image, about: str = "") -> bytes:
+    """An image as PNG, in as many colours as stay below 300 kB, with the digest of its content."""
+    text = PngInfo()
+    if about:
+        text.add_text(CONTENT, about)
     for colours in (None, 256, 64):
         reduced = image.quantize(colours, dither=Image.Dither.NONE) if colours else image
         file = io.BytesIO()
-        reduced.save(file, "PNG", optimize=True)
+        reduced.save(file, "PNG", optimize=True, pnginfo=text)
         if len(file.getvalue()) < LIMIT:
             break
     return file.getvalue()
