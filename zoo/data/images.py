@@ -177,6 +177,7 @@ class Source:
         form: what its owner calls a sample; None for images whose `scale` says what means 1.0.
         scaling: "given", by `scale` and `shift` of the samples; "range", so that the training samples fill [0, 1]; or
             "standard", so that each feature has mean 0 and standard deviation 1 on them.
+        left_out: test images of a class that is neither in `train` nor in `test`; None where there is none.
     """
 
     name: str
@@ -186,3 +187,4 @@ class Source:
     redrawn: bool = False
     form: Form | None = None
     scaling: Scaling = "given"
+    left_out: Images | None = None
