@@ -114,12 +114,12 @@ def evaluate(
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
         "interval"?, "resampled"?, "worst"?, "curve"?, "settings"?, "reason"?, "failed"?}}, ready for JSON. "n" is the
         number of images (or other items) that the value rests on, null where it rests on none. "per_class" is {class:
-        mean}, "interval" a bootstrap 95 % interval over test images, "resampled" the means of its first 100 resamples
-        (float32, base64), which are the same for every model, so that models are compared in pairs, "worst" the mean of
-        the worst 1 % of images, "curve" a table of named columns. "settings" holds what differs from the option files
-        in the densities that the metric rests on. A metric that does not apply has value null and a "reason"; one that
-        raised an error also has "failed" true. "measured" marks wall-clock times and the like, which differ from run to
-        run.
+        mean}, "interval" a bootstrap 95 % interval over test images, and of a comparison of sets, also over draws,
+        "resampled" the value in its first 100 resamples (float32, base64), which are the same for every model, so that
+        models are compared in pairs, "worst" the mean of the worst 1 % of images, "curve" a table of named columns.
+        "settings" holds what differs from the option files in the densities that the metric rests on. A metric that
+        does not apply has value null and a "reason"; one that raised an error also has "failed" true. "measured" marks
+        wall-clock times and the like, which differ from run to run.
 
     Raises:
         ZooError: a metric, a density or a setting of it does not exist.
@@ -194,15 +194,15 @@ def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[st
     """The value of an outcome, and what else its kind has (see `evaluate`)."""
     if isinstance(outcome, Curve):
         optional = {"n": outcome.n, "reason": outcome.reason, "curve": outcome.table}
-        return {"value": outcome.value} | {key: value for key, value in optional.items() if value}
+        found: dict[str, Any] = {"value": outcome.value} | {key: value for key, value in optional.items() if value}
+        if outcome.value is not None and outcome.influence is not None:
+            moved = (resampled_means(influence, seed) for seed, influence in enumerate(outcome.influence))
+            found |= varied(sum(moved, torch.tensor(outcome.value, dtype=torch.float64)), direction)
+        return found
     if not isinstance(outcome, Tensor):
         return {"value": outcome}
     values, labels = outcome.double().cpu(), subject.data.test.labels[: len(outcome)]
-    means = resampled_means(values)
-    interval = means.quantile(means.new_tensor([0.025, 0.975])).tolist()
-    found: dict[str, Any] = {"value": values.mean().item(), "n": len(values), "interval": interval}
-    if direction != "none":
-        found["resampled"] = base64.b64encode(means[:PAIRED].float().numpy().tobytes()).decode()
+    found = {"value": values.mean().item(), "n": len(values)} | varied(resampled_means(values), direction)
     if outcome.dtype != torch.bool and direction != "none":
         worst = values.topk(math.ceil(WORST * len(values)), largest=direction == "lower").values
         found["worst"] = worst.mean().item()
@@ -215,6 +215,14 @@ def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[st
     return found
 
 
+def varied(resampled: Tensor, direction: Direction) -> dict[str, Any]:
+    """How a value varies over 1,000 resamples: (1000,); what pairs models is kept where one can be better."""
+    found: dict[str, Any] = {"interval": resampled.quantile(resampled.new_tensor([0.025, 0.975])).tolist()}
+    if direction != "none":
+        found["resampled"] = base64.b64encode(resampled[:PAIRED].float().numpy().tobytes()).decode()
+    return found
+
+
 def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
     """The means of 1,000 bootstrap resamples of `values`: (N,) -> (1000,), the same resamples for every N values.
 
@@ -224,7 +232,7 @@ def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
     return torch.cat(sums) / len(values)
 
 
-@lru_cache(maxsize=1)  # the same for every metric of every model on a data set
+@lru_cache(maxsize=2)  # those of test images, and of draws, are the same for every model on a data set
 def resamples(n: int, seed: int) -> Tensor:
     """How often each of n values is drawn, in each of 1,000 resamples: (1000, n) uint8."""
     generator = torch.Generator().manual_seed(seed)

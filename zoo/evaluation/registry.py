@@ -25,12 +25,15 @@ class Curve:
         table: named columns of one length; the first is the axis.
         n: images (or samples, or points) per row, where the last tensor among the metric's arguments is not the count.
         reason: why there is no value.
+        influence: of a value that compares test images with draws, the influence of each image and of each draw on it,
+            (N,) and (M,), as `zoo.evaluation.measures.distances.Compared` has them; the evaluator resamples both.
     """
 
     value: float | None
     table: dict[str, list[float] | list[str]]
     n: int | None = None
     reason: str = ""
+    influence: tuple[Tensor, Tensor] | None = None
 
 
 Outcome = Tensor | float | Curve

@@ -1,7 +1,11 @@
+from copy import deepcopy
+
+import numpy as np
 import pytest
 import torch
 
-from tests.evaluation.conftest import measured
+from tests.evaluation.conftest import SHORT, measured
+from zoo.evaluation.chosen_densities import ChosenDensities
 from zoo.evaluation.measures.code_points import in_box, pairs, spherical, straight
 from zoo.evaluation.measures.distances import manifold
 from zoo.evaluation.measures.neighbours import nearest
@@ -11,6 +15,9 @@ from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.lfq import LFQ
 from zoo.model.bottlenecks.topk import TopK
+from zoo.report.statistics import decoded, estimate
+
+SETS = ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage")
 
 
 def rows(entry):
@@ -42,8 +49,39 @@ def test_better_densities_give_better_samples(records):
 
 
 def test_every_set_is_as_large_as_the_test_split(records, digits):
-    for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
+    for name in SETS:
         assert records[name]["n"] == len(digits.test), name
+
+
+def test_comparisons_hold_resamples_in_which_models_are_paired(records, pca, digits):
+    """The same draws, decoded a little paler: what differs does so in nearly all resamples."""
+    paler = deepcopy(pca)
+    with torch.no_grad():
+        paler.decoder[0].weight.mul_(0.97)
+    others = measured(paler, digits, ["generation"], {})
+    for name in SETS:
+        entry, other = records[name], others[name]
+        one, two = (estimate([each["value"]], [decoded(each["resampled"])]) for each in (entry, other))
+        low, high = entry["interval"]
+        assert low <= entry["value"] <= high
+        assert one.half_width == pytest.approx((high - low) / 2, rel=0.3)
+        assert np.mean(one.resampled) == pytest.approx(one.mean, abs=one.half_width)
+        assert np.std(one.resampled - two.resampled) < 0.6 * np.hypot(np.std(one.resampled), np.std(two.resampled))
+        assert not one.differs(one)
+    assert "resampled" not in records["feature_network_accuracy"]
+    assert "interval" not in records["prior_frechet"]
+
+
+def test_influences_of_draws_show_how_far_other_draws_would_move_a_comparison(pca, digits):
+    subject = Subject(pca, digits, {}, chosen=ChosenDensities(SHORT))
+    with torch.no_grad():
+        mixture, n = subject.fast_densities["mixture"], subject.samples
+        draws = [{"mixture": subject.decode(mixture.sample(n, seed))} for seed in range(24)]
+        sets = [subject.likeness(images)["mixture"] for images in draws]
+    for compared in (lambda s: s.frechet, lambda s: s.kernel, lambda s: s.manifold.density):
+        values = torch.tensor([compared(each).value for each in sets])
+        variance = torch.stack([compared(each).fake.var() / n for each in sets]).mean()
+        assert 0.6 < variance.sqrt() / values.std() < 1.6
 
 
 def test_halfway_by_hand():
@@ -126,12 +164,13 @@ class Rescaled(torch.nn.Module):
 def test_a_standard_normal_prior_is_the_standard_normal_density(variational, digits):
     """The same draws of the same distribution, once as a prior and once as a density."""
     records = measured(variational, digits, ["generation"], {})
-    for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
+    for name in SETS:
         found = records[f"prior_{name}"]
         assert found["value"] == pytest.approx(rows(records[name])["standard_normal"], abs=1e-6)
         assert rows(found) == {"prior": found["value"]}
         assert found["direction"] == records[name]["direction"]
         assert found["n"] == len(digits.test)
+        assert {"interval", "resampled"} <= found.keys()
 
 
 def test_a_model_without_a_prior_has_none(records):
@@ -143,7 +182,7 @@ def test_a_model_without_a_prior_has_none(records):
 def test_learned_densities_have_metrics_of_their_own(pca, digits):
     learned = measured(pca, digits, ["learned_generation"], {})
     names = ["flow", "flow_matching", "two_stage_vae"]
-    for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage"):
+    for name in SETS:
         entry = learned[f"learned_{name}"]
         assert list(rows(entry)) == names
         assert entry["value"] == rows(entry)["flow"]

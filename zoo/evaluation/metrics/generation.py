@@ -9,19 +9,22 @@ sparse code is moved to the nearest code that the model emits. Each comparison g
 - prior_<name>: the model's own prior, where it has one;
 - learned_<name>: the value is that of the flow; the curve shows all densities fitted by stochastic gradients.
 
+Intervals are over test images and draws; the features, the density and the model are taken as given.
+
 The entries of a discrete code also have an autoregressive density, with a metric of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
-from zoo.evaluation.measures.distances import Likeness, frechet_distance
+from zoo.evaluation.measures.distances import Compared, Likeness, frechet_distance
 from zoo.evaluation.registry import IMAGES, Curve, Direction, metric
 
-Comparison = Callable[[Likeness], float]
+Comparison = Callable[[Likeness], Compared]
 
 
 def comparison(unit: str, direction: Direction) -> Callable[[Comparison], Comparison]:
@@ -54,7 +57,13 @@ def comparison(unit: str, direction: Direction) -> Callable[[Comparison], Compar
 def curve(compare: Comparison, sets: dict[str, Likeness], shown: str) -> Curve:
     """One comparison for all sets, by their origin."""
     n = sets[shown].manifold.n if shown in sets else None
-    return table({name: compare(each) for name, each in sets.items()}, shown, n)
+    return compared({name: compare(each) for name, each in sets.items()}, shown, n)
+
+
+def compared(values: dict[str, Compared], shown: str, n: int | None) -> Curve:
+    """As `table`, with what the interval of the shown value follows from."""
+    found = table({name: each.value for name, each in values.items()}, shown, n)
+    return replace(found, influence=(values[shown].real, values[shown].fake)) if shown in values else found
 
 
 def table(values: dict[str, float], shown: str, n: int | None) -> Curve:
@@ -75,7 +84,7 @@ def feature_network_accuracy(test_logits: Tensor, test_labels: Tensor) -> Tensor
 
 
 @comparison("squared feature distance", "lower")
-def frechet(sets: Likeness) -> float:
+def frechet(sets: Likeness) -> Compared:
     """Frechet distance between Gaussians fitted to the features of samples and of test images.
 
     The features are those of a small classifier of this data set, standardised on its training images, not those of
@@ -85,14 +94,15 @@ def frechet(sets: Likeness) -> float:
 
 
 @metric("generation", "squared feature distance", "lower", version=2, kinds=IMAGES)
-def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> float:
+def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> Curve:
     """Frechet distance, as `frechet`, of samples from an autoregressive density of a discrete code's entries.
 
     Args:
         test_features: (N, 64).
         index_samples: (M, 64), features of the samples.
     """
-    return frechet_distance(test_features, index_samples)
+    found = {"autoregressive": frechet_distance(test_features, index_samples)}
+    return compared(found, "autoregressive", len(index_samples))
 
 
 @metric("inception", "squared feature distance", "lower", kinds=IMAGES)
@@ -104,29 +114,29 @@ def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
     """
     test = inception_sets["test images"]
     values = {name: frechet_distance(test, fake) for name, fake in inception_sets.items() if fake is not test}
-    return table(values, "mixture", len(test))
+    return compared(values, "mixture", len(test))
 
 
 @comparison("squared kernel distance", "lower")
-def kernel_mmd(sets: Likeness) -> float:
+def kernel_mmd(sets: Likeness) -> Compared:
     """Unbiased squared maximum mean discrepancy of features under the kernel (u.v / 64 + 1)^3 (the kernel distance)."""
     return sets.kernel
 
 
 @comparison("fraction", "higher")
-def precision(sets: Likeness) -> float:
+def precision(sets: Likeness) -> Compared:
     """Samples that are no farther from some test image than its 5th nearest test image, in feature space."""
     return sets.manifold.precision
 
 
 @comparison("fraction", "higher")
-def recall(sets: Likeness) -> float:
+def recall(sets: Likeness) -> Compared:
     """Test images that are no farther from some sample than its 5th nearest sample, in feature space."""
     return sets.manifold.recall
 
 
 @comparison("1", "higher")
-def density(sets: Likeness) -> float:
+def density(sets: Likeness) -> Compared:
     """Mean number of test images no farther from a sample than from their 5th nearest test image, over 5.
 
     Distances are in feature space; above 1 where samples concentrate among test images.
@@ -135,7 +145,7 @@ def density(sets: Likeness) -> float:
 
 
 @comparison("fraction", "higher")
-def coverage(sets: Likeness) -> float:
+def coverage(sets: Likeness) -> Compared:
     """Test images with a sample no farther than their 5th nearest test image, in feature space."""
     return sets.manifold.coverage
 
