@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from zoo.data.images import Images
 from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.measures.feature_network import FeatureNetwork, feature_network
 from zoo.evaluation.measures.linear_probe import linear_probe
 from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_rate_distortion
+from zoo.evaluation.outlier_sets import OutlierSets
 from zoo.evaluation.registry import NotApplicable
 
 if TYPE_CHECKING:
@@ -100,6 +103,23 @@ class References:
         codes, test_codes = (torch.from_numpy(pca.transform(rows)) for rows in (train, test))
         lost = float(((test - pca.inverse_transform(test_codes.numpy())) ** 2).sum(1).mean())
         return principal_rate_distortion(codes, test_codes, lost, test.shape[1])
+
+    def outlier_sets(self, outside: Mapping[str, Images]) -> OutlierSets:
+        """Inliers and outliers: those of the last call, if it had the same images.
+
+        Args:
+            outside: {name: test images of another data set}.
+        """
+        left_out = {} if self.data.left_out is None else {"left out": self.data.left_out}
+        key = " ".join(f"{name} {images.digest()}" for name, images in {**outside, **left_out}.items())
+        if key not in self._latest_sets:
+            self._latest_sets.clear()
+            self._latest_sets[key] = OutlierSets(self.data, outside)
+        return self._latest_sets[key]
+
+    @cached_property
+    def _latest_sets(self) -> dict[str, OutlierSets]:
+        return {}
 
     @cached_property
     def jpeg_curve(self) -> RateDistortion:

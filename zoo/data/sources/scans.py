@@ -77,9 +77,7 @@ def mnist(root: str = "data", without: int | str | None = None) -> Source:
 
 
 @cache
-def binary_mnist(
-    root: str = "data", seed: int = 0, redrawn: bool = False, without: int | str | None = None
-) -> Source:
+def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False, without: int | str | None = None) -> Source:
     """MNIST with binary pixels: each is 1 with its grey level as the probability, drawn once.
 
     The static binarisation of papers on likelihoods: R. Salakhutdinov, I. Murray, "On the quantitative analysis of deep
