@@ -35,6 +35,7 @@ class FixedSplits:
     test: Images
     classes: tuple[str, ...]
     kind: str = "image"
+    left_out: Images | None = None
 
     def bounded(self) -> "FixedSplits":
         """All of them are few."""

@@ -65,7 +65,7 @@ class OutlierSets:
         if not n:
             raise NotApplicable(f"{len(self.data.test)} test samples are too few to make inliers and outliers of")
         outliers = torch.cat([x[evenly(n, len(x))] for x in found.values()])
-        kinds = dict(zip(found, torch.arange(len(outliers)).split(n), strict=True))
+        kinds = dict(zip(found, torch.split(torch.arange(len(outliers)), n), strict=True))
         return OutlierSet(evenly(len(outliers), len(self.inliers)), outliers, kinds)
 
     def other(self) -> dict[str, Tensor]:

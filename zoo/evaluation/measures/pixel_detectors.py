@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.evaluation.measures.neighbours import nearest
+from zoo.linear_algebra import principal_axes
 
 DETECTORS = ("isolation forest", "local outlier factor", "kernel density", "nearest neighbours")
 NEIGHBOURS = 5
@@ -34,24 +35,25 @@ class PixelDetectors:
     """
 
     def __init__(self, train: Tensor, validation: Tensor) -> None:
-        from sklearn.decomposition import PCA
         from sklearn.ensemble import IsolationForest
         from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 
         self.train, rows = train, train.numpy()
         self.forest = IsolationForest(random_state=SEED).fit(rows)
         self.factor = LocalOutlierFactor(n_neighbors=min(20, len(rows) - 1), novelty=True).fit(rows)
-        self.pca = PCA(min(LEADING, *rows.shape), svd_solver="covariance_eigh").fit(rows)
-        columns, held_out = self.columns(rows), self.columns(validation[:HELD_OUT].numpy())
+        mean, _, axes = principal_axes(train)
+        self.mean, self.axes = mean.float(), axes[:, :LEADING].float()
+        columns, held_out = self.columns(train), self.columns(validation[:HELD_OUT])
         scale = float(columns.std(0).mean()) or 1.0
         kernels = [KernelDensity(bandwidth=h * scale).fit(columns) for h in BANDWIDTHS]
         self.kernel = max(kernels, key=lambda kernel: float(kernel.score(held_out)))
 
-    def columns(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def columns(self, x: Tensor) -> NDArray[np.float32]:
         """Leading principal components, and the distance from their span: (N, P) -> (N, 17)."""
-        lead = self.pca.transform(rows)
-        rest = np.linalg.norm(rows - self.pca.inverse_transform(lead), axis=1)
-        return np.column_stack([lead, rest])
+        centred = x - self.mean
+        lead = centred @ self.axes
+        rest = (centred.square().sum(1) - lead.square().sum(1)).clamp(min=0).sqrt()
+        return torch.cat([lead, rest[:, None]], 1).numpy()
 
     def scores(self, x: Tensor) -> dict[str, Tensor]:
         """{detector: scores of rows (N, P)}: (N,), higher is more unusual."""
@@ -59,7 +61,7 @@ class PixelDetectors:
         usual = (
             self.forest.score_samples(rows),
             self.factor.score_samples(rows),
-            self.kernel.score_samples(self.columns(rows)),
+            self.kernel.score_samples(self.columns(x)),
         )
         distance = nearest(x, self.train, min(NEIGHBOURS, len(self.train)))[0][:, -1]
         return dict(zip(DETECTORS, (*(-torch.from_numpy(score) for score in usual), distance), strict=True))
