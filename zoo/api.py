@@ -20,7 +20,7 @@ from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.batches import BATCH, joined
-from zoo.evaluation.measures.bounds import importance_bounds
+from zoo.evaluation.measures.bounds import SCORING, importance_bounds
 from zoo.hub import ADDRESS, download
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, read_model, save_model
@@ -31,7 +31,6 @@ from zoo.runs.job import Job
 from zoo.samples import Form, Kind, as_tensor, feature_names, form_of, in_order
 from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
 
-BOUND_SAMPLES = 16
 SIDES = ("train", "test")
 OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the data axis, whose defaults serve
 
@@ -142,8 +141,7 @@ class Model:
                 target = likelihood.target(batch)
                 if isinstance(bottleneck, DrawsCodes):  # one by one: a score does not depend on what else is scored
                     bounds = [
-                        importance_bounds(self.module, bottleneck, one, BOUND_SAMPLES, 0)
-                        for one in torch.split(target, 1)
+                        importance_bounds(self.module, bottleneck, one, SCORING, 0) for one in torch.split(target, 1)
                     ]
                     found += [bound.iwae for bound in bounds]
                 else:

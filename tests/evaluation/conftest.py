@@ -36,6 +36,7 @@ class FixedSplits:
     classes: tuple[str, ...]
     kind: str = "image"
     atoms: Tensor | None = None
+    left_out: Images | None = None
 
     def bounded(self) -> "FixedSplits":
         """All of them are few."""

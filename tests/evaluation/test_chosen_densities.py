@@ -19,6 +19,7 @@ ALL = {"autoregressive", "flow", "flow_matching", "gaussian", "kernel", "mixture
 OF_FAST = {"frechet", "kernel_mmd", "precision", "recall", "density", "coverage", "frechet_inception"}
 OF_LEARNED = {f"learned_{name}" for name in OF_FAST - {"frechet_inception"}}
 OF_DISCRETE = {"frechet_autoregressive", "code_bits_autoregressive"}
+OF_OUTLIERS = set(in_groups(["outliers"]))  # whose curves have a row of the density of codes
 
 
 def only(name, **settings):
@@ -42,7 +43,7 @@ def short_training(monkeypatch):
 def few(digits):
     """Few images, so that all properties of a subject take seconds."""
     part = digits.train.subset(torch.arange(150))
-    return digits.__class__("few", part, part, part, digits.classes)
+    return digits.__class__("few", part, part, part, digits.classes, left_out=part)
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,8 @@ def test_values_of_the_files_written_out_are_no_settings():
 @pytest.mark.parametrize(
     ("name", "settings", "metrics"),
     [
-        ("mixture", {"components": 3}, OF_FAST),
-        ("kernel", {"bandwidths": [0.1, 0.2]}, OF_FAST),
+        ("mixture", {"components": 3}, OF_FAST | OF_OUTLIERS),
+        ("kernel", {"bandwidths": [0.1, 0.2]}, OF_FAST | OF_OUTLIERS),
         ("flow", {"layers": 2}, OF_LEARNED),
         ("two_stage_vae", {"samples": 5, "rate": 0.001}, OF_LEARNED),
         ("autoregressive", {"units": 8}, OF_DISCRETE),
@@ -95,7 +96,7 @@ def test_settings_stand_with_the_metrics_that_rest_on_them(name, settings, metri
 def test_a_density_left_out_and_one_with_a_name_of_its_own():
     nodes = {name: {"option": name} for name in ALL - {"kernel"}} | {"few": {"option": "mixture", "components": 2}}
     settings = {"few": {"components": 2, "option": "mixture"}, "kernel": None}
-    assert with_settings(nodes) == dict.fromkeys(OF_FAST | {"code_log_likelihood"}, settings)
+    assert with_settings(nodes) == dict.fromkeys(OF_FAST | OF_OUTLIERS | {"code_log_likelihood"}, settings)
 
 
 def test_entries_hold_settings_and_values_follow_them(pca, few):
@@ -149,7 +150,7 @@ def test_what_rests_on_densities_is_declared(kind, discrete, few, monkeypatch):
     monkeypatch.setattr(ChosenDensities, "of_kind", refuse)
     monkeypatch.setattr(sampled, "inception_network", lambda: None)
     monkeypatch.setattr(sampled, "inception_features", lambda network, images, device: images.flatten(1))
-    subject = Subject(discrete, few, {}, chosen=ChosenDensities(SHORT))
+    subject = Subject(discrete, few, {}, chosen=ChosenDensities(SHORT), outside={"others": few.test})
     failed = set()
     with torch.no_grad():
         for name in {need for metric in METRICS.values() for need in metric.needs} | Subject.RESTS_ON.keys():

@@ -8,8 +8,8 @@ import pytest
 
 from zoo import options
 from zoo.runs import identity
-from zoo.runs.identity import code_digest, content_digest, digest, is_stale
-from zoo.runs.records import Record
+from zoo.runs.identity import code_digest, content_digest, determining, digest, is_stale
+from zoo.runs.records import Record, read_record
 
 CODE = '''
 """A part."""
@@ -97,3 +97,23 @@ def test_a_folder_is_known_by_its_files_and_their_names_within(tmp_path):
     assert content_digest(tmp_path / "two") != first
     (tmp_path / "one" / "class" / "a.png").write_bytes(b"b picture")
     assert content_digest(tmp_path / "one") != first
+
+
+@pytest.mark.parametrize("data", ["digits", "mnist", "binary_mnist"])
+def test_settings_younger_than_a_record_leave_its_key(compose_job, repository, data):
+    """Records say what the data was when they were made; a run of today has the same."""
+    records = [read_record(path) for path in (repository / "results" / "records" / data).rglob("*.json")]
+    assert records
+    ours = compose_job(f"data={data}").config["data"]
+    for record in records:
+        theirs = record.config["data"]
+        given = {key: value for key, value in theirs["source"].items() if value != ours["source"].get(key)}
+        assert given in ({}, {"redrawn": True}), record.hash
+        assert theirs == ours | {"source": ours["source"] | given}, record.hash
+
+
+def test_a_younger_setting_counts_where_it_is_set():
+    axes = {"data": {"option": "digits", "source": {"without": None, "seed": None}}}
+    assert determining(axes) == {"data": {"option": "digits", "source": {"seed": None}}}
+    axes["data"]["source"]["without"] = 0
+    assert determining(axes) == axes

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zoo.advice.candidates import Candidate, Held, PcaCurve, curve_widths, fitted
 from zoo.api import Model
+from zoo.evaluation.measures.detection import auroc
 from zoo.evaluation.measures.linear_probe import linear_probe
 from zoo.evaluation.measures.rate_distortion import unit_costs
 from zoo.samples import Form
@@ -141,13 +142,13 @@ def outliers(x: NDArray[Any], form: Form, seed: int) -> NDArray[Any]:
 
 
 def placements(usual: NDArray[np.float64], unusual: NDArray[np.float64]) -> Scores:
-    """The fraction of outliers that each sample scores above, averaged with the reverse for its outlier: (M, 1).
+    """The area under the ROC curve, as the mean over pairs of a sample and an outlier: (M, 1).
 
-    Their mean is the area under the ROC curve, the probability that an outlier scores lower than a sample. E. DeLong,
-    D. DeLong, D. Clarke-Pearson 1988.
+    It is the probability that an outlier scores lower than a sample. A pair's part is the area plus the influence of
+    both, so that the pairs vary as the area does.
     """
-    above = (usual[:, None] > unusual[None]) + 0.5 * (usual[:, None] == unusual[None])
-    return np.asarray((above.mean(1) + above.mean(0)) / 2)[:, None]
+    area = auroc(-torch.from_numpy(usual), -torch.from_numpy(unusual))
+    return np.asarray(area.value + area.real + area.fake)[:, None]
 
 
 def bits(judge: Judge, model: Model, codes: NDArray[np.float32]) -> tuple[NDArray[np.float64], float | None] | None:

@@ -179,6 +179,7 @@ class Source:
             "standard", so that each feature has mean 0 and standard deviation 1 on them.
         atoms: (M, C, H, W), directions that samples, as a model sees them, are sparse combinations of; None where no
             such are known.
+        left_out: test images of a class that is neither in `train` nor in `test`; None where there is none.
     """
 
     name: str
@@ -189,3 +190,4 @@ class Source:
     form: Form | None = None
     scaling: Scaling = "given"
     atoms: Tensor | None = None
+    left_out: Images | None = None

@@ -113,6 +113,11 @@ class Splits:
         """The source's own test images, for the evaluator only."""
         return self._scaled(self.source.test)
 
+    @property
+    def left_out(self) -> Images | None:
+        """Test images of a class that no other part holds, for the evaluator only; None where there is none."""
+        return None if self.source.left_out is None else self._scaled(self.source.left_out)
+
     def bounded(self) -> Splits:
         """These splits with at most 128 MiB of test images, evenly spaced, for code that holds all of them at once."""
         if (test := self.source.test.spaced(share=0.5)) is self.source.test:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +23,7 @@ from zoo.evaluation.subject import Subject
 from zoo.model.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
+    from zoo.data.images import Images
     from zoo.data.splits import Splits
 
 Progress = Callable[[Metric, int, int], None]
@@ -30,6 +32,7 @@ LOG = logging.getLogger(__name__)
 RESAMPLES, PAIRED = 1000, 100  # of the interval, and of those that a record keeps
 CHUNKS = 20  # of the resamples, which are stored as bytes and converted chunk by chunk
 WORST = 0.01
+OUTSIDE = "outside"  # the setting that names data sets of outliers
 
 
 def in_groups(groups: Iterable[str]) -> list[str]:
@@ -52,6 +55,7 @@ def due(
     groups: Iterable[str],
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
+    outside: Collection[str] = (),
 ) -> list[str]:
     """Names of the metrics of some groups that have yet to be measured.
 
@@ -60,22 +64,41 @@ def due(
         groups: names of groups of metrics.
         densities: as for `evaluate`.
         trust: likewise.
+        outside: names of the data sets whose images are to be outliers.
 
     Returns:
-        Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings.
+        Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings or of
+        outliers from other data sets.
 
     Raises:
         ZooError: a group, a density or a setting of it does not exist.
     """
     chosen = ChosenDensities(densities, trust)
-    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen)]
+    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen, outside)]
 
 
-def is_due(metric: Metric, entry: Mapping[str, Any] | None, densities: ChosenDensities) -> bool:
-    """Whether a metric has to be measured, given the entry of a record."""
+def is_due(
+    metric: Metric, entry: Mapping[str, Any] | None, densities: ChosenDensities, outside: Collection[str] = ()
+) -> bool:
+    """Whether a metric has to be measured, given the entry of a record.
+
+    Where no data set of outliers is asked for, outliers of any are kept.
+    """
     if entry is None or entry.get("failed") or entry.get("version", 0) < metric.version:
         return True
-    return bool(entry.get("settings", {}) != density_settings(metric, densities))
+    kept = {key: value for key, value in entry.get("settings", {}).items() if outside or key != OUTSIDE}
+    return bool(kept != settings_of(metric, densities, outside))
+
+
+def settings_of(metric: Metric, densities: ChosenDensities, outside: Collection[str]) -> dict[str, Any]:
+    """What a metric rests on beside the model and its data: see "settings" of `evaluate`."""
+    names = {OUTSIDE: sorted(outside)} if outside and rests_on_outside(metric) else {}
+    return density_settings(metric, densities) | names
+
+
+def rests_on_outside(metric: Metric) -> bool:
+    """Whether a metric is of outliers from another data set."""
+    return "other_outliers" in metric.needs
 
 
 def density_settings(metric: Metric, densities: ChosenDensities) -> dict[str, Any]:
@@ -92,6 +115,7 @@ def evaluate(
     cache: Path | None = None,
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
+    outside: Mapping[str, Images] = MappingProxyType({}),
 ) -> dict[str, dict[str, Any]]:
     """Measure metrics of a fitted model on the test images.
 
@@ -109,6 +133,7 @@ def evaluate(
         densities: {name: {"option": ..., and settings}}, the densities of codes; None for all options as their files
             have them.
         trust: packages from elsewhere whose densities may be used.
+        outside: {name: test images of another data set}, as outliers.
 
     Returns:
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
@@ -117,18 +142,20 @@ def evaluate(
         mean}, "interval" a bootstrap 95 % interval over test images, and of a comparison of sets, also over draws,
         "resampled" the value in its first 100 resamples (float32, base64), which are the same for every model, so that
         models are compared in pairs, "worst" the mean of the worst 1 % of images, "curve" a table of named columns.
-        "settings" holds what differs from the option files in the densities that the metric rests on. A metric that
-        does not apply has value null and a "reason"; one that raised an error also has "failed" true. "measured" marks
-        wall-clock times and the like, which differ from run to run.
+        "settings" holds what differs from the option files in the densities that the metric rests on, and the names of
+        other data sets that its outliers are from. A metric that does not apply has value null and a "reason"; one that
+        raised an error also has "failed" true. "measured" marks wall-clock times and the like, which differ from run to
+        run.
 
     Raises:
-        ZooError: a metric, a density or a setting of it does not exist.
+        ZooError: a metric, a density or a setting of it does not exist, or images of `outside` have another shape.
     """
+    check_shapes(outside, data)
     chosen = ChosenDensities(densities, trust)
-    todo = {metric.name: (metric, density_settings(metric, chosen)) for metric in named(metrics)}
+    todo = {metric.name: (metric, settings_of(metric, chosen, outside)) for metric in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
     with deterministic(model), torch.no_grad():
-        subject = Subject(model, data.bounded(), fit, cache, chosen)
+        subject = Subject(model, data.bounded(), fit, cache, chosen, outside)
         for done, (name, (metric, settings)) in enumerate(todo.items()):
             if progress is not None:
                 progress(metric, done, len(todo))
@@ -143,6 +170,17 @@ def evaluate(
                 **({"settings": settings} if settings else {}),
             }
     return entries
+
+
+def check_shapes(outside: Mapping[str, Images], data: Splits) -> None:
+    """ZooError unless images of other data sets have the shape of the data's own."""
+    for name, images in outside.items():
+        if images.shape != (own := data.test.shape):
+            theirs, ours = ("x".join(map(str, shape)) for shape in (images.shape, own))
+            raise ZooError(
+                f"evaluation.outliers={name}: its samples are {theirs}, and those of {data.name} {ours}; choose a data "
+                "set of the same shape, or null"
+            )
 
 
 def named(metrics: Sequence[str]) -> list[Metric]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zoo.data.images import Images
 from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.measures.cosines import directions
 from zoo.evaluation.measures.feature_network import FeatureNetwork, feature_network
 from zoo.evaluation.measures.linear_probe import linear_probe
 from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_rate_distortion
+from zoo.evaluation.outlier_sets import OutlierSets
 from zoo.evaluation.registry import NotApplicable
 from zoo.files import write_atomically
 
@@ -167,6 +169,23 @@ class References:
         if self.data.atoms is None:
             raise NotApplicable(f"the atoms that samples of {self.data.name} are made of are not known")
         return directions(self.data.atoms.flatten(1))
+
+    def outlier_sets(self, outside: Mapping[str, Images]) -> OutlierSets:
+        """Inliers and outliers: those of the last call, if it had the same images.
+
+        Args:
+            outside: {name: test images of another data set}.
+        """
+        left_out = {} if self.data.left_out is None else {"left out": self.data.left_out}
+        key = " ".join(f"{name} {images.digest()}" for name, images in {**outside, **left_out}.items())
+        if key not in self._latest_sets:
+            self._latest_sets.clear()
+            self._latest_sets[key] = OutlierSets(self.data, outside)
+        return self._latest_sets[key]
+
+    @cached_property
+    def _latest_sets(self) -> dict[str, OutlierSets]:
+        return {}
 
     @cached_property
     def jpeg_curve(self) -> RateDistortion:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
 INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
+LATER = ("without",)  # settings younger than records: where they are null, a run is the same as without them
 COUNTED = (
     "zoo.model",
     "zoo.objective",
@@ -202,7 +203,8 @@ class _Stripped(ast.NodeTransformer):
 
 def _without(node: Any, keys: Iterable[str]) -> Any:
     if isinstance(node, dict):
-        return {key: _without(value, keys) for key, value in node.items() if key not in keys}
+        unset = [key for key in LATER if key in node and node[key] is None]
+        return {key: _without(value, keys) for key, value in node.items() if key not in (*keys, *unset)}
     if isinstance(node, list):
         return [_without(value, keys) for value in node]
     return node

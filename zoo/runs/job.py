@@ -14,6 +14,7 @@ from zoo.errors import ZooError
 from zoo.options import Node, build, folders, node_of
 from zoo.runs.compose import overrides_of, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
+from zoo.runs.outside import outside_node
 from zoo.runs.records import Record, read_record, record_path
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
@@ -39,6 +40,7 @@ class Job:
             closed form does not depend on epochs or learning rates.
         groups: the groups of metrics to measure.
         densities: the densities of codes, by name and settings.
+        outliers: the data set whose test images are outliers; None for none.
         threads: CPU threads to compute with.
         stacked: runs of a study that differ in their seeds, to be fitted at once where that is the same.
         force: run although the record exists.
@@ -59,6 +61,7 @@ class Job:
     axes: dict[str, Node]
     groups: list[str]
     densities: dict[str, Node]
+    outliers: Node | None
     threads: int
     stacked: int
     force: bool
@@ -94,6 +97,7 @@ class Job:
             axes=nodes,
             groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, trust),
+            outliers=outside_node(setting(cfg, "evaluation.outliers", "str", "None"), places(cfg), trust),
             threads=threads_of(cfg),
             stacked=setting(cfg, "trainer.stacked", "int"),
             force=setting(cfg, "force", "bool"),
@@ -173,7 +177,8 @@ class Job:
         from zoo.evaluation.evaluator import due  # torch takes a second to import
 
         folders(self.trust)  # imports trusted packages, whose metrics are then known
-        return due({} if record is None else record.metrics, self.groups, self.densities, self.trust)
+        outside = () if self.outliers is None else (self.outliers["option"],)
+        return due({} if record is None else record.metrics, self.groups, self.densities, self.trust, outside)
 
     def measurable(self, record: Record | None) -> list[str]:
         """The metrics of `record` that still exist, all groups."""
@@ -186,6 +191,11 @@ def density_nodes(cfg: DictConfig, trust: Sequence[str]) -> dict[str, Node]:
     """The densities that a configuration chooses, by name and settings."""
     settings = resolved(cfg, "density")
     return {name: node_of("density", node, {"density": name}, tuple(trust)) for name, node in settings.items()}
+
+
+def places(cfg: DictConfig) -> dict[str, str]:
+    """Where data sets and decoded pictures lie, by the names of the settings of sources."""
+    return {"root": setting(cfg, "paths.data", "str"), "decoded": setting(cfg, "paths.decoded", "str")}
 
 
 def threads_of(cfg: DictConfig) -> int:

@@ -11,10 +11,11 @@ from omegaconf import DictConfig
 
 from zoo.errors import ZooError
 from zoo.files import existing
-from zoo.options import Node, build, template
+from zoo.options import Node, build, content, template
 from zoo.runs.compose import setting
 from zoo.runs.identity import content_digest
-from zoo.runs.job import density_nodes, threads_of
+from zoo.runs.job import density_nodes, places, threads_of
+from zoo.runs.outside import outside_images, outside_node
 from zoo.runs.records import Record, read_record, record_path, write_record
 
 
@@ -25,6 +26,8 @@ class Rescoring:
     Attributes:
         groups: of metrics.
         densities: densities of codes, by name and settings.
+        outliers: the data set whose test images are outliers; None for the one that the option file of a record's data
+            names.
         again: measure metrics again that a record has already.
         models: folder of the fitted models.
         places: {"root", "decoded"}: where data sets and decoded pictures lie.
@@ -37,6 +40,7 @@ class Rescoring:
 
     groups: list[str]
     densities: dict[str, Node]
+    outliers: str | None
     again: bool
     models: Path
     places: dict[str, str]
@@ -52,9 +56,10 @@ class Rescoring:
         return cls(
             groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, cfg.trust),
+            outliers=setting(cfg, "evaluation.outliers", "str", "None"),
             again=setting(cfg, "again", "bool"),
             models=Path(setting(cfg, "paths.models", "str")),
-            places={"root": setting(cfg, "paths.data", "str"), "decoded": setting(cfg, "paths.decoded", "str")},
+            places=places(cfg),
             path=setting(cfg, "path", "str", "None"),
             features=Path(setting(cfg, "paths.features", "str")),
             threads=threads_of(cfg),
@@ -96,18 +101,27 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     root = path.resolve().parents[3]
     if record_path(root, record.data, record.variant, record.hash, record.seed) != path.resolve():
         raise ZooError(f"{path}: lies elsewhere than its content says; records lie at records/<data>/<variant>/<hash>")
-    names = in_groups(asked.groups) if asked.again else due(record.metrics, asked.groups, asked.densities, asked.trust)
+    outliers = asked.outliers or partner(record.config["data"], asked.trust)
+    lacking = due(record.metrics, asked.groups, asked.densities, asked.trust, [outliers] if outliers else [])
+    names = in_groups(asked.groups) if asked.again else lacking
     if not names:
         return record, []
     torch.set_num_threads(asked.threads)
     file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     model = load_model(file, asked.trust)
     data = data_of(path, record, asked)
+    outside = outside_images(outside_node(outliers, asked.places, asked.trust), data, names, asked.trust)
     with evaluation_bar(record.name, asked.progress) as show:
-        found = evaluate(model, data, names, record.fit, show, asked.features, asked.densities, asked.trust)
+        found = evaluate(model, data, names, record.fit, show, asked.features, asked.densities, asked.trust, outside)
     record = record.measured(found, commit())
     write_record(root, record)
     return record, list(found)
+
+
+def partner(node: Node, trust: tuple[str, ...]) -> str | None:
+    """The data set of outliers that the option file of a data set names."""
+    named: str | None = content("data", node["option"], trust).get("evaluation", {}).get("outliers")
+    return named
 
 
 def data_of(path: Path, record: Record, asked: Rescoring) -> Any:

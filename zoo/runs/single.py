@@ -24,6 +24,7 @@ from zoo.model.io import build_model, kept_codes, load_model, save_model
 from zoo.model.linear_decoder import atoms_of
 from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import Job
+from zoo.runs.outside import outside_images
 from zoo.runs.records import Record, write_record
 from zoo.runs.strips import MODES, encode_strip
 from zoo.types import FitReport, HasPrior
@@ -80,13 +81,14 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
             )
     before = job.recorded()  # of an earlier fit: no metric that it held is lost
     due = [*due, *(name for name in job.measurable(before) if name not in due)]
-    fitted = fitted or fit_one(job)
+    data = read(job) if fitted is None else fitted.data
+    _ = outside_images(job.outliers, data, due, job.trust)  # what cannot be read is told before the fit
+    fitted = fitted or fit_one(job, data)
     return measured(job, keep(job, fitted), fitted.model, fitted.data, due)
 
 
-def fit_one(job: Job) -> Fitted:
-    """Fit the model of one run."""
-    data = read(job)
+def fit_one(job: Job, data: Splits) -> Fitted:
+    """Fit the model of one run on its data."""
     model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
     with peak_memory() as peak:
         report = job.make("fit")(model, data, job.make("objective"), job.seed)
@@ -97,13 +99,14 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     """Fit the models of runs that differ in their seeds, all at once; an empty list if that would not be the same.
 
     Raises:
-        ZooError: the loss of one of them is no longer a finite number.
+        ZooError: the loss of one of them is no longer a finite number, or outliers of another data set cannot be read.
     """
     from zoo.fitting.stacked import fit_stacked, stackable  # Lightning takes seconds to import
 
     first = jobs[0]
     torch.set_num_threads(first.threads)
     data, fit, objective = read(first), first.make("fit"), first.make("objective")
+    _ = outside_images(first.outliers, data, first.due(None), first.trust)  # as in run_one
     models = [build_model(first.config, data.shape, job.seed, job.trust, data.kind) for job in jobs]
     if not stackable(fit, models, data, objective):
         return []
@@ -146,8 +149,9 @@ def keep(job: Job, fitted: Fitted) -> Record:
 
 def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Sequence[str]) -> Record:
     """Measure metrics and add them to the record."""
+    outside = outside_images(job.outliers, data, due, job.trust)
     with evaluation_bar(job.name, job.progress) as show:
-        found = evaluate(model, data, due, record.fit, show, job.features, job.densities, job.trust)
+        found = evaluate(model, data, due, record.fit, show, job.features, job.densities, job.trust, outside)
     record = record.measured(found, commit())
     write_record(job.results, record)
     return record

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from zoo.data.images import Images, Source
+from zoo.data.left_out import leaving_out
 from zoo.data.sources.download import FASHION_MNIST_MD5, MNIST_MD5, published
 from zoo.errors import ZooError
 
@@ -19,7 +20,7 @@ DIGITS = tuple("0123456789")
 
 
 @cache
-def digits(test_fraction: float = 0.2, split_seed: int = 0) -> Source:
+def digits(test_fraction: float = 0.2, split_seed: int = 0, without: int | str | None = None) -> Source:
     """1,797 handwritten digits, 1x8x8, in 17 grey levels; included in scikit-learn.
 
     The set has no published split. This one is stratified by digit and determined by `split_seed`, so that results on
@@ -28,9 +29,10 @@ def digits(test_fraction: float = 0.2, split_seed: int = 0) -> Source:
     Args:
         test_fraction: fraction of the images used for testing, in (0, 1).
         split_seed: determines which images these are.
+        without: a class that is left out, by its number or its name, see `zoo.data.left_out`; None for none.
 
     Raises:
-        ZooError: `test_fraction` out of range, or too small or large for each digit to be on both sides.
+        ZooError: `test_fraction` out of range, or too small or large for each digit to be on both sides; no such class.
 
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits (its test part), UCI, 1998.
     """
@@ -54,27 +56,28 @@ def digits(test_fraction: float = 0.2, split_seed: int = 0) -> Source:
             f"data.source.test_fraction={test_fraction}: train or test lacks a digit; choose a value closer to 0.2"
         ) from error
     train, test = (torch.from_numpy(np.sort(index)) for index in (train, test))
-    return Source("digits", images.subset(train), images.subset(test), DIGITS)
+    return leaving_out(Source("digits", images.subset(train), images.subset(test), DIGITS), without)
 
 
 @cache
-def mnist(root: str = "data") -> Source:
+def mnist(root: str = "data", without: int | str | None = None) -> Source:
     """60,000 + 10,000 handwritten digits, 1x28x28, with the published test split; downloaded where missing.
 
     Args:
         root: folder of `MNIST/raw`, in torchvision's layout.
+        without: a class that is left out, by its number or its name, see `zoo.data.left_out`; None for none.
 
     Raises:
-        ZooError: files are missing and cannot be downloaded, or differ from the published ones.
+        ZooError: files are missing and cannot be downloaded, or differ from the published ones; no such class.
 
     Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998; CC BY-SA 3.0.
     """
     page = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-    return _idx_source("mnist", "MNIST", root, MNIST_MD5, DIGITS, page)
+    return leaving_out(_idx_source("mnist", "MNIST", root, MNIST_MD5, DIGITS, page), without)
 
 
 @cache
-def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False) -> Source:
+def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False, without: int | str | None = None) -> Source:
     """MNIST with binary pixels: each is 1 with its grey level as the probability, drawn once.
 
     The static binarisation of papers on likelihoods: R. Salakhutdinov, I. Murray, "On the quantitative analysis of deep
@@ -85,6 +88,7 @@ def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False) -> So
         seed: determines the random numbers.
         redrawn: training images stay grey, and gradient fits binarise them dynamically, anew in each epoch, as in
             Y. Burda, R. Grosse, R. Salakhutdinov 2015, arXiv:1509.00519; test images do not change.
+        without: a class that is left out, by its number or its name, see `zoo.data.left_out`; None for none.
 
     Raises:
         ZooError: see `mnist`.
@@ -92,18 +96,19 @@ def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False) -> So
     grey, generator = mnist(root), torch.Generator().manual_seed(seed)
     # training images are always binarised first, because the random numbers of the test images follow theirs
     train, test = (images.binarised(generator) for images in (grey.train, grey.test))
-    return Source("binary_mnist", grey.train if redrawn else train, test, grey.classes, redrawn)
+    return leaving_out(Source("binary_mnist", grey.train if redrawn else train, test, grey.classes, redrawn), without)
 
 
 @cache
-def fashion_mnist(root: str = "data") -> Source:
+def fashion_mnist(root: str = "data", without: int | str | None = None) -> Source:
     """60,000 + 10,000 articles of clothing, 1x28x28, with the published test split; downloaded where missing.
 
     Args:
         root: folder of `FashionMNIST/raw`, in torchvision's layout.
+        without: a class that is left out, by its number or its name, see `zoo.data.left_out`; None for none.
 
     Raises:
-        ZooError: files are missing and cannot be downloaded, or differ from the published ones.
+        ZooError: files are missing and cannot be downloaded, or differ from the published ones; no such class.
 
     Source: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, 2017, arXiv:1708.07747; MIT licence.
     """
@@ -112,18 +117,19 @@ def fashion_mnist(root: str = "data") -> Source:
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     )
     page = "https://github.com/zalandoresearch/fashion-mnist"
-    return _idx_source("fashion_mnist", "FashionMNIST", root, FASHION_MNIST_MD5, classes, page)
+    return leaving_out(_idx_source("fashion_mnist", "FashionMNIST", root, FASHION_MNIST_MD5, classes, page), without)
 
 
 @cache
-def cifar10(root: str = "data") -> Source:
+def cifar10(root: str = "data", without: int | str | None = None) -> Source:
     """50,000 + 10,000 photographs of ten classes, 3x32x32, with the published split; downloaded where missing.
 
     Args:
         root: folder of `cifar-10-batches-py`, in torchvision's layout.
+        without: a class that is left out, by its number or its name, see `zoo.data.left_out`; None for none.
 
     Raises:
-        ZooError: files are missing and cannot be downloaded, or differ from the published ones.
+        ZooError: files are missing and cannot be downloaded, or differ from the published ones; no such class.
 
     Source: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009.
     """
@@ -136,7 +142,7 @@ def cifar10(root: str = "data") -> Source:
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         batches = [pickle.loads(content.data, encoding="bytes") for content in contents]
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    return Source("cifar10", _rows(batches[:-1]), _rows(batches[-1:]), classes)
+    return leaving_out(Source("cifar10", _rows(batches[:-1]), _rows(batches[-1:]), classes), without)
 
 
 def _rows(batches: list[dict[bytes, Any]]) -> Images:

@@ -13,6 +13,7 @@ from zoo.model.autoencoder import Autoencoder
 from zoo.types import DrawsCodes, Likelihood
 
 IMAGES = 64
+SCORING = 16  # samples of the posterior, where the bound is a score of single images
 LEAST_STD = 1e-3  # a quarter of a grey level of 256
 ROWS = 4096
 

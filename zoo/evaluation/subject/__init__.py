@@ -6,9 +6,10 @@ from zoo.evaluation.subject.corrupted import Corrupted
 from zoo.evaluation.subject.dictionary_atoms import DictionaryAtoms
 from zoo.evaluation.subject.evidence import Evidence
 from zoo.evaluation.subject.quantised import Quantised
+from zoo.evaluation.subject.unusual import Unusual
 
 
-class Subject(BetweenCodes, Clustered, Corrupted, DictionaryAtoms, Evidence, Quantised):
+class Subject(BetweenCodes, Clustered, Corrupted, DictionaryAtoms, Unusual, Evidence, Quantised):
     """A fitted model under evaluation. Each public property is a name that a metric may use as a parameter.
 
     The properties stand in one class per topic, all derived from `Encoded`: images, codes, reconstructions, labels.

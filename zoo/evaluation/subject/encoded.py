@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,6 +35,7 @@ class Encoded:
         fit: what the fit reported: at least "seconds" and "epochs".
         cache: folder that keeps the feature network's weights; None keeps them in this process.
         chosen: the densities of codes; None for all options as their files have them.
+        outside: {name: test images of another data set}, as outliers.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Encoded:
         fit: Mapping[str, Any],
         cache: Path | None = None,
         chosen: ChosenDensities | None = None,
+        outside: Mapping[str, Images] = MappingProxyType({}),
     ) -> None:
         self.model, self.data, self.fit, self.cache = model, data, fit, cache
         self.chosen = ChosenDensities() if chosen is None else chosen
+        self.outside = outside
 
     @cached_property
     def device(self) -> torch.device:

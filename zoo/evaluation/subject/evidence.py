@@ -45,7 +45,11 @@ class Evidence(Encoded):
         that they can be coded in. L. Theis, A. van den Oord, M. Bethge, "A note on the evaluation of generative
         models", 2015, arXiv:1511.01844, section 3.1.
         """
-        return self.dequantised(self.model.likelihood.target(self.x))
+        return self.as_evaluated(self.x)
+
+    def as_evaluated(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) as the likelihood evaluates them, see `target`."""
+        return self.dequantised(self.model.likelihood.target(x))
 
     def dequantised(self, x: Tensor) -> Tensor:
         """Images with noise within one level about their grey level; as they are where there are no levels."""
@@ -131,8 +135,12 @@ class Evidence(Encoded):
 
     def bounds_of(self, samples: int) -> Bounds:
         """Bounds from so many samples of each image's posterior."""
-        x = self.target.to(self.device)
-        return importance_bounds(self.model, self.draws_codes, x, samples, SEED, self.likelihood)
+        return self.bounds_on(self.x, samples)
+
+    def bounds_on(self, x: Tensor, samples: int) -> Bounds:
+        """Bounds on the log-likelihood of images x: (N, C, H, W) from so many samples of each one's posterior."""
+        target = self.as_evaluated(x).to(self.device)
+        return importance_bounds(self.model, self.draws_codes, target, samples, SEED, self.likelihood)
 
     @property
     def posterior_kl(self) -> Tensor:

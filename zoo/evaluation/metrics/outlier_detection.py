@@ -1,0 +1,104 @@
+"""How well scores of single samples tell outliers, which no model was fitted to, from test samples.
+
+There are as many outliers as inliers, so that a score without information has an AUROC and an average precision of 0.5.
+Each set of outliers has three metrics:
+
+- <name>: by the reconstruction error; the curve has AUROC and average precision of every score: those of the model
+  (reconstruction error, bound on the log-likelihood from 16 draws, density of codes), and four on pixels;
+- <name>_by_density: by the density of codes;
+- <name>_of_pixels: the best of the four detectors on pixels (`zoo.evaluation.measures.pixel_detectors`).
+
+A variational model's bound has no metric of its own: with calibrated noise, it ranks nearly as the error does.
+Intervals are over inliers and outliers; the model is taken as given.
+"""
+
+from __future__ import annotations
+
+from zoo.evaluation.measures.detection import Detection, auroc
+from zoo.evaluation.measures.pixel_detectors import DETECTORS
+from zoo.evaluation.registry import IMAGES, REAL, Curve, metric
+
+GROUP, UNIT = "outliers", "1"
+
+
+@metric(GROUP, UNIT, "higher", kinds=IMAGES)
+def outlier_auroc_other(other_outliers: Detection) -> Curve:
+    """Area under the ROC curve of the squared reconstruction error: images of another data set against test samples.
+
+    The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5. For all metrics
+    `outlier_auroc_*`: at most 5,000 outliers, and as many inliers. The data set is evaluation.outliers.
+    """
+    return by_error(other_outliers)
+
+
+@metric(GROUP, UNIT, "higher", kinds=IMAGES)
+def outlier_auroc_other_by_density(other_outliers: Detection) -> Curve:
+    """Area under the ROC curve of minus the log density of codes: images of another data set against test samples."""
+    return detected(other_outliers, "code density")
+
+
+@metric(GROUP, UNIT, "none", kinds=IMAGES)
+def outlier_auroc_other_of_pixels(other_outliers: Detection) -> Curve:
+    """Best area under the ROC curve of four detectors on pixels, a reference: images of another data set."""
+    return of_pixels(other_outliers)
+
+
+@metric(GROUP, UNIT, "higher", kinds=REAL)
+def outlier_auroc_left_out(left_out_outliers: Detection) -> Curve:
+    """Area under the ROC curve of the squared reconstruction error: a class left out of training against test samples.
+
+    The class is data.source.without.
+    """
+    return by_error(left_out_outliers)
+
+
+@metric(GROUP, UNIT, "higher", kinds=REAL)
+def outlier_auroc_left_out_by_density(left_out_outliers: Detection) -> Curve:
+    """Area under the ROC curve of minus the log density of codes: a class left out of training against test samples."""
+    return detected(left_out_outliers, "code density")
+
+
+@metric(GROUP, UNIT, "none", kinds=REAL)
+def outlier_auroc_left_out_of_pixels(left_out_outliers: Detection) -> Curve:
+    """Best area under the ROC curve of four detectors on pixels, a reference: a class left out of training."""
+    return of_pixels(left_out_outliers)
+
+
+@metric(GROUP, UNIT, "higher", kinds=IMAGES)
+def outlier_auroc_corrupted(corrupted_outliers: Detection) -> Curve:
+    """Area under the ROC curve of the squared reconstruction error: corrupted test images against test samples.
+
+    The weakest strength of each corruption of group robustness, an equal share of the images under each: Gaussian noise
+    of std 0.1, black or white pixels at rate 0.05, blocks of 2x2 pixels, a masked block of a quarter of the height and
+    width, masked pixels at rate 0.1, two blots and a crease. The curve has the AUROC of each. Inliers are other images.
+    """
+    return by_error(corrupted_outliers)
+
+
+@metric(GROUP, UNIT, "higher", kinds=IMAGES)
+def outlier_auroc_corrupted_by_density(corrupted_outliers: Detection) -> Curve:
+    """Area under the ROC curve of minus the log density of codes: corrupted test images against test samples."""
+    return detected(corrupted_outliers, "code density")
+
+
+@metric(GROUP, UNIT, "none", kinds=IMAGES)
+def outlier_auroc_corrupted_of_pixels(corrupted_outliers: Detection) -> Curve:
+    """Best area under the ROC curve of four detectors on pixels, a reference: corrupted test images."""
+    return of_pixels(corrupted_outliers)
+
+
+def by_error(found: Detection) -> Curve:
+    """AUROC by reconstruction error, with the table of all scores."""
+    return detected(found, "reconstruction error", found.table())
+
+
+def of_pixels(found: Detection) -> Curve:
+    """AUROC of the best detector on pixels."""
+    return max((detected(found, name) for name in DETECTORS), key=lambda curve: curve.value or 0)
+
+
+def detected(found: Detection, method: str, table: dict[str, list[float] | list[str]] | None = None) -> Curve:
+    """AUROC by one score."""
+    usual, unusual = found.by(method)
+    area = auroc(usual, unusual)
+    return Curve(area.value, table or {}, len(usual), influence=(area.real, area.fake))
