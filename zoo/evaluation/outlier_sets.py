@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST = 5_000  # inliers, and outliers of a set
 FITTED = 10_000  # training images that the detectors on pixels are fitted to, at most
+HELD_OUT = 500  # validation images that select a bandwidth, at most
 SEED = 0
 
 
@@ -92,7 +93,7 @@ class OutlierSets:
     @cached_property
     def detectors(self) -> PixelDetectors:
         """Detectors fitted to the pixels of evenly spaced training images, at most 10,000."""
-        train, validation = self.data.train.spaced(FITTED), self.data.validation.spaced(FITTED)
+        train, validation = self.data.train.spaced(FITTED), self.data.validation.spaced(HELD_OUT)
         return PixelDetectors(train[:].flatten(1), validation[:].flatten(1))
 
     @cached_property

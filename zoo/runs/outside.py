@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from zoo.data.images import Images
-from zoo.data.splits import Splits
 from zoo.errors import ZooError, nearest
 from zoo.options import Node, build, names, node_of, template
+
+if TYPE_CHECKING:
+    from zoo.data.images import Images
+    from zoo.data.splits import Splits
 
 
 def outside_node(name: str | None, places: Mapping[str, str], trust: tuple[str, ...]) -> Node | None:

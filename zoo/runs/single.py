@@ -101,12 +101,13 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     Raises:
         ZooError: the loss of one of them is no longer a finite number, or outliers of another data set cannot be read.
     """
+    first = jobs[0]
+    data = read(first)
+    _ = outside_images(first.outliers, data, first.due(None), first.trust)  # as in run_one
     from zoo.fitting.stacked import fit_stacked, stackable  # Lightning takes seconds to import
 
-    first = jobs[0]
     torch.set_num_threads(first.threads)
-    data, fit, objective = read(first), first.make("fit"), first.make("objective")
-    _ = outside_images(first.outliers, data, first.due(None), first.trust)  # as in run_one
+    fit, objective = first.make("fit"), first.make("objective")
     models = [build_model(first.config, data.shape, job.seed, job.trust, data.kind) for job in jobs]
     if not stackable(fit, models, data, objective):
         return []

@@ -14,7 +14,6 @@ DETECTORS = ("isolation forest", "local outlier factor", "kernel density", "near
 NEIGHBOURS = 5
 LEADING = 16  # principal components that kernels describe
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)  # in mean standard deviations of the columns
-HELD_OUT = 500  # validation rows that select one
 SEED = 0
 
 
@@ -43,7 +42,7 @@ class PixelDetectors:
         self.factor = LocalOutlierFactor(n_neighbors=min(20, len(rows) - 1), novelty=True).fit(rows)
         mean, _, axes = principal_axes(train)
         self.mean, self.axes = mean.float(), axes[:, :LEADING].float()
-        columns, held_out = self.columns(train), self.columns(validation[:HELD_OUT])
+        columns, held_out = self.columns(train), self.columns(validation)
         scale = float(columns.std(0).mean()) or 1.0
         kernels = [KernelDensity(bandwidth=h * scale).fit(columns) for h in BANDWIDTHS]
         self.kernel = max(kernels, key=lambda kernel: float(kernel.score(held_out)))
