@@ -156,6 +156,11 @@ class Encoded:
         return self.references.pixel_probe
 
     @property
+    def few_label_pixel_probes(self) -> dict[int, Tensor]:
+        """How often probes with few labels predict each test sample's label from its values: {labels a class: (N,)}."""
+        return self.references.few_label_pixel_probes
+
+    @property
     def test_logits(self) -> Tensor:
         """The feature network's logits of the test images: (N, classes)."""
         return self.references.test_logits
