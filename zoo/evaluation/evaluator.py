@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ def due(
     groups: Iterable[str],
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
+    siblings: Mapping[int, Path] | None = None,
 ) -> list[str]:
     """Names of the metrics of some groups that have yet to be measured.
 
@@ -60,27 +62,47 @@ def due(
         groups: names of groups of metrics.
         densities: as for `evaluate`.
         trust: likewise.
+        siblings: likewise.
 
     Returns:
-        Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings.
+        Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings or of
+        other siblings.
 
     Raises:
         ZooError: a group, a density or a setting of it does not exist.
     """
     chosen = ChosenDensities(densities, trust)
-    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen)]
+    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen, siblings)]
 
 
-def is_due(metric: Metric, entry: Mapping[str, Any] | None, densities: ChosenDensities) -> bool:
-    """Whether a metric has to be measured, given the entry of a record."""
+def is_due(
+    metric: Metric,
+    entry: Mapping[str, Any] | None,
+    densities: ChosenDensities,
+    siblings: Mapping[int, Path] | None = None,
+) -> bool:
+    """Whether a metric has to be measured, given the entry of a record.
+
+    A value of siblings that are gone since stays; one that lacks a sibling, or rests on an earlier fit of it, does not.
+    """
     if entry is None or entry.get("failed") or entry.get("version", 0) < metric.version:
         return True
-    return bool(entry.get("settings", {}) != density_settings(metric, densities))
+    settings = {"seeds": {}} | entry.get("settings", {})
+    known, found = settings.pop("seeds"), seeds_of(metric, siblings).get("seeds", {})
+    return bool(settings != density_settings(metric, densities) or found.items() - known.items())
 
 
 def density_settings(metric: Metric, densities: ChosenDensities) -> dict[str, Any]:
     """How the densities that a metric rests on differ from the option files; empty if they do not."""
     return densities.settings({kind for name in metric.needs for kind in Subject.RESTS_ON.get(name, ())})
+
+
+def seeds_of(metric: Metric, siblings: Mapping[int, Path] | None) -> dict[str, dict[str, str]]:
+    """The siblings that a metric rests on: {"seeds": {seed: digest of the model's file}}; empty if it rests on none."""
+    if not siblings or not Subject.RESTS_ON_SEEDS.intersection(metric.needs):
+        return {}
+    digests = {seed: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for seed, path in siblings.items()}
+    return {"seeds": {str(seed): digest for seed, digest in digests.items()}}
 
 
 def evaluate(
@@ -92,6 +114,7 @@ def evaluate(
     cache: Path | None = None,
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
+    siblings: Mapping[int, Path] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure metrics of a fitted model on the test images.
 
@@ -108,7 +131,9 @@ def evaluate(
             computes it once per process.
         densities: {name: {"option": ..., and settings}}, the densities of codes; None for all options as their files
             have them.
-        trust: packages from elsewhere whose densities may be used.
+        trust: packages from elsewhere whose densities may be used, and whose parts siblings may have.
+        siblings: {seed: file} of saved models that differ from this one in nothing but the seed, which metrics of
+            stability compare it with; they are loaded only if such a metric is among `metrics`. None for none.
 
     Returns:
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
@@ -117,22 +142,22 @@ def evaluate(
         mean}, "interval" a bootstrap 95 % interval over test images, "resampled" the means of its first 100 resamples
         (float32, base64), which are the same for every model, so that models are compared in pairs, "worst" the mean of
         the worst 1 % of images, "curve" a table of named columns. "settings" holds what differs from the option files
-        in the densities that the metric rests on. A metric that does not apply has value null and a "reason"; one that
-        raised an error also has "failed" true. "measured" marks wall-clock times and the like, which differ from run to
-        run.
+        in the densities that the metric rests on, and as "seeds" the siblings that it rests on, with digests of their
+        files. A metric that does not apply has value null and a "reason"; one that raised an error also has "failed"
+        true. "measured" marks wall-clock times and the like, which differ from run to run.
 
     Raises:
         ZooError: a metric, a density or a setting of it does not exist.
     """
     chosen = ChosenDensities(densities, trust)
-    todo = {metric.name: (metric, density_settings(metric, chosen)) for metric in named(metrics)}
+    settings_of = {each: density_settings(each, chosen) | seeds_of(each, siblings) for each in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
     with deterministic(model), torch.no_grad():
-        subject = Subject(model, data.bounded(), fit, cache, chosen)
-        for done, (name, (metric, settings)) in enumerate(todo.items()):
+        subject = Subject(model, data.bounded(), fit, cache, chosen, siblings)
+        for done, (metric, settings) in enumerate(settings_of.items()):
             if progress is not None:
-                progress(metric, done, len(todo))
-            entries[name] = {
+                progress(metric, done, len(settings_of))
+            entries[metric.name] = {
                 "group": metric.group,
                 "unit": metric.unit,
                 "direction": metric.direction,

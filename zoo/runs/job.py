@@ -15,6 +15,7 @@ from zoo.options import Node, build, folders, node_of
 from zoo.runs.compose import overrides_of, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
 from zoo.runs.records import Record, read_record, record_path
+from zoo.runs.siblings import siblings_of
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 SEEDS = 2**32  # that numpy, and so scikit-learn, can tell apart
@@ -173,7 +174,8 @@ class Job:
         from zoo.evaluation.evaluator import due  # torch takes a second to import
 
         folders(self.trust)  # imports trusted packages, whose metrics are then known
-        return due({} if record is None else record.metrics, self.groups, self.densities, self.trust)
+        entries, siblings = {} if record is None else record.metrics, siblings_of(self.model_path)
+        return due(entries, self.groups, self.densities, self.trust, siblings)
 
     def measurable(self, record: Record | None) -> list[str]:
         """The metrics of `record` that still exist, all groups."""

@@ -16,6 +16,7 @@ from zoo.runs.compose import setting
 from zoo.runs.identity import content_digest
 from zoo.runs.job import density_nodes, threads_of
 from zoo.runs.records import Record, read_record, record_path, write_record
+from zoo.runs.siblings import siblings_of
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,16 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     root = path.resolve().parents[3]
     if record_path(root, record.data, record.variant, record.hash, record.seed) != path.resolve():
         raise ZooError(f"{path}: lies elsewhere than its content says; records lie at records/<data>/<variant>/<hash>")
-    names = in_groups(asked.groups) if asked.again else due(record.metrics, asked.groups, asked.densities, asked.trust)
+    file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
+    siblings, given = siblings_of(file), (asked.densities, asked.trust)
+    names = in_groups(asked.groups) if asked.again else due(record.metrics, asked.groups, *given, siblings)
     if not names:
         return record, []
     torch.set_num_threads(asked.threads)
-    file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     model = load_model(file, asked.trust)
     data = data_of(path, record, asked)
     with evaluation_bar(record.name, asked.progress) as show:
-        found = evaluate(model, data, names, record.fit, show, asked.features, asked.densities, asked.trust)
+        found = evaluate(model, data, names, record.fit, show, asked.features, *given, siblings)
     record = record.measured(found, commit())
     write_record(root, record)
     return record, list(found)

@@ -23,6 +23,7 @@ from zoo.model.io import build_model, kept_codes, load_model, save_model
 from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
+from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, encode_strip
 from zoo.types import FitReport, HasPrior
 
@@ -142,8 +143,9 @@ def keep(job: Job, fitted: Fitted) -> Record:
 
 def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Sequence[str]) -> Record:
     """Measure metrics and add them to the record."""
+    siblings = siblings_of(job.model_path)
     with evaluation_bar(job.name, job.progress) as show:
-        found = evaluate(model, data, due, record.fit, show, job.features, job.densities, job.trust)
+        found = evaluate(model, data, due, record.fit, show, job.features, job.densities, job.trust, siblings)
     record = record.measured(found, commit())
     write_record(job.results, record)
     return record

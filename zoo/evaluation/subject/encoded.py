@@ -34,6 +34,7 @@ class Encoded:
         fit: what the fit reported: at least "seconds" and "epochs".
         cache: folder that keeps the feature network's weights; None keeps them in this process.
         chosen: the densities of codes; None for all options as their files have them.
+        siblings: {seed: file} of saved models that differ in nothing but the seed; None for none.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class Encoded:
         fit: Mapping[str, Any],
         cache: Path | None = None,
         chosen: ChosenDensities | None = None,
+        siblings: Mapping[int, Path] | None = None,
     ) -> None:
         self.model, self.data, self.fit, self.cache = model, data, fit, cache
         self.chosen = ChosenDensities() if chosen is None else chosen
+        self.siblings = siblings or {}
 
     @cached_property
     def device(self) -> torch.device:
