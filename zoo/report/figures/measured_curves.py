@@ -43,7 +43,10 @@ Points = tuple[list[float], list[float]]
 
 @figure
 def rate_distortion(records: Sequence[Record]) -> Figure | None:
-    """Error of decoded quantised codes against their bits, with JPEG and WebP; None without rates."""
+    """Error of decoded quantised codes against their bits, with JPEG and WebP; None without rates.
+
+    A star is a variational method at the rate of bits-back coding: the error of images decoded from sampled codes.
+    """
     groups = by_name(records)
     lines = {name: line for name, group in groups.items() if (line := rate_line(group[0], "code_bits"))}
     if not lines:
@@ -53,10 +56,14 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
     outside = {label: line for metric, label in OUTSIDE.items() if (line := rate_line(first, metric, least))}
     wide, high = 4.6, panel_height(len(lines) + len(outside))
     title = f"Rate and distortion on {records[0].data}"
-    subtitle = f"codes quantised on a grid of steps, entropy-coded; dashed: outside references; seed {first.seed}"
+    stars = {name: point for name in lines if (point := rate_line(groups[name][0], "bits_back"))}
+    marks = f"{'star: sampled codes, bits-back; ' if stars else ''}dashed: outside references"
+    subtitle = f"codes quantised on a grid of steps, entropy-coded; {marks}; seed {first.seed}"
     figure, ax = sheet(AXIS + wide + label_room([*lines, *outside]), HEAD + high + FOOT, title, subtitle)
     panel = place(figure, AXIS, HEAD, wide, high)
     drawn(panel, lines, outside)
+    for name, point in stars.items():
+        panel.plot(*point, marker="*", ms=9, color=look(name)[0], mec=INK, mew=0.5, ls="none")
     panel.set(xscale="log", xlabel="bits per image (log scale)")
     log_axis(panel.xaxis, panel.get_xlim(), PLAIN)
     error_axis(panel)
