@@ -53,6 +53,7 @@ to it; none is lost.
 
   zoo evaluate run=outputs/records/digits      every metric but the slowest
   zoo evaluate run=outputs evaluation=bound    likelihoods, 5,000 samples
+  zoo evaluate run=outputs evaluation=stability  codes compared across seeds
   zoo evaluate run=outputs evaluation=throughput again=true
                                                all models timed in one sitting"""
 REPORT = """Write tables and figures of what is recorded.

@@ -49,6 +49,10 @@ class WithDraws(Plain):
         return z, (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)).sum(1)
 
 
+class WithPosteriorAndDraws(WithPosterior, WithDraws):
+    pass
+
+
 class WithCodebook(Plain):
     """Each unit is rounded to -1 or 1."""
 
@@ -93,11 +97,13 @@ class WithPlaces(Plain):
 
 
 PRIOR = {f"prior_{name}" for name in ("frechet", "kernel_mmd", "precision", "recall", "density", "coverage")}
+DRAWN = {"density_elbo", "elbo_reconstruction", "elbo_kl", "density_iwae_50", "iwae_50_bits_per_pixel", "bits_back"}
 UNLOCKED = {
     Plain: set(),
     WithPrior: PRIOR,
     WithPosterior: {"unit_kl"},
-    WithDraws: {"density_elbo", "elbo_reconstruction", "elbo_kl", "density_iwae_50", "iwae_50_bits_per_pixel"},
+    WithDraws: DRAWN,
+    WithPosteriorAndDraws: {*DRAWN, "unit_kl", "mutual_information", "aggregate_kl"},
     WithCodebook: {"codebook_use", "codebook_perplexity", "code_bits_autoregressive", "frechet_autoregressive"},
     WithComponents: {"prior_nmi", "prior_accuracy"},
     WithPlaces: set(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ LOG = logging.getLogger(__name__)
 RESAMPLES, PAIRED = 1000, 100  # of the interval, and of those that a record keeps
 CHUNKS = 20  # of the resamples, which are stored as bytes and converted chunk by chunk
 WORST = 0.01
-OUTSIDE = "outside"  # the setting that names data sets of outliers
+OUTSIDE, SEEDS = "outside", "seeds"  # the settings that name data sets of outliers, and siblings
 
 
 def in_groups(groups: Iterable[str]) -> list[str]:
@@ -56,6 +57,7 @@ def due(
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
     outside: Collection[str] = (),
+    siblings: Mapping[int, Path] | None = None,
 ) -> list[str]:
     """Names of the metrics of some groups that have yet to be measured.
 
@@ -65,35 +67,47 @@ def due(
         densities: as for `evaluate`.
         trust: likewise.
         outside: names of the data sets whose images are to be outliers.
+        siblings: as for `evaluate`.
 
     Returns:
-        Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings or of
-        outliers from other data sets.
+        Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings, of
+        outliers from other data sets, or of other siblings.
 
     Raises:
         ZooError: a group, a density or a setting of it does not exist.
     """
     chosen = ChosenDensities(densities, trust)
-    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen, outside)]
+    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen, outside, siblings)]
 
 
 def is_due(
-    metric: Metric, entry: Mapping[str, Any] | None, densities: ChosenDensities, outside: Collection[str] = ()
+    metric: Metric,
+    entry: Mapping[str, Any] | None,
+    densities: ChosenDensities,
+    outside: Collection[str] = (),
+    siblings: Mapping[int, Path] | None = None,
 ) -> bool:
     """Whether a metric has to be measured, given the entry of a record.
 
-    Where no data set of outliers is asked for, outliers of any are kept.
+    Where no data set of outliers is asked for, a value of any stays. So does one of siblings that are gone since, but
+    not one that lacks a sibling, or rests on an earlier fit of it.
     """
     if entry is None or entry.get("failed") or entry.get("version", 0) < metric.version:
         return True
-    kept = {key: value for key, value in entry.get("settings", {}).items() if outside or key != OUTSIDE}
-    return bool(kept != settings_of(metric, densities, outside))
+    kept = {SEEDS: {}} | entry.get("settings", {})
+    if not outside:
+        kept.pop(OUTSIDE, None)
+    needed = {SEEDS: {}} | settings_of(metric, densities, outside, siblings)
+    known, found = kept.pop(SEEDS), needed.pop(SEEDS)
+    return bool(kept != needed or found.items() - known.items())
 
 
-def settings_of(metric: Metric, densities: ChosenDensities, outside: Collection[str]) -> dict[str, Any]:
+def settings_of(
+    metric: Metric, densities: ChosenDensities, outside: Collection[str], siblings: Mapping[int, Path] | None
+) -> dict[str, Any]:
     """What a metric rests on beside the model and its data: see "settings" of `evaluate`."""
     names = {OUTSIDE: sorted(outside)} if outside and rests_on_outside(metric) else {}
-    return density_settings(metric, densities) | names
+    return density_settings(metric, densities) | names | seeds_of(metric, siblings)
 
 
 def rests_on_outside(metric: Metric) -> bool:
@@ -106,6 +120,14 @@ def density_settings(metric: Metric, densities: ChosenDensities) -> dict[str, An
     return densities.settings({kind for name in metric.needs for kind in Subject.RESTS_ON.get(name, ())})
 
 
+def seeds_of(metric: Metric, siblings: Mapping[int, Path] | None) -> dict[str, dict[str, str]]:
+    """The siblings that a metric rests on: {"seeds": {seed: digest of the model's file}}; empty if it rests on none."""
+    if not siblings or not Subject.RESTS_ON_SEEDS.intersection(metric.needs):
+        return {}
+    digests = {seed: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for seed, path in siblings.items()}
+    return {SEEDS: {str(seed): digest for seed, digest in digests.items()}}
+
+
 def evaluate(
     model: Autoencoder,
     data: Splits,
@@ -116,6 +138,7 @@ def evaluate(
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
     outside: Mapping[str, Images] = MappingProxyType({}),
+    siblings: Mapping[int, Path] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure metrics of a fitted model on the test images.
 
@@ -132,8 +155,10 @@ def evaluate(
             computes it once per process.
         densities: {name: {"option": ..., and settings}}, the densities of codes; None for all options as their files
             have them.
-        trust: packages from elsewhere whose densities may be used.
+        trust: packages from elsewhere whose densities may be used, and whose parts siblings may have.
         outside: {name: test images of another data set}, as outliers.
+        siblings: {seed: file} of saved models that differ from this one in nothing but the seed, which metrics of
+            stability compare it with; they are loaded only if such a metric is among `metrics`. None for none.
 
     Returns:
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
@@ -142,24 +167,24 @@ def evaluate(
         mean}, "interval" a bootstrap 95 % interval over test images, and of a comparison of sets, also over draws,
         "resampled" the value in its first 100 resamples (float32, base64), which are the same for every model, so that
         models are compared in pairs, "worst" the mean of the worst 1 % of images, "curve" a table of named columns.
-        "settings" holds what differs from the option files in the densities that the metric rests on, and the names of
-        other data sets that its outliers are from. A metric that does not apply has value null and a "reason"; one that
-        raised an error also has "failed" true. "measured" marks wall-clock times and the like, which differ from run to
-        run.
+        "settings" holds what differs from the option files in the densities that the metric rests on, the names of
+        other data sets that its outliers are from, and as "seeds" the siblings that it rests on, with digests of their
+        files. A metric that does not apply has value null and a "reason"; one that raised an error also has "failed"
+        true. "measured" marks wall-clock times and the like, which differ from run to run.
 
     Raises:
         ZooError: a metric, a density or a setting of it does not exist, or images of `outside` have another shape.
     """
     check_shapes(outside, data)
     chosen = ChosenDensities(densities, trust)
-    todo = {metric.name: (metric, settings_of(metric, chosen, outside)) for metric in named(metrics)}
+    todo = {each: settings_of(each, chosen, outside, siblings) for each in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
     with deterministic(model), torch.no_grad():
-        subject = Subject(model, data.bounded(), fit, cache, chosen, outside)
-        for done, (name, (metric, settings)) in enumerate(todo.items()):
+        subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings)
+        for done, (metric, settings) in enumerate(todo.items()):
             if progress is not None:
                 progress(metric, done, len(todo))
-            entries[name] = {
+            entries[metric.name] = {
                 "group": metric.group,
                 "unit": metric.unit,
                 "direction": metric.direction,

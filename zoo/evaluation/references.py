@@ -18,7 +18,7 @@ from zoo.data.images import Images
 from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.measures.cosines import directions
 from zoo.evaluation.measures.feature_network import FeatureNetwork, feature_network
-from zoo.evaluation.measures.linear_probe import linear_probe
+from zoo.evaluation.measures.linear_probe import few_label_probe, linear_probe, smallest_class
 from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_rate_distortion
 from zoo.evaluation.outlier_sets import OutlierSets
 from zoo.evaluation.registry import NotApplicable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CODEC_IMAGES = 500
 VERSION = 1  # of the results that the cache keeps; raised when one of them is computed in another way
 PASSES, PENALTY = 5, 0.1  # of dictionary learning
+LABELS = (1, 10, 100)  # a class
 
 
 class References:
@@ -117,6 +118,18 @@ class References:
             return linear_probe(rows[0], train.labels, rows[1], validation.labels, rows[2]).tolist()
 
         return torch.tensor(self.kept("pixel-probe", predicted)).eq(self.data.test.labels)
+
+    @cached_property
+    def few_label_pixel_probes(self) -> dict[int, Tensor]:
+        """How often probes with few labels predict each test sample's label from its values: {labels a class: (N,)}.
+
+        See `few_label_probe`; NotApplicable without labels. A number is left out where a class has fewer samples.
+        """
+        _ = self.n_classes
+        train, test = self.data.train.spaced(), self.data.test
+        least = smallest_class(train.labels)
+        rows = train[:].flatten(1), train.labels, test[:].flatten(1), test.labels
+        return {count: few_label_probe(*rows, count) for count in LABELS if count <= least}
 
     @cached_property
     def pca_curve(self) -> RateDistortion:

@@ -16,6 +16,7 @@ from zoo.runs.compose import overrides_of, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
 from zoo.runs.outside import outside_node
 from zoo.runs.records import Record, read_record, record_path
+from zoo.runs.siblings import siblings_of
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 SEEDS = 2**32  # that numpy, and so scikit-learn, can tell apart
@@ -177,8 +178,9 @@ class Job:
         from zoo.evaluation.evaluator import due  # torch takes a second to import
 
         folders(self.trust)  # imports trusted packages, whose metrics are then known
+        entries, siblings = {} if record is None else record.metrics, siblings_of(self.model_path)
         outside = () if self.outliers is None else (self.outliers["option"],)
-        return due({} if record is None else record.metrics, self.groups, self.densities, self.trust, outside)
+        return due(entries, self.groups, self.densities, self.trust, outside, siblings)
 
     def measurable(self, record: Record | None) -> list[str]:
         """The metrics of `record` that still exist, all groups."""

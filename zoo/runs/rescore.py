@@ -17,6 +17,7 @@ from zoo.runs.identity import content_digest
 from zoo.runs.job import density_nodes, places, threads_of
 from zoo.runs.outside import outside_images, outside_node
 from zoo.runs.records import Record, read_record, record_path, write_record
+from zoo.runs.siblings import siblings_of
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,19 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     root = path.resolve().parents[3]
     if record_path(root, record.data, record.variant, record.hash, record.seed) != path.resolve():
         raise ZooError(f"{path}: lies elsewhere than its content says; records lie at records/<data>/<variant>/<hash>")
+    file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
+    siblings, given = siblings_of(file), (asked.densities, asked.trust)
     outliers = asked.outliers or partner(record.config["data"], asked.trust)
-    lacking = due(record.metrics, asked.groups, asked.densities, asked.trust, [outliers] if outliers else [])
+    lacking = due(record.metrics, asked.groups, *given, [outliers] if outliers else [], siblings)
     names = in_groups(asked.groups) if asked.again else lacking
     if not names:
         return record, []
     torch.set_num_threads(asked.threads)
-    file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     model = load_model(file, asked.trust)
     data = data_of(path, record, asked)
     outside = outside_images(outside_node(outliers, asked.places, asked.trust), data, names, asked.trust)
     with evaluation_bar(record.name, asked.progress) as show:
-        found = evaluate(model, data, names, record.fit, show, asked.features, asked.densities, asked.trust, outside)
+        found = evaluate(model, data, names, record.fit, show, asked.features, *given, outside, siblings)
     record = record.measured(found, commit())
     write_record(root, record)
     return record, list(found)

@@ -26,6 +26,7 @@ from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import Job
 from zoo.runs.outside import outside_images
 from zoo.runs.records import Record, write_record
+from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, encode_strip
 from zoo.types import FitReport, HasPrior
 
@@ -150,9 +151,10 @@ def keep(job: Job, fitted: Fitted) -> Record:
 
 def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Sequence[str]) -> Record:
     """Measure metrics and add them to the record."""
-    outside = outside_images(job.outliers, data, due, job.trust)
+    outside, siblings = outside_images(job.outliers, data, due, job.trust), siblings_of(job.model_path)
+    given = (job.features, job.densities, job.trust, outside, siblings)
     with evaluation_bar(job.name, job.progress) as show:
-        found = evaluate(model, data, due, record.fit, show, job.features, job.densities, job.trust, outside)
+        found = evaluate(model, data, due, record.fit, show, *given)
     record = record.measured(found, commit())
     write_record(job.results, record)
     return record

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from zoo.report.figures.measured_curves import CORRUPTIONS, rate_distortion, robustness_curves
+from zoo.report.figures.style import look
 from zoo.runs.records import read_records
 
 
@@ -33,6 +34,21 @@ def test_rate_distortion_draws_what_the_records_hold(records):
     points = sorted([b, e] for b, e in zip(curve["bits"], curve["mse"], strict=True) if b >= 1)
     assert points in drawn(figure)
     assert {r.name for r in records} | {"JPEG", "WebP"} == set(names(figure)[2:])
+
+
+def test_variational_methods_have_a_star_at_the_rate_of_bits_back_coding(records):
+    point = {"curve": {"step": [0.0], "bits": [20.5], "mse": [0.03]}}
+    starred = [replace(r, metrics=r.metrics | {"bits_back": point}) if r.name == "vae" else r for r in records]
+
+    def stars(figure):
+        return [line for panel in figure.axes[1:] for line in panel.lines if line.get_marker() == "*"]
+
+    (star,) = stars(rate_distortion(starred))
+    assert star.get_xydata().tolist() == [[20.5, 0.03]]
+    assert star.get_color() == look("vae")[0]
+    assert any("star" in text for text in names(rate_distortion(starred)))
+    assert stars(rate_distortion(records)) == []
+    assert not any("star" in text for text in names(rate_distortion(records)))
 
 
 def test_robustness_curves_draw_what_the_records_hold(records):

@@ -97,13 +97,33 @@ def calibrated_std(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, sample
         samples: of each image's posterior.
         seed: determines them.
     """
+    _, mse = rate_and_distortion(model, bottleneck, x, x, samples, seed)
+    return max(math.sqrt(mse), LEAST_STD)
+
+
+def rate_and_distortion(
+    model: Autoencoder, bottleneck: DrawsCodes, seen: Tensor, x: Tensor, samples: int, seed: int
+) -> tuple[float, float]:
+    """KL(q(z | x) || p(z)) in nats per image, and E_q of the mean squared error of images decoded from z ~ q(z | x).
+
+    A. Alemi et al., "Fixing a broken ELBO", 2018, arXiv:1711.00464, eq. 4 and 5, the distortion as squared error.
+
+    Args:
+        model: the model under evaluation.
+        bottleneck: the model's.
+        seen: what the encoder receives: (N, C, H, W), on the model's device.
+        x: what is reconstructed: (N, C, H, W), likewise.
+        samples: of each image's posterior.
+        seed: determines them.
+    """
     generator = torch.Generator(x.device).manual_seed(seed)
-    total = 0.0
-    for images in torch.split(x, IMAGES):
-        z, _ = bottleneck.draw(model.encoder(images), samples, generator)
+    nats, squares = 0.0, 0.0
+    for given, images in zip(torch.split(seen, IMAGES), torch.split(x, IMAGES), strict=True):
+        z, log_ratio = bottleneck.draw(model.encoder(given), samples, generator)
         mean = model.likelihood.mean(model.decoder(z)).view(samples, *images.shape)
-        total += (mean - images).square().sum(dtype=torch.float64).item()
-    return max(math.sqrt(total / (samples * x.numel())), LEAST_STD)
+        nats += log_ratio.sum(dtype=torch.float64).item()
+        squares += (mean - images).square().sum(dtype=torch.float64).item()
+    return nats / (samples * len(x)), squares / (samples * x.numel())
 
 
 def linear_gaussian_log_likelihood(

@@ -53,6 +53,20 @@ def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
     return index_bits
 
 
+@metric("rate", "bits per image", "none", kinds=IMAGES)
+def bits_back(bits_back_rate: RateDistortion) -> Curve:
+    """Bits of a variational code by bits-back coding, E_q[log2 q(z | x) - log2 p(z)], which is elbo_kl in bits.
+
+    The curve is the one point of this rate and the mean squared error of images decoded from samples of q(z | x), which
+    is what the receiver decodes; mean over 4 samples per image. It is not a rate of the deterministic codes, which
+    code_bits quantises: a sample is received by spending log2 1/p(z) bits, of which log2 1/q(z | x) are got back as
+    bits of other data. G. Hinton, D. van Camp, "Keeping neural networks simple by minimizing the description length of
+    the weights", 1993; J. Townsend, T. Bird, D. Barber 2019, arXiv:1901.04866; as rate and distortion: A. Alemi et al.
+    2018, arXiv:1711.00464.
+    """
+    return Curve(bits_back_rate.bits[0], bits_back_rate.table(), bits_back_rate.n)
+
+
 @metric("rate", "%", "lower", version=2, kinds=IMAGES)
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.

@@ -36,6 +36,7 @@ class Encoded:
         cache: folder that keeps the feature network's weights; None keeps them in this process.
         chosen: the densities of codes; None for all options as their files have them.
         outside: {name: test images of another data set}, as outliers.
+        siblings: {seed: file} of saved models that differ in nothing but the seed; None for none.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class Encoded:
         cache: Path | None = None,
         chosen: ChosenDensities | None = None,
         outside: Mapping[str, Images] = MappingProxyType({}),
+        siblings: Mapping[int, Path] | None = None,
     ) -> None:
         self.model, self.data, self.fit, self.cache = model, data, fit, cache
         self.chosen = ChosenDensities() if chosen is None else chosen
-        self.outside = outside
+        self.outside, self.siblings = outside, siblings or {}
 
     @cached_property
     def device(self) -> torch.device:
@@ -158,6 +160,11 @@ class Encoded:
     def pixel_probe(self) -> Tensor:
         """Whether a linear probe on raw pixels predicts each test image's label: (N,)."""
         return self.references.pixel_probe
+
+    @property
+    def few_label_pixel_probes(self) -> dict[int, Tensor]:
+        """How often probes with few labels predict each test sample's label from its values: {labels a class: (N,)}."""
+        return self.references.few_label_pixel_probes
 
     @property
     def test_logits(self) -> Tensor:

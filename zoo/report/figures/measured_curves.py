@@ -29,7 +29,7 @@ from zoo.report.figures.panels import (
     without_controls,
 )
 from zoo.report.figures.register import figure
-from zoo.report.figures.style import HEAD, place, sheet
+from zoo.report.figures.style import HEAD, INK, look, place, sheet
 from zoo.report.statistics import by_name, noun
 from zoo.runs.records import Record
 
@@ -49,7 +49,10 @@ ROOM_BELOW = 0.5  # share of the least error of a variant down to which the outs
 
 @figure
 def rate_distortion(records: Sequence[Record]) -> Figure | None:
-    """Error of decoded quantised codes against their bits, with JPEG and WebP; None without rates."""
+    """Error of decoded quantised codes against their bits, with JPEG and WebP; None without rates.
+
+    A star is a variational method at the rate of bits-back coding: the error of images decoded from sampled codes.
+    """
     groups = by_name(without_controls(records))
     lines = {name: line for name, group in groups.items() if (line := rate_line(group[0], "code_bits"))}
     if not lines:
@@ -59,10 +62,15 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
     outside = {label: line for metric, label in OUTSIDE.items() if (line := rate_line(first, metric, least))}
     controls = left_out(record for record in records if curve_of(record, "code_bits"))
     title = f"Rate and distortion on {records[0].data}"
-    subtitle = f"codes quantised on a grid of steps, entropy-coded{others([*lines])}; seed {first.seed}{controls}"
+    stars = {name: point for name in lines if (point := rate_line(groups[name][0], "bits_back"))}
+    star = "; star: sampled codes, bits-back" if stars else ""
+    subtitle = f"codes quantised on a grid of steps, entropy-coded{star}{others([*lines])}; seed {first.seed}{controls}"
     drawn, ax = charts([*lines], title, subtitle, [*outside])
     for panel, own, left, low in parts(drawn, [*lines], [*outside]):
         draw(panel, lines, own, ms=3.5, lw=0.9)
+        for name in own:
+            if name in stars:
+                panel.plot(*stars[name], marker="*", ms=9, color=look(name)[0], mec=INK, mew=0.5, ls="none")
         draw_references(panel, outside, [*outside])
         panel.set(xscale="log", xlabel=f"bits per {noun(records)} (log scale)" if low else "")
         log_axis(panel.xaxis, panel.get_xlim(), PLAIN)

@@ -1,0 +1,44 @@
+"""How alike the codes of models are that differ in nothing but their seed.
+
+They are compared on test samples, at most 10,000, and by the 2,048 units of largest variance. Metrics have no better
+direction: a closed form gives the same code for every seed, however bad it is. The values of two records share the pair
+of them, so that the interval over few seeds is too narrow.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+from zoo.evaluation.measures.code_similarity import SeedSimilarity
+from zoo.evaluation.registry import Curve, metric
+
+GROUP = "stability"
+
+
+@metric(GROUP, "1", "none")
+def cka_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
+    """Linear centred kernel alignment of the code and the codes of other seeds, debiased; mean over the other seeds.
+
+    It is 1 for codes that differ by a rotation and one scale, and 0 on average for independent ones. The curve has one
+    row for each other seed. S. Kornblith et al. 2019, arXiv:1905.00414; see
+    zoo.evaluation.measures.code_similarity.linear_cka.
+    """
+    return over_seeds(seed_similarity.cka, {"cka": list(seed_similarity.cka.values())}, seed_similarity.n)
+
+
+@metric(GROUP, "absolute correlation", "none")
+def matched_units_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
+    """Mean absolute correlation of units with those of other seeds, matched one to one; mean over the other seeds.
+
+    It is 1 for codes whose units differ by their order, signs and scales. Units that never vary are left out; units
+    without a partner count as 0. The curve has one row for each other seed, and beside it the value of a random
+    rotation of the code ("rotated"), which is well above 0 for few units. Y. Li et al. 2015, arXiv:1511.07543.
+    """
+    matched = list(seed_similarity.matched.values())
+    columns = {"correlation": matched, "rotated": [seed_similarity.rotated] * len(matched)}
+    return over_seeds(seed_similarity.matched, columns, seed_similarity.n)
+
+
+def over_seeds(found: dict[int, float], columns: dict[str, list[float]], n: int) -> Curve:
+    """The mean over other seeds, and a table with one row for each."""
+    return Curve(statistics.mean(found.values()), {"seed": [str(seed) for seed in found], **columns}, n)
