@@ -8,6 +8,7 @@ from zoo.data.sources.page_pairs import pages
 from zoo.data.sources.photographs import faces, patches
 from zoo.data.sources.printed import documents
 from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
+from zoo.data.sources.sprites import sprites
 from zoo.data.sources.tables import breast_cancer, table, wine
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "mnist",
     "pages",
     "patches",
+    "sprites",
     "table",
     "wine",
 ]
