@@ -4,10 +4,11 @@ from zoo.evaluation.subject.between_codes import BetweenCodes
 from zoo.evaluation.subject.clustered import Clustered
 from zoo.evaluation.subject.corrupted import Corrupted
 from zoo.evaluation.subject.evidence import Evidence
+from zoo.evaluation.subject.factored import Factored
 from zoo.evaluation.subject.quantised import Quantised
 
 
-class Subject(BetweenCodes, Clustered, Corrupted, Evidence, Quantised):
+class Subject(BetweenCodes, Clustered, Corrupted, Evidence, Factored, Quantised):
     """A fitted model under evaluation. Each public property is a name that a metric may use as a parameter.
 
     The properties stand in one class per topic, all derived from `Encoded`: images, codes, reconstructions, labels.
