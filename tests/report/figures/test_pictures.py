@@ -11,10 +11,10 @@ from PIL import Image
 from tests.report.digits_records import VARIANTS, digits_record, table_records
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
-from zoo.report.figures.pictures import overview, reconstructions, restorations, samples
+from zoo.report.figures.pictures import overview, reconstructions, restorations, samples, traversals
 from zoo.report.figures.style import DPI, save
 from zoo.report.statistics import by_name, cells
-from zoo.runs.strips import decode_strip, encode_strip
+from zoo.runs.strips import STEPS, decode_strip, encode_strip
 
 
 def rows(ax: Axes) -> list[list[np.ndarray]]:
@@ -94,6 +94,19 @@ def test_samples_of_few_variants_take_as_many_rows_as_there_are_whole_ones() -> 
     drawn = rows(figure.axes[0])
     assert [len(row) for row in drawn] == [10, 10]
     assert_row([image for row in drawn for image in row], encode_strip(twice))
+
+
+def test_traversals_are_a_row_for_each_unit_and_stay_with_their_variant() -> None:
+    record = digits_record("pca", 8, 0)
+    strip = encode_strip(torch.rand(5 * STEPS, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    figure = traversals(
+        [replace(record, name=f"copy={k}", hash=f"{k}", images={"traversals": strip}) for k in range(8)]
+    )
+    assert figure is not None
+    drawn = rows(figure.axes[0])
+    assert [len(row) for row in drawn] == [2 * STEPS] * 4 * 5, "two columns of four variants"
+    assert_row([image for row in drawn[:5] for image in row[:STEPS]], strip)
+    assert [text for text in labels(figure) if text.startswith("copy=")] == [f"copy={k}" for k in range(8)]
 
 
 def test_many_rows_part_into_columns_each_under_the_originals() -> None:

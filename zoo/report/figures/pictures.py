@@ -31,7 +31,7 @@ from zoo.report.figures.style import (
 )
 from zoo.report.statistics import Cell, by_name, cells, listing, models, scope
 from zoo.runs.records import Record
-from zoo.runs.strips import decode_strip
+from zoo.runs.strips import STEPS, decode_strip
 
 CELL = 0.42  # inches of an image
 GAP = 0.04  # inches between images
@@ -119,6 +119,20 @@ def samples(records: Sequence[Record]) -> Figure | None:
         groups.append([Row(record.name, "", first), *(Row("", "", images) for images in more)])
     title = f"Samples from the priors of models of {records[0].data}"
     return picture([], groups, title, models(shown))
+
+
+@figure
+def traversals(records: Sequence[Record]) -> Figure | None:
+    """One test image as one unit of its code moves, a row for each of the units that change it most; None without."""
+    shown = with_images(records, "traversals")
+    if not shown:
+        return None
+    groups = []
+    for record in shown:
+        rows = torch.split(decode_strip(record.images["traversals"]), STEPS)
+        groups.append([Row("" if k else record.name, "", images) for k, images in enumerate(rows)])
+    title = f"Traversals of the code on {records[0].data}"
+    return picture([], groups, title, f"a row for each unit that changes the image most; {caption(shown, records)}")
 
 
 def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:
