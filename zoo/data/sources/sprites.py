@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.checks import check_count
+from zoo.checks import check_count, check_fraction
 from zoo.data.images import Images, Source
 from zoo.errors import ZooError
 
@@ -70,6 +70,8 @@ def sprites(
     counts = {"scales": scales, "rotations": rotations, "positions": positions}
     for name, count in counts.items():
         check_count(count, f"data.source.{name}", least=2)
+    check_count(split_seed, "data.source.split_seed", least=0)
+    check_fraction(test_fraction, "data.source.test_fraction")
     total = len(SHAPES) * scales * rotations * positions**2
     if total * side**2 > LARGEST:
         raise ZooError(
@@ -78,7 +80,9 @@ def sprites(
         )
     tested = round(test_fraction * total)
     if not 0 < tested < total:
-        raise ZooError(f"data.source.test_fraction={test_fraction}: must be between 0 and 1, both excluded")
+        raise ZooError(
+            f"data.source.test_fraction={test_fraction}: takes {tested} of {total} images; choose about 0.15"
+        )
     factors = torch.cartesian_prod(*map(torch.arange, (len(SHAPES), scales, rotations, positions, positions)))
     images = Images(drawn(side, scales, rotations, positions), factors[:, 0].contiguous(), factors=factors)
     order = torch.randperm(total, generator=torch.Generator().manual_seed(split_seed))

@@ -28,10 +28,12 @@ class Importances:
     Attributes:
         matrix: (D, F), the importance of each unit for each factor; columns add up to 1, or to 0 for a constant code.
         accuracy: (F,), fraction of test samples whose factor is predicted.
+        n: number of test samples.
     """
 
     matrix: Tensor
     accuracy: Tensor
+    n: int
 
 
 def standardised(train: Tensor, *others: Tensor) -> list[Tensor]:
@@ -49,12 +51,12 @@ def shuffled(codes: Tensor) -> Tensor:
 
 def gap(scores: Tensor) -> Tensor:
     """The largest score of each column minus the second largest: (D, F) -> (F,); a missing second one is 0."""
-    first, second = torch.cat([scores, scores.new_zeros(1, scores.shape[1])]).topk(2, 0).values
-    return first - second
+    ranked: Tensor = torch.cat([scores, scores.new_zeros(1, scores.shape[1])]).topk(2, 0).values
+    return ranked[0] - ranked[1]
 
 
 def mutual_information(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
-    """I(u; v) of each unit u in 20 bins of equal width and each factor v: (D, F), and the entropies H(v): (F,), nats."""
+    """I(u; v) of units u, each in 20 bins of equal width, and factors v: (D, F), and the entropies H(v): (F,), nats."""
     (codes,) = standardised(codes)
     low, high = codes.aminmax(dim=0)
     width = torch.where(high > low, high - low, 1.0)
@@ -71,7 +73,8 @@ def mutual_information(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
 
 def entropy(counts: Tensor) -> Tensor:
     """Entropy of a distribution in proportion to counts (K,), in nats."""
-    return torch.special.entr(counts.double() / counts.sum()).sum()
+    found: Tensor = torch.special.entr(counts.double() / counts.sum()).sum()
+    return found
 
 
 def predictability(train: Tensor, train_factors: Tensor, test: Tensor, test_factors: Tensor) -> Tensor:
@@ -115,7 +118,7 @@ def importances(train: Tensor, train_factors: Tensor, test: Tensor, test_factors
         forest.fit(fitted, factor)
         matrix.append(torch.from_numpy(forest.feature_importances_))
         accuracy.append(float(forest.score(tested, test_factors[:, k].numpy())))
-    return Importances(torch.stack(matrix, 1), torch.tensor(accuracy, dtype=torch.float64))
+    return Importances(torch.stack(matrix, 1), torch.tensor(accuracy, dtype=torch.float64), len(test))
 
 
 def concentration(importance: Tensor, dim: int) -> Tensor:
@@ -144,13 +147,14 @@ def votes(codes: Tensor, factors: Tensor, n: int, seed: int) -> Tensor:
         return found
     fixed = torch.randint(factors.shape[1], (n,), generator=generator)
     values = factors[torch.randint(len(codes), (n,), generator=generator), fixed]
-    for factor, value in torch.stack([fixed, values], 1).unique(dim=0).tolist():
-        members = (factors[:, factor] == value).nonzero()[:, 0]
-        batches = int(((fixed == factor) & (values == value)).sum())
-        drawn = members[torch.randint(len(members), (batches, BATCH), generator=generator)]
-        for part in torch.split(drawn, max(1, CHUNK // (BATCH * codes.shape[1]))):
-            variance = codes[part].var(1).masked_fill(~varies, torch.inf)
-            found[:, factor] += variance.argmin(1).bincount(minlength=codes.shape[1])
+    for factor in range(factors.shape[1]):
+        for value, batches in enumerate(values[fixed == factor].bincount().tolist()):
+            if batches:
+                members = (factors[:, factor] == value).nonzero()[:, 0]
+                drawn = members[torch.randint(len(members), (batches, BATCH), generator=generator)]
+                for part in torch.split(drawn, max(1, CHUNK // (BATCH * codes.shape[1]))):
+                    variance = codes[part].var(1).masked_fill(~varies, torch.inf)
+                    found[:, factor] += variance.argmin(1).bincount(minlength=codes.shape[1])
     return found
 
 

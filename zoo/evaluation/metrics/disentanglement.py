@@ -30,12 +30,12 @@ GROUP = "disentanglement"
 
 @metric(GROUP, "1", "higher")
 def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -> Curve:
-    """Mutual information gap: the information of a factor in the best unit minus that in the second best, over its
-    entropy; mean over factors.
+    """Information on a factor in its best unit minus that in the second best, over its entropy; mean over factors.
 
-        (I(u1; v) - I(u2; v)) / H(v),  units in 20 bins of equal width, the first 10,000 test samples
+        mutual information gap = (I(u1; v) - I(u2; v)) / H(v)
 
-    From 0 to 1. R. Chen et al., "Isolating sources of disentanglement in VAEs", 2018, arXiv:1802.04942, eq. 6.
+    From 0 to 1; units in 20 bins of equal width, of the first 10,000 test samples. R. Chen et al., "Isolating sources
+    of disentanglement in VAEs", 2018, arXiv:1802.04942, eq. 6.
 
     Args:
         test_codes: (N, D).
@@ -54,13 +54,12 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
 def sap(
     train_codes: Tensor, train_factors: Tensor, test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]
 ) -> Curve:
-    """Separated attribute predictability: how well thresholds on the best unit predict a factor minus how well those
-    on the second best do, 1 for always and 0 for chance; mean over factors.
+    """How well one unit predicts a factor (1: always, 0: chance), best unit minus second best; mean over factors.
 
-    A factor of K values is predicted by K - 1 thresholds (a decision tree with K leaves) fitted to 10,000 training
-    codes; the score is (a - 1/K) / (1 - 1/K), with the mean accuracy a over values of 5,000 test codes. A. Kumar,
-    P. Sattigeri, A. Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled observations",
-    2018, arXiv:1711.00848, section 3.
+    Separated attribute predictability. A factor of K values is predicted by K - 1 thresholds on the unit (a decision
+    tree with K leaves) that are fitted to 10,000 training codes. How well is (a - 1/K) / (1 - 1/K), with the mean
+    accuracy a over the values in 5,000 test codes. A. Kumar, P. Sattigeri, A. Balakrishnan, "Variational inference of
+    disentangled latent concepts from unlabeled observations", 2018, arXiv:1711.00848, section 3.
 
     Where this differs from Locatello et al. 2019: there, a linear classifier of one value against the rest, which
     cannot tell a value in the middle of a unit: factors as codes reach 0.3, and 1 here. Accuracy counts above chance.
@@ -84,12 +83,11 @@ def sap(
 def factor_vae_score(
     train_codes: Tensor, train_factors: Tensor, test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]
 ) -> Curve:
-    """FactorVAE score: how often the unit that varies least among 64 samples with one factor in common names that
-    factor.
+    """How often the unit that varies least among 64 samples with one factor in common identifies this factor.
 
-    Variances are relative to those of all training codes. A unit names the factor for which it varies least most often,
-    in 10,000 batches of training samples; the score is of 5,000 batches of test samples. Chance is about 1 / F of F
-    factors. H. Kim, A. Mnih, "Disentangling by factorising", 2018, arXiv:1802.05983, section 4.
+    Variances are relative to those of all training codes. A unit stands for the factor for which it most often varies
+    least in 10,000 batches of training samples; the score is that of 5,000 batches of test samples. Chance is about
+    1 / F for F factors. H. Kim, A. Mnih, "Disentangling by factorising", 2018, arXiv:1802.05983, section 4.
 
     Where this differs from Locatello et al. 2019: batches are of samples of the data set, and not drawn anew; units are
     left out only where they are constant, because a limit on the standard deviation depends on the scale.
@@ -108,12 +106,12 @@ def factor_vae_score(
 
 @metric(GROUP, "1", "higher")
 def dci_disentanglement(factor_importances: Importances, shuffled_importances: Importances) -> Curve:
-    """Whether each unit serves to predict one factor only: 1 - H / log F of its importances for the F factors, mean
-    over units weighted by their importance.
+    """1 - H / log F of a unit's importances for predicting F factors, mean over units weighted by their importance.
 
-    Importances for all metrics `dci_*` are those of random forests from 10,000 training codes to each factor: 10 trees
-    of depth 8 that may split on any unit; columns of the matrix add up to 1. C. Eastwood, C. Williams, "A framework for
-    the quantitative evaluation of disentangled representations", 2018, section 2.
+    1 where each unit serves to predict one factor only. For all metrics `dci_*`, random forests are fitted from 10,000
+    training codes to each factor: 10 trees of depth 8 that may split on any unit. An importance is the share of a unit
+    in the decrease of impurity. C. Eastwood, C. Williams, "A framework for the quantitative evaluation of disentangled
+    representations", 2018, section 2.
 
     Where this differs from Locatello et al. 2019: there, gradient boosted trees, which take two minutes. On codes of
     pca, vae and beta_vae of sprites, disentanglement and completeness differ by 0.01 at most, and forests predict 3 to
@@ -124,15 +122,16 @@ def dci_disentanglement(factor_importances: Importances, shuffled_importances: I
         shuffled_importances: those of shuffled codes.
     """
     found, floor = (of_units(each.matrix) for each in (factor_importances, shuffled_importances))
-    return Curve(found, {"codes": ["measured", "shuffled"], "all": [found, floor]})
+    return Curve(found, {"codes": ["measured", "shuffled"], "all": [found, floor]}, factor_importances.n)
 
 
 @metric(GROUP, "1", "higher")
 def dci_completeness(
     factor_importances: Importances, shuffled_importances: Importances, factor_names: Sequence[str]
 ) -> Curve:
-    """Whether each factor is predicted from one unit only: 1 - H / log D of the importances of the D units for it, mean
-    over factors.
+    """1 - H / log D of the importances of D units for predicting a factor, mean over factors.
+
+    1 where each factor is predicted from one unit only.
 
     Args:
         factor_importances: of units for factors, (D, F).
@@ -140,23 +139,24 @@ def dci_completeness(
         factor_names: F names.
     """
     found, floor = (concentration(each.matrix, 0) for each in (factor_importances, shuffled_importances))
-    return by_factor(factor_names, found, floor)
+    return by_factor(factor_names, found, floor, factor_importances.n)
 
 
 @metric(GROUP, "fraction", "higher")
 def dci_informativeness(
     factor_importances: Importances, shuffled_importances: Importances, factor_names: Sequence[str]
 ) -> Curve:
-    """Accuracy of factors predicted from codes by random forests, mean over factors.
+    """Accuracy of random forests that predict a factor from codes, mean over factors.
 
-    Of the first 5,000 test codes.
+    On the first 5,000 test codes.
 
     Args:
         factor_importances: of units for factors, (D, F).
         shuffled_importances: those of shuffled codes.
         factor_names: F names.
     """
-    return by_factor(factor_names, factor_importances.accuracy, shuffled_importances.accuracy)
+    found, floor = factor_importances.accuracy, shuffled_importances.accuracy
+    return by_factor(factor_names, found, floor, factor_importances.n)
 
 
 def of_units(importance: Tensor) -> float:
@@ -166,8 +166,8 @@ def of_units(importance: Tensor) -> float:
     return float((concentration(importance, 1) * weights).sum() / total)
 
 
-def by_factor(names: Sequence[str], values: Tensor, floor: Tensor) -> Curve:
+def by_factor(names: Sequence[str], values: Tensor, floor: Tensor, n: int | None = None) -> Curve:
     """The mean of values (F,), and a table of them and of those of shuffled codes."""
     means = [values.double().mean().item(), floor.double().mean().item()]
     columns = {name: [v, f] for name, v, f in zip(names, values.tolist(), floor.tolist(), strict=True)}
-    return Curve(means[0], {"codes": ["measured", "shuffled"], "all": means, **columns})
+    return Curve(means[0], {"codes": ["measured", "shuffled"], "all": means, **columns}, n)
