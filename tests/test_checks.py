@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from zoo.errors import ZooError
+from zoo.fitting.ica import Ica
 from zoo.model.bottlenecks.batch_topk import BatchTopK
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.bottlenecks.fsq import FSQ
@@ -90,6 +91,7 @@ PARTS = [
     (LaplacePrior, {"width": COUNT}),
     (GaussianLikelihood, {"std": POSITIVE}),
     (OptimalGaussianLikelihood, {"momentum": [*POSITIVE, 1.1]}),
+    (Ica, {"max_iterations": COUNT, "tolerance": POSITIVE}),
     (network(mlp), {"hidden": COUNTS}),
     (network(conv), {"filters": [*COUNTS, []], "hidden": COUNTS, "blocks": COUNT_OR_ZERO}),
     (network(fully_conv), {"filters": [*COUNTS, []], "dilations": COUNTS}),

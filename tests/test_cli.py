@@ -103,7 +103,7 @@ def test_studies_and_variants_are_listed(said, repository):
     _, text = said("variants", "sparse")
     assert "  topk\n" in text
     assert "  vae\n" not in text
-    assert [v.name for v in zoo.variants() if v.family == "linear"][:2] == ["factor_analysis", "linear_ae"]
+    assert [v.name for v in zoo.variants() if v.family == "linear"][:2] == ["factor_analysis", "ica"]
 
 
 def test_the_whole_configuration(said):

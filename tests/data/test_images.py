@@ -1,3 +1,6 @@
+import hashlib
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -81,3 +84,28 @@ def test_spaced_samples_take_as_much_memory_as_allowed_and_no_more(monkeypatch, 
     step = -(-10 // kept)
     assert found.labels.tolist() == list(range(0, 10, step))
     assert torch.equal(found[:], images[:][::step])
+
+
+def test_factors_stay_with_their_images(monkeypatch):
+    factors = torch.stack([torch.arange(10), torch.arange(10) % 3], 1)
+    images = replace(numbered(10), factors=factors)
+    index = torch.tensor([7, 2])
+    for copied in (1 << 28, 0):  # a subset is a copy, or a choice
+        monkeypatch.setattr("zoo.data.images.COPIED", copied)
+        part = images.subset(index).subset(torch.tensor([1]))
+        assert part.factors.tolist() == [[2, 2]]
+        assert part[:][0, 0, 0, 0] == pytest.approx(2 / 255)
+    assert images.spaced(4).factors[:, 0].tolist() == [0, 3, 6, 9]
+    assert torch.equal(images.binarised(torch.Generator()).factors, factors)
+    assert images.to("meta").factors.device.type == "meta"
+    assert numbered(10).subset(index).factors is None
+
+
+def test_the_digest_changes_with_factors_and_is_as_before_without():
+    plain, factors = numbered(10), torch.arange(20).view(10, 2)
+    content = hashlib.sha256(b"255.0 0.0 10 (1, 1, 2) torch.uint8")
+    content.update(bytes(plain.pixels.flatten().tolist()))
+    content.update(plain.labels.numpy().tobytes())
+    assert plain.digest() == content.hexdigest()
+    digests = {replace(plain, factors=found).digest() for found in (None, factors, factors.flip(0))}
+    assert len(digests) == 3

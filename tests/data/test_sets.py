@@ -22,7 +22,7 @@ def test_a_set_has_a_source_a_width_and_a_budget(compose_job, name):
 
 
 def test_every_source_has_a_set():
-    assert {name.removesuffix("_whitened") for name in SETS} == set(sources.__all__)
+    assert {name.removesuffix("_whitened").removesuffix("_small") for name in SETS} == set(sources.__all__)
 
 
 def test_whitened_patches_differ_from_patches_by_whitening_only(compose_job):
@@ -30,3 +30,9 @@ def test_whitened_patches_differ_from_patches_by_whitening_only(compose_job):
     assert white["source"].pop("whiten") is True
     assert plain["source"].pop("whiten") is False
     assert white | {"option": "patches"} == plain
+
+
+def test_small_sprites_differ_from_sprites_by_their_side_only(compose_job):
+    large, small = (compose_job(f"data={name}").axes["data"] for name in ("sprites", "sprites_small"))
+    assert (large["source"].pop("side"), small["source"].pop("side")) == (64, 16)
+    assert small | {"option": "sprites"} == large

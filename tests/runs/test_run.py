@@ -185,7 +185,7 @@ def truncated(folder):
         ("variant=svd width=65", r"width=65: .*; choose a smaller width"),
         (
             "variant=pca network=deep",
-            r"fit=pca, svd and streaming_pca need network=linear, .*; else choose fit=gradient",
+            r"fit=pca, svd, streaming_pca and ica need network=linear, .*; else choose fit=gradient",
         ),
         ("variant=vae network=dictionary", r"network=dictionary: .* 16 inputs and 8 outputs.*; choose network="),
         (

@@ -1,19 +1,24 @@
 import base64
 import io
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 
-from tests.report.digits_records import autoencoder, digits, fit_linear, half_of_train
-from zoo.data.sources import planted
+from tests.evaluation.conftest import autoencoder
+from tests.report.digits_records import autoencoder as dense_autoencoder
+from tests.report.digits_records import digits, fit_linear, half_of_train
+from zoo.data.images import Images
+from zoo.data.sources import planted, sprites
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.model.corruptions import NoCorruption
-from zoo.runs.single import as_strip, most_used, strips
-from zoo.runs.strips import decode_strip, encode_strip
+from zoo.runs.single import as_strip, most_used, strips, traversals
+from zoo.runs.strips import STEPS, decode_strip, encode_strip
 
 
 @settings(deadline=None, max_examples=30)
@@ -56,6 +61,38 @@ def test_a_strip_without_a_number_holds_squares() -> None:
         decode_strip(base64.b64encode(png.getvalue()).decode())
 
 
+def test_traversals_move_one_unit_at_a_time_those_first_that_change_the_image_most() -> None:
+    """A code of three means of columns, and one unit that is not decoded."""
+
+    class Columns(nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return (z[:, :3] * torch.tensor([0.1, 1.0, 0.5]))[:, None, None, :].expand(-1, 1, 4, -1)
+
+    encoder = nn.Sequential(nn.AvgPool2d((4, 1)), nn.Flatten(), nn.ZeroPad1d((0, 1)))
+    model = autoencoder(encoder, Columns(), 4)
+    x = torch.rand(2000, 1, 4, 3, generator=torch.Generator().manual_seed(0))
+    test = Images(x, torch.zeros(2000, dtype=torch.int64), 1.0)
+    found = traversals(model, test, 3).view(3, STEPS, 1, 4, 3)
+    still = model.reconstruct(x[:1])[0]
+    for moved, unit in zip(found, (1, 2, 0), strict=True):
+        others = [column for column in range(3) if column != unit]
+        assert torch.equal(moved[..., others], still[..., others].expand(STEPS, -1, -1, -1))
+        line = moved[:, 0, 0, unit]
+        torch.testing.assert_close(line.diff(), line.diff().mean().expand(STEPS - 1))
+        ends = model.reconstruct(x)[::2, 0, 0, unit].quantile(torch.tensor([0.025, 0.975]))
+        torch.testing.assert_close(line[[0, -1]], ends)
+    assert len(traversals(model, test, 9)) == 4 * STEPS
+
+
+def test_a_record_carries_traversals_where_factors_are_known() -> None:
+    source = sprites(side=8, scales=2, rotations=2, positions=6, test_fraction=0.4)
+    model = autoencoder(nn.Flatten(), nn.Unflatten(1, (1, 8, 8)), 64)
+    codes = source.train[:].flatten(1)
+    found = strips(model, Splits(source), codes)
+    assert decode_strip(found["traversals"]).shape == (5 * STEPS, 1, 8, 8)
+    assert "traversals" not in strips(model, Splits(replace(source, factors=())), codes)
+
+
 @pytest.mark.parametrize("shape", [(2, 2, 4, 4), (1, 4, 4), (0, 1, 4, 4)])
 def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ZooError, match=r"\(N, 1, H, W\)"):
@@ -73,7 +110,7 @@ def test_what_is_no_strip_is_refused(strip: str) -> None:
 
 def test_a_linear_decoder_shows_its_atoms_and_another_one_does_not() -> None:
     linear, _ = fit_linear(True, 8, 0)
-    curved = autoencoder((16,), 8, 0, NoCorruption())
+    curved = dense_autoencoder((16,), 8, 0, NoCorruption())
     shown = {}
     for model in (linear, curved):
         with torch.no_grad():
@@ -90,7 +127,7 @@ def test_a_linear_decoder_shows_its_atoms_and_another_one_does_not() -> None:
 
 def test_planted_atoms_are_shown_most_frequent_first() -> None:
     data = Splits(planted(n_train=20, n_test=10))
-    model = autoencoder((), 4, 0, NoCorruption())
+    model = dense_autoencoder((), 4, 0, NoCorruption())
     with torch.no_grad():
         shown = decode_strip(strips(model.eval(), data, model.encode(data.train[:]))["planted"])
     torch.testing.assert_close(shown, as_strip(data.atoms[:20]), rtol=0, atol=0.51 / 255)

@@ -32,6 +32,8 @@ class Images:
         shift: one number, or (C, H, W).
         chosen: (M,) int64, which of the stored samples the set holds, in its order; None for all. Large sets are
             divided by it, without a copy.
+        factors: (N, F) int64, the value of each factor that a sample was made from, counted from 0; None where they
+            are not known.
     """
 
     pixels: Tensor
@@ -39,6 +41,7 @@ class Images:
     scale: float | Tensor = 255.0
     shift: float | Tensor = 0.0
     chosen: Tensor | None = None
+    factors: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.pixels if self.chosen is None else self.chosen)
@@ -68,13 +71,15 @@ class Images:
         return self.pixels.index_select(0, index)
 
     def digest(self) -> str:
-        """Hex digits that change with any sample, label or scaling of the set; samples are read in blocks."""
+        """Hex digits that change with any sample, label, factor or scaling; samples are read in blocks."""
         found = hashlib.sha256(f"{self.scale} {self.shift} {len(self)} {self.shape} {self.pixels.dtype}".encode())
         rows = max(1, BLOCK // max(1, self.pixels[:1].nbytes))
         for start in range(0, len(self), rows):
             block = self.stored(slice(start, start + rows)).contiguous()
             found.update(block.flatten().view(torch.uint8).numpy().data)
         found.update(self.labels.contiguous().numpy().data)
+        if self.factors is not None:
+            found.update(self.factors.contiguous().numpy().data)
         return found.hexdigest()
 
     def to(self, device: torch.device | str) -> Images:
@@ -82,15 +87,17 @@ class Images:
         if torch.device(device) == self.pixels.device:
             return self
         scale, shift = (part.to(device) if isinstance(part, Tensor) else part for part in (self.scale, self.shift))
-        return Images(self.stored(slice(None)).to(device), self.labels.to(device), scale, shift)
+        factors = None if self.factors is None else self.factors.to(device)
+        return Images(self.stored(slice(None)).to(device), self.labels.to(device), scale, shift, factors=factors)
 
     def subset(self, index: Tensor) -> Images:
         """The samples at `index`: (B,) int64, as a set of their own."""
         labels = self.labels.index_select(0, index)
+        factors = None if self.factors is None else self.factors.index_select(0, index)
         if self.pixels.nbytes > COPIED:
             chosen = index if self.chosen is None else self.chosen.index_select(0, index)
-            return replace(self, labels=labels, chosen=chosen)
-        return replace(self, pixels=self.stored(index), labels=labels, chosen=None)
+            return replace(self, labels=labels, chosen=chosen, factors=factors)
+        return replace(self, pixels=self.stored(index), labels=labels, chosen=None, factors=factors)
 
     def spaced(self, most: int | None = None, share: float = 1) -> Images:
         """Evenly spaced samples, at most `most`, and `share` of 256 MiB as float32; all of a smaller set."""
@@ -105,7 +112,8 @@ class Images:
 
     def binarised(self, generator: torch.Generator) -> Images:
         """The set with binary pixels: each is 1 with its grey level as the probability."""
-        return Images(torch.bernoulli(self[:], generator=generator).to(torch.uint8), self.labels, scale=1.0)
+        pixels = torch.bernoulli(self[:], generator=generator).to(torch.uint8)
+        return Images(pixels, self.labels, scale=1.0, factors=self.factors)
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
         """All images once, `size` at a time: in stored order, or shuffled by `generator`."""
@@ -180,6 +188,7 @@ class Source:
         atoms: (M, C, H, W), directions that samples, as a model sees them, are sparse combinations of; None where no
             such are known.
         left_out: test images of a class that is neither in `train` nor in `test`; None where there is none.
+        factors: names of the factors that samples were made from; empty where they are not known.
     """
 
     name: str
@@ -191,3 +200,4 @@ class Source:
     scaling: Scaling = "given"
     atoms: Tensor | None = None
     left_out: Images | None = None
+    factors: tuple[str, ...] = ()

@@ -158,6 +158,11 @@ class Splits:
         return self.source.atoms
 
     @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of the factors that samples were made from; empty where they are not known."""
+        return self.source.factors
+
+    @property
     def shape(self) -> Shape:
         """(C, H, W) of every image."""
         return self.source.train.shape

@@ -33,7 +33,7 @@ def linear_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
     bottleneck = model.bottleneck
     if layers is None or not isinstance(bottleneck, Pointwise) or not isinstance(bottleneck.activation, nn.Identity):
         raise ZooError(
-            "fit=pca, svd and streaming_pca need network=linear, bottleneck=identity, and images or vectors; else "
+            "fit=pca, svd, streaming_pca and ica need network=linear, bottleneck=identity, and images or vectors; else "
             "choose fit=gradient"
         )
     return layers
@@ -53,9 +53,11 @@ def sole_layers(model: Autoencoder) -> tuple[nn.Linear, nn.Linear] | None:
 
 
 @torch.no_grad()
-def write_axes(encoder: nn.Linear, decoder: nn.Linear, components: Tensor, mean: Tensor) -> None:
-    """Set z = V (x - m) and x_hat = V^T z + m, with components V: (D, P) and mean m: (P,)."""
+def write_axes(
+    encoder: nn.Linear, decoder: nn.Linear, components: Tensor, mean: Tensor, mixing: Tensor | None = None
+) -> None:
+    """Set z = V (x - m) and x_hat = A^T z + m, with components V: (D, P), mean m: (P,), and A: (D, P), by default V."""
     encoder.weight.copy_(components)
     encoder.bias.copy_(-components @ mean)
-    decoder.weight.copy_(components.T)
+    decoder.weight.copy_((components if mixing is None else mixing).T)
     decoder.bias.copy_(mean)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.data.images import Images
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
@@ -27,12 +28,13 @@ from zoo.runs.job import Job
 from zoo.runs.outside import outside_images
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
-from zoo.runs.strips import MODES, encode_strip
+from zoo.runs.strips import MODES, STEPS, encode_strip
 from zoo.types import FitReport, HasPrior
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
 SHOWN = 10  # test images whose reconstructions a record carries
 ATOMS = 20  # of a linear decoder
+CODES = 1000  # test codes that give the range of a traversal
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def read(job: Job) -> Splits:
 
 @torch.no_grad()
 def strips(model: Autoencoder, data: Splits, codes: Tensor) -> dict[str, str]:
-    """Test images and their reconstructions, as figures show them; empty for images that are neither grey nor RGB.
+    """Test images, reconstructions and more, as figures show them; empty for images that are neither grey nor RGB.
 
     The images are the first of each class in turn, then the first of all; the noise is drawn with a fixed seed.
 
@@ -195,6 +197,8 @@ def strips(model: Autoencoder, data: Splits, codes: Tensor) -> dict[str, str]:
         images["atoms"] = as_strip(used)
     if data.atoms is not None:
         images["planted"] = as_strip(data.atoms[:ATOMS])
+    if data.factors:
+        images["traversals"] = traversals(model, data.test, len(data.factors))
     return {name: encode_strip(batch) for name, batch in images.items()}
 
 
@@ -218,6 +222,25 @@ def most_used(atoms: Tensor, codes: Tensor) -> Tensor:
 def as_strip(atoms: Tensor) -> Tensor:
     """Atoms (M, C, H, W), each to its own scale, as images: 0 is 1/2, and the largest absolute value 0 or 1."""
     return 0.5 + 0.5 * atoms / atoms.abs().flatten(1).amax(1)[:, None, None, None]
+
+
+def traversals(model: Autoencoder, test: Images, units: int) -> Tensor:
+    """The decoded code of the first test image as one unit moves, for the units that change the image most.
+
+    In six equal steps from the 2.5 % to the 97.5 % quantile of the unit over 1,000 test codes, unit by unit:
+    (6 * units, C, H, W), fewer where the code has fewer units.
+    """
+    z = torch.cat([model.encode(x) for x in test.spaced(CODES).batches(CODES)])
+    low, high = z.quantile(z.new_tensor([0.025, 0.975]), 0)
+    share = torch.linspace(0, 1, STEPS)
+    moves = []
+    for unit in range(z.shape[1]):
+        codes = z[:1].repeat(STEPS, 1)
+        codes[:, unit] = low[unit] + share * (high[unit] - low[unit])
+        moves.append(codes)
+    changes = torch.stack([model.decode(codes).var(0).sum() for codes in moves])
+    chosen = changes.topk(min(units, len(moves))).indices.tolist()
+    return model.decode(torch.cat([moves[unit] for unit in chosen]))
 
 
 def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:

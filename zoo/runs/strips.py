@@ -15,6 +15,7 @@ from torch import Tensor
 from zoo.errors import ZooError
 
 COUNT = "images"  # the name of a PNG's text with their number
+STEPS = 6  # images of a unit's traversal
 MODES = {1: "L", 3: "RGB"}
 
 

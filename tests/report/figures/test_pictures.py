@@ -11,11 +11,19 @@ from PIL import Image
 from tests.report.digits_records import VARIANTS, digits_record, table_records
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
-from zoo.report.figures.pictures import atoms, overview, reconstructions, restorations, samples, signed
+from zoo.report.figures.pictures import (
+    atoms,
+    overview,
+    reconstructions,
+    restorations,
+    samples,
+    signed,
+    traversals,
+)
 from zoo.report.figures.style import DPI, save
 from zoo.report.statistics import by_name, cells
 from zoo.runs.records import Record
-from zoo.runs.strips import decode_strip, encode_strip
+from zoo.runs.strips import STEPS, decode_strip, encode_strip
 
 
 def rows(ax: Axes) -> list[list[np.ndarray]]:
@@ -143,6 +151,19 @@ def test_at_most_a_dozen_dictionaries_are_drawn_and_coloured_ones_about_grey() -
     assert any("12 of 15 models" in label and "grey at 0" in label for label in labels(figure))
     colours = np.asarray(figure.axes[0].images[0].get_array())
     assert np.allclose(colours, signed(2 * strip[:1] - 1)[0].permute(1, 2, 0).numpy())
+
+
+def test_traversals_are_a_row_for_each_unit_and_stay_with_their_variant() -> None:
+    record = digits_record("pca", 8, 0)
+    strip = encode_strip(torch.rand(5 * STEPS, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    figure = traversals(
+        [replace(record, name=f"copy={k}", hash=f"{k}", images={"traversals": strip}) for k in range(8)]
+    )
+    assert figure is not None
+    drawn = rows(figure.axes[0])
+    assert [len(row) for row in drawn] == [2 * STEPS] * 4 * 5, "two columns of four variants"
+    assert_row([image for row in drawn[:5] for image in row[:STEPS]], strip)
+    assert [text for text in labels(figure) if text.startswith("copy=")] == [f"copy={k}" for k in range(8)]
 
 
 def test_many_rows_part_into_columns_each_under_the_originals() -> None:

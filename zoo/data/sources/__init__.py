@@ -9,6 +9,7 @@ from zoo.data.sources.photographs import faces, patches
 from zoo.data.sources.planted import planted
 from zoo.data.sources.printed import documents
 from zoo.data.sources.scans import binary_mnist, cifar10, digits, fashion_mnist, mnist
+from zoo.data.sources.sprites import sprites
 from zoo.data.sources.tables import breast_cancer, table, wine
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "pages",
     "patches",
     "planted",
+    "sprites",
     "table",
     "wine",
 ]

@@ -5,12 +5,15 @@ from zoo.evaluation.subject.between_codes import BetweenCodes
 from zoo.evaluation.subject.clustered import Clustered
 from zoo.evaluation.subject.corrupted import Corrupted
 from zoo.evaluation.subject.dictionary_atoms import DictionaryAtoms
+from zoo.evaluation.subject.factored import Factored
 from zoo.evaluation.subject.quantised import Quantised
 from zoo.evaluation.subject.unusual import Unusual
 from zoo.evaluation.subject.variational import Variational
 
 
-class Subject(AcrossSeeds, BetweenCodes, Clustered, Corrupted, DictionaryAtoms, Unusual, Variational, Quantised):
+class Subject(
+    AcrossSeeds, BetweenCodes, Clustered, Corrupted, DictionaryAtoms, Factored, Unusual, Variational, Quantised
+):
     """A fitted model under evaluation. Each public property is a name that a metric may use as a parameter.
 
     The properties stand in one class per topic, all derived from `Encoded`: images, codes, reconstructions, labels.

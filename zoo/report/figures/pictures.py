@@ -32,7 +32,7 @@ from zoo.report.figures.style import (
 )
 from zoo.report.statistics import Cell, by_name, cells, listing, models, scope
 from zoo.runs.records import Record
-from zoo.runs.strips import decode_strip
+from zoo.runs.strips import STEPS, decode_strip
 
 CELL = 0.42  # inches of an image
 GAP = 0.04  # inches between images
@@ -172,6 +172,20 @@ def signed(images: Tensor) -> Tensor:
         return scaled[:, :3]
     colours = colormaps[SIGNED](scaled.mean(1).numpy())[..., :3]
     return torch.from_numpy(colours).permute(0, 3, 1, 2).float()
+
+
+@figure
+def traversals(records: Sequence[Record]) -> Figure | None:
+    """One test image as one unit of its code moves, a row for each of the units that change it most; None without."""
+    shown = with_images(records, "traversals")
+    if not shown:
+        return None
+    groups = []
+    for record in shown:
+        rows = torch.split(decode_strip(record.images["traversals"]), STEPS)
+        groups.append([Row("" if k else record.name, "", images) for k, images in enumerate(rows)])
+    title = f"Traversals of the code on {records[0].data}"
+    return picture([], groups, title, f"a row for each unit that changes the image most; {caption(shown, records)}")
 
 
 def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:
