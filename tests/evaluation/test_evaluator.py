@@ -158,7 +158,9 @@ def test_groups_name_their_metrics_in_the_order_of_the_groups():
 def test_unknown_group():
     with pytest.raises(ZooError, match=r"evaluation.groups=\[probe\]: no such group; did you mean probing\?"):
         in_groups(["cost", "probe"])
-    with pytest.raises(ZooError, match=r"\[nope\]: no such group; choose one of bound, clustering, code, cost, gaps, "):
+    with pytest.raises(
+        ZooError, match=r"\[nope\]: no such group; choose one of bound, clustering, code, cost, disentanglement, gaps, "
+    ):
         in_groups(["nope"])
 
 
