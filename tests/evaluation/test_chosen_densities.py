@@ -35,8 +35,9 @@ def with_settings(densities):
 
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch):
-    """Features of a network that is trained for a few steps are features."""
+    """Features of a network that is trained for a few steps are features; other tests do not get them."""
     monkeypatch.setattr(feature_network, "STEPS", 30)
+    monkeypatch.setattr("zoo.evaluation.references._latest", {})
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.evaluation.conftest import autoencoder, linear_model, measured
 from zoo.data.sources import planted
 from zoo.data.splits import Splits
 from zoo.evaluation.evaluator import evaluate
-from zoo.evaluation.measures import cosines, feature_network
+from zoo.evaluation.measures import cosines
 from zoo.evaluation.measures.cosines import largest_among, largest_cosines
 from zoo.evaluation.measures.linear_probe import linear_probe
 from zoo.evaluation.measures.sparse_probe import best_units, sparse_probes
@@ -252,8 +252,7 @@ def test_digits_need_more_than_one_pixel(identity_model, digits):
 # Accuracy on reconstructions
 
 
-def test_what_is_reconstructed_exactly_keeps_the_networks_accuracy(identity_model, digits, monkeypatch):
-    monkeypatch.setattr(feature_network, "STEPS", 60)
+def test_what_is_reconstructed_exactly_keeps_the_networks_accuracy(identity_model, digits):
     both = evaluate(identity_model(1, 8, 8), digits, ["kept_accuracy", "feature_network_accuracy"], {})
     kept = both["kept_accuracy"]
     assert kept["value"] == both["feature_network_accuracy"]["value"] > 0.6
@@ -261,8 +260,7 @@ def test_what_is_reconstructed_exactly_keeps_the_networks_accuracy(identity_mode
     assert kept["n"] == 397
 
 
-def test_the_mean_image_keeps_no_class(pca, digits, monkeypatch):
-    monkeypatch.setattr(feature_network, "STEPS", 60)
+def test_the_mean_image_keeps_no_class(pca, digits):
     blind = model_of(torch.zeros(16, 64))
     with torch.no_grad():
         blind.decoder[0].bias.copy_(digits.train[:].mean(0).flatten())
@@ -273,8 +271,7 @@ def test_the_mean_image_keeps_no_class(pca, digits, monkeypatch):
     assert entry["value"] < 0.15 < some["value"] <= some["curve"]["accuracy"][1] + 0.05
 
 
-def test_reconstructions_are_clipped_as_images_are(digits, monkeypatch):
-    monkeypatch.setattr(feature_network, "STEPS", 60)
+def test_reconstructions_are_clipped_as_images_are(digits):
     found = references(digits, None)
     with torch.no_grad():
         x = digits.test[:40]
