@@ -31,6 +31,7 @@ COUNTED = (
 )  # rooms whose code determines a result
 UNCOUNTED = ("zoo.fitting.progress", "zoo.fitting.memory", "zoo.data.sources.download")
 CHUNK = 1 << 22
+ZOO = Path(__file__).parents[1]
 
 
 def digest(config: Mapping[str, Any]) -> str:
@@ -159,21 +160,17 @@ def _imports(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
             for alias in node.names:
-                if find_spec_quietly(f"{node.module}.{alias.name}"):
+                if is_module(f"{node.module}.{alias.name}"):
                     yield f"{node.module}.{alias.name}"
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
 
 @cache
-def find_spec_quietly(name: str) -> bool:
-    """Whether `name` is a module of the zoo."""
-    if not name.startswith("zoo."):
-        return False
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+def is_module(name: str) -> bool:
+    """Whether `name` is a module of the zoo; told by its file, because `find_spec` imports the packages above it."""
+    place = ZOO.joinpath(*name.split(".")[1:])
+    return name.startswith("zoo.") and (place.with_suffix(".py").is_file() or (place / "__init__.py").is_file())
 
 
 class _Stripped(ast.NodeTransformer):
