@@ -144,8 +144,8 @@ def outliers(x: NDArray[Any], form: Form, seed: int) -> NDArray[Any]:
 def placements(usual: NDArray[np.float64], unusual: NDArray[np.float64]) -> Scores:
     """The area under the ROC curve, as the mean over pairs of a sample and an outlier: (M, 1).
 
-    It is the probability that an outlier scores lower than a sample. A pair's part is the area plus the influence of
-    both, so that the pairs vary as the area does.
+    It is the probability that an outlier scores lower than a sample. The value of a pair is the area plus the
+    influences of its sample and of its outlier, so that resampling pairs gives the area its right standard error.
     """
     area = auroc(-torch.from_numpy(usual), -torch.from_numpy(unusual))
     return np.asarray(area.value + area.real + area.fake)[:, None]

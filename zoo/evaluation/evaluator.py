@@ -57,7 +57,7 @@ def due(
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
     outside: Collection[str] = (),
-    siblings: Mapping[int, Path] | None = None,
+    siblings: Mapping[int, Path] = MappingProxyType({}),
 ) -> list[str]:
     """Names of the metrics of some groups that have yet to be measured.
 
@@ -85,12 +85,12 @@ def is_due(
     entry: Mapping[str, Any] | None,
     densities: ChosenDensities,
     outside: Collection[str] = (),
-    siblings: Mapping[int, Path] | None = None,
+    siblings: Mapping[int, Path] = MappingProxyType({}),
 ) -> bool:
     """Whether a metric has to be measured, given the entry of a record.
 
-    Where no data set of outliers is asked for, a value of any stays. So does one of siblings that are gone since, but
-    not one that lacks a sibling, or rests on an earlier fit of it.
+    Where no data set of outliers is asked for, the value for any data set stays. A value that rests on siblings stays
+    when one of them is gone; it is due again when there is a new sibling, or when a sibling was fitted again.
     """
     if entry is None or entry.get("failed") or entry.get("version", 0) < metric.version:
         return True
@@ -103,7 +103,7 @@ def is_due(
 
 
 def settings_of(
-    metric: Metric, densities: ChosenDensities, outside: Collection[str], siblings: Mapping[int, Path] | None
+    metric: Metric, densities: ChosenDensities, outside: Collection[str], siblings: Mapping[int, Path]
 ) -> dict[str, Any]:
     """What a metric rests on beside the model and its data: see "settings" of `evaluate`."""
     names = {OUTSIDE: sorted(outside)} if outside and rests_on_outside(metric) else {}
@@ -112,7 +112,7 @@ def settings_of(
 
 def rests_on_outside(metric: Metric) -> bool:
     """Whether a metric is of outliers from another data set."""
-    return "other_outliers" in metric.needs
+    return not Subject.RESTS_ON_OUTSIDE.isdisjoint(metric.needs)
 
 
 def density_settings(metric: Metric, densities: ChosenDensities) -> dict[str, Any]:
@@ -120,9 +120,9 @@ def density_settings(metric: Metric, densities: ChosenDensities) -> dict[str, An
     return densities.settings({kind for name in metric.needs for kind in Subject.RESTS_ON.get(name, ())})
 
 
-def seeds_of(metric: Metric, siblings: Mapping[int, Path] | None) -> dict[str, dict[str, str]]:
+def seeds_of(metric: Metric, siblings: Mapping[int, Path]) -> dict[str, dict[str, str]]:
     """The siblings that a metric rests on: {"seeds": {seed: digest of the model's file}}; empty if it rests on none."""
-    if not siblings or not Subject.RESTS_ON_SEEDS.intersection(metric.needs):
+    if not siblings or Subject.RESTS_ON_SEEDS.isdisjoint(metric.needs):
         return {}
     digests = {seed: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for seed, path in siblings.items()}
     return {SEEDS: {str(seed): digest for seed, digest in digests.items()}}
@@ -138,7 +138,7 @@ def evaluate(
     densities: Densities | None = None,
     trust: tuple[str, ...] = (),
     outside: Mapping[str, Images] = MappingProxyType({}),
-    siblings: Mapping[int, Path] | None = None,
+    siblings: Mapping[int, Path] = MappingProxyType({}),
 ) -> dict[str, dict[str, Any]]:
     """Measure metrics of a fitted model on the test images.
 
@@ -158,7 +158,7 @@ def evaluate(
         trust: packages from elsewhere whose densities may be used, and whose parts siblings may have.
         outside: {name: test images of another data set}, as outliers.
         siblings: {seed: file} of saved models that differ from this one in nothing but the seed, which metrics of
-            stability compare it with; they are loaded only if such a metric is among `metrics`. None for none.
+            stability compare it with; they are loaded only if such a metric is among `metrics`.
 
     Returns:
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,

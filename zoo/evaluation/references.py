@@ -39,12 +39,13 @@ class References:
     Args:
         data: the splits.
         cache: folder that keeps what takes long for other processes (the feature network's weights, and rates and the
-            probe of pixels); None keeps it in this one.
+            probes of pixels); None keeps it in this one.
         key: digest of the data.
     """
 
     def __init__(self, data: Splits, cache: Path | None, key: str) -> None:
         self.data, self.cache, self.key = data, cache, key
+        self._latest_sets: dict[str, OutlierSets] = {}
 
     def kept(self, name: str, compute: Callable[[], Any]) -> Any:
         """A result as plain data, from the cache where it is there."""
@@ -126,10 +127,15 @@ class References:
         See `few_label_probe`; NotApplicable without labels. A number is left out where a class has fewer samples.
         """
         _ = self.n_classes
-        train, test = self.data.train.spaced(), self.data.test
-        least = smallest_class(train.labels)
-        rows = train[:].flatten(1), train.labels, test[:].flatten(1), test.labels
-        return {count: few_label_probe(*rows, count) for count in LABELS if count <= least}
+
+        def right() -> list[tuple[int, list[float]]]:
+            train, test = self.data.train.spaced(), self.data.test
+            least = smallest_class(train.labels)
+            rows = train[:].flatten(1), train.labels, test[:].flatten(1), test.labels
+            return [(count, few_label_probe(*rows, count).tolist()) for count in LABELS if count <= least]
+
+        kept = self.kept("few-label-pixel-probes", right)
+        return {count: torch.tensor(each, dtype=torch.float64) for count, each in kept}
 
     @cached_property
     def pca_curve(self) -> RateDistortion:
@@ -195,10 +201,6 @@ class References:
             self._latest_sets.clear()
             self._latest_sets[key] = OutlierSets(self.data, outside)
         return self._latest_sets[key]
-
-    @cached_property
-    def _latest_sets(self) -> dict[str, OutlierSets]:
-        return {}
 
     @cached_property
     def jpeg_curve(self) -> RateDistortion:

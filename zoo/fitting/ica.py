@@ -23,9 +23,7 @@ from zoo.objective.objective import Objective
 from zoo.types import FitReport
 
 Contrast = Literal["logcosh", "exp", "cube"]
-NOISE = (
-    1e-6  # of the largest variance: axes with less are not scaled to variance 1, which would amplify rounding errors
-)
+NOISE = 1e-6  # of the largest variance; to scale an axis of less to variance 1 would amplify rounding errors
 NUMBERS = 1 << 24  # of codes that are rotated, at most
 BATCH = 1024
 

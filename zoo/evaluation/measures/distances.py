@@ -124,8 +124,8 @@ class Manifold:
 def manifold(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 128) -> Manifold:
     """Compare reals: (N, D) and fakes: (M, D); a ball includes its surface.
 
-    The influence of a point is what leaving it out takes away, as far as no other point covers the same; the other
-    balls keep their radii.
+    The influence of a point is what is lost when it is left out: what no other point covers. Other balls keep their
+    radii.
 
     Raises:
         NotApplicable: a set has no k-th neighbours.

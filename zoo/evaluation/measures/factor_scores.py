@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+FITTED, TESTED = 10_000, 5_000  # samples, as in Locatello et al. 2019
 BINS = 20  # of a unit's histogram
 VOTES, CHECKS = 10_000, 5_000  # of the vote of units for factors: votes, and votes that are checked
 BATCH = 64  # images that agree in one factor

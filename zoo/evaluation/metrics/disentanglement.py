@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from zoo.evaluation.measures.factor_scores import (
+    FITTED,
+    TESTED,
     Importances,
     concentration,
     gap,
@@ -24,7 +26,6 @@ from zoo.evaluation.measures.factor_scores import (
 )
 from zoo.evaluation.registry import Curve, metric
 
-SAMPLES, TESTED = 10_000, 5_000  # as in Locatello et al. 2019
 GROUP = "disentanglement"
 
 
@@ -44,7 +45,7 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
     """
 
     def gaps(codes: Tensor) -> Tensor:
-        information, entropies = mutual_information(codes[:SAMPLES], test_factors[:SAMPLES])
+        information, entropies = mutual_information(codes[:FITTED], test_factors[:FITTED])
         return gap(information) / entropies
 
     return by_factor(factor_names, gaps(test_codes), gaps(shuffled(test_codes)))
@@ -71,10 +72,10 @@ def sap(
         test_factors: (M, F).
         factor_names: F names.
     """
-    factors = train_factors[:SAMPLES], test_factors[:TESTED]
+    factors = train_factors[:FITTED], test_factors[:TESTED]
 
     def gaps(train: Tensor, test: Tensor) -> Tensor:
-        return gap(predictability(train[:SAMPLES], factors[0], test[:TESTED], factors[1]))
+        return gap(predictability(train[:FITTED], factors[0], test[:TESTED], factors[1]))
 
     return by_factor(factor_names, gaps(train_codes, test_codes), gaps(shuffled(train_codes), shuffled(test_codes)))
 

@@ -36,7 +36,7 @@ class Encoded:
         cache: folder that keeps the feature network's weights; None keeps them in this process.
         chosen: the densities of codes; None for all options as their files have them.
         outside: {name: test images of another data set}, as outliers.
-        siblings: {seed: file} of saved models that differ in nothing but the seed; None for none.
+        siblings: {seed: file} of saved models that differ in nothing but the seed.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Encoded:
         cache: Path | None = None,
         chosen: ChosenDensities | None = None,
         outside: Mapping[str, Images] = MappingProxyType({}),
-        siblings: Mapping[int, Path] | None = None,
+        siblings: Mapping[int, Path] = MappingProxyType({}),
     ) -> None:
         self.model, self.data, self.fit, self.cache = model, data, fit, cache
         self.chosen = ChosenDensities() if chosen is None else chosen
-        self.outside, self.siblings = outside, siblings or {}
+        self.outside, self.siblings = outside, siblings
 
     @cached_property
     def device(self) -> torch.device:

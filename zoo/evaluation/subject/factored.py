@@ -7,11 +7,10 @@ from functools import cached_property
 from torch import Tensor
 
 from zoo.data.images import Images
-from zoo.evaluation.measures.factor_scores import Importances, importances, shuffled
+from zoo.evaluation.measures.factor_scores import FITTED, TESTED, Importances, importances, shuffled
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded
 
-FITTED, TESTED = 10_000, 5_000  # samples, as in Locatello et al. 2019
 WIDEST = 128  # units, beyond which forests take several minutes
 
 

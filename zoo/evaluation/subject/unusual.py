@@ -22,8 +22,13 @@ CODE_DENSITY = "mixture"
 
 
 class Unusual(Evidence, Quantised):
-    """How unusual images are: higher scores are more unusual."""
+    """How unusual images are: higher scores are more unusual.
 
+    Attributes:
+        RESTS_ON_OUTSIDE: properties whose value depends on which other data sets there are.
+    """
+
+    RESTS_ON_OUTSIDE: ClassVar[frozenset[str]] = frozenset({"other_outliers"})
     RESTS_ON: ClassVar[Mapping[str, tuple[Kind, ...]]] = {
         **Quantised.RESTS_ON,
         **dict.fromkeys(("other_outliers", "left_out_outliers", "corrupted_outliers"), ("fast",)),
@@ -59,7 +64,7 @@ class Unusual(Evidence, Quantised):
             lacking,
         )
 
-    @property
+    @cached_property
     def outlier_sets(self) -> OutlierSets:
         """The inliers and outliers of the data set."""
         return self.references.outlier_sets(self.outside)

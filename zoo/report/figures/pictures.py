@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.report.figures.panels import ERROR, foremost
+from zoo.report.figures.panels import ERROR, MOST, foremost
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import (
     DPI,
@@ -42,7 +42,6 @@ WRAP = 30  # characters in a line of label
 TALL = 24  # rows in one column of a figure
 IMAGES = 12  # images in a row of a figure of one column
 SAMPLES, FEW = 10, 8  # samples in a row; variants, at most, that may show several rows of them
-DICTIONARIES = 12  # whose atoms are shown, at most
 SIGNED = "RdBu_r"
 BAR, BAR_TEXT = 1.5, 1.0  # inches of the longest bar, and of the number at its end
 
@@ -135,7 +134,7 @@ def samples(records: Sequence[Record]) -> Figure | None:
 def atoms(records: Sequence[Record]) -> Figure | None:
     """Atoms of each variant whose decoder is linear, of at most a dozen, by error; None where there are none."""
     found = with_images(records, "atoms")
-    shown = found[:DICTIONARIES]
+    shown = found[:MOST]
     if not shown:
         return None
     strips = {record.name: decode_strip(record.images["atoms"]) for record in shown}
