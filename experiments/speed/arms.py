@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from experiments.speed.measure import Sample, Stopwatch
+from zoo.arithmetic import arithmetic
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.evaluation.metrics.reconstruction import sse
-from zoo.fitting.arithmetic import arithmetic
 from zoo.fitting.gradient import Gradient, initialise_from_data
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import parameter_groups

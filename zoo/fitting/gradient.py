@@ -19,11 +19,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
+from zoo.arithmetic import MATMUL, arithmetic
 from zoo.checks import check_count, check_positive
 from zoo.data.datamodule import DataModule
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.arithmetic import MATMUL, arithmetic
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
 from zoo.fitting.progress import ProgressBar
@@ -59,7 +59,7 @@ class Gradient:
         validate_every: epochs between validations.
         accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
-        matmul: torch's precision of float32 products, or "auto", see `zoo.fitting.arithmetic.exact_matmul`.
+        matmul: torch's precision of float32 products, or "auto", see `zoo.arithmetic.exact_matmul`.
         replay: on a GPU, record a step and replay it where results are equal, see `zoo.fitting.replay.Replay`.
         threads: CPU threads; they affect results, because sums are split over them.
         progress: show a progress bar.

@@ -26,6 +26,7 @@ COUNTED = (
     "zoo.fitting",
     "zoo.data",
     "zoo.samples",
+    "zoo.arithmetic",
     "zoo.linear_algebra",
     "zoo.types",
 )  # rooms whose code determines a result
