@@ -81,8 +81,8 @@ class Images:
             return None
         rows = self.pixels if self.chosen is None else self.pixels.chosen(self.chosen)
         if isinstance(self.scale, float):
-            return rows.matrix if self.scale == 1 else rows.matrix / np.float32(self.scale)
-        return rows.matrix.multiply(1 / self.scale.float().view(1, -1).numpy()).tocsr().astype(np.float32)
+            return rows.matrix if self.scale == 1 else rows.matrix * np.float32(1 / self.scale)
+        return rows.matrix.multiply(1 / self.scale.float().view(1, -1).numpy()).tocsr()
 
     def digest(self) -> str:
         """Hex digits that change with any sample, label, factor or scaling; samples are read in blocks."""

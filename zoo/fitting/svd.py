@@ -88,7 +88,7 @@ class Svd:
         """Components (D, P) and mean (P,)."""
         if self.centre:
             pca = PCA(width, svd_solver="arpack", random_state=seed).fit(x.astype(np.float64))
-            return torch.from_numpy(pca.components_), torch.from_numpy(pca.mean_)
+            return torch.from_numpy(pca.components_.copy()), torch.from_numpy(pca.mean_)
         svd = TruncatedSVD(width, algorithm="arpack", random_state=seed).fit(x.astype(np.float64))
         return torch.from_numpy(svd.components_.copy()), torch.zeros(x.shape[1], dtype=torch.float64)
 
