@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.data.sparse import SparseRows
+from zoo.data.sparse_rows import SparseRows
 from zoo.samples import Form
 from zoo.types import Shape
 

@@ -8,7 +8,7 @@ from scipy.sparse import random as random_sparse
 from sklearn.decomposition import PCA, TruncatedSVD
 
 from zoo.data.images import Images, Source
-from zoo.data.sparse import SparseRows
+from zoo.data.sparse_rows import SparseRows
 from zoo.data.splits import Splits
 from zoo.fitting.svd import Svd
 from zoo.model.autoencoder import build
