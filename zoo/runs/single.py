@@ -246,7 +246,10 @@ def traversals(model: Autoencoder, test: Images, units: int) -> Tensor:
 
 def load() -> float | None:
     """Processes per core that ran or waited in the last minute; None where the system does not say it (Windows)."""
-    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except (AttributeError, OSError):
+        return None
 
 
 def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
