@@ -9,14 +9,16 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from zoo.checks import check_count, check_positive
@@ -24,6 +26,7 @@ from zoo.data.datamodule import DataModule
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.arithmetic import MATMUL, arithmetic
+from zoo.fitting.checkpoints import Checkpoints, WholeFiles
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
 from zoo.fitting.progress import ProgressBar
@@ -32,6 +35,9 @@ from zoo.fitting.schedules import constant
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Loss, Objective, step_on
 from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
@@ -65,6 +71,7 @@ class Gradient:
         progress: show a progress bar.
         augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.
         callbacks: further Lightning callbacks; for them, an epoch is a single batch.
+        checkpoints: where the state of the fit is kept while it runs; None for nowhere.
 
     Raises:
         ZooError: a number out of range, an unknown precision, or a setting that optimiser or schedule refuse.
@@ -85,6 +92,7 @@ class Gradient:
     progress: bool = True
     augment: Augment | None = None
     callbacks: Sequence[Callback] = ()
+    checkpoints: Checkpoints | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
@@ -109,6 +117,10 @@ class Gradient:
         )
         return self.train(module, data, seed)
 
+    def resuming(self, path: Path, run: Mapping[str, Any], every: float) -> Self:
+        """This fit with checkpoints, see `zoo.fitting.checkpoints.Checkpoints`."""
+        return replace(self, checkpoints=Checkpoints(path, run, every))
+
     def train(self, module: GradientModule, data: Splits, seed: int) -> FitReport:
         """Fit the model of `module` by Lightning, and set it to its best weights."""
         initialise_from_data(module.model, data)
@@ -119,12 +131,16 @@ class Gradient:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
         if self.progress:
             callbacks.append(ProgressBar(module.history))
+        if self.checkpoints is not None:
+            callbacks.append(self.checkpoints)
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no banner
         keep_freed_memory()
         with arithmetic(self.matmul, self.threads), torch.random.fork_rng(), warnings.catch_warnings():
             # Lightning's use of a deprecated torch name, and its advice to use a GPU, which `accelerator` decides
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             warnings.filterwarnings("ignore", message="GPU available but not used")
+            # advice to start the command by srun where SLURM is installed
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
             # the notice that passing a whole epoch is experimental; it has not changed since 2021
             warnings.filterwarnings("ignore", message=".*`dataloader_iter`")
             # the advice to prefix the command with srun, wherever SLURM is installed
@@ -139,7 +155,8 @@ class Gradient:
                     check_val_every_n_epoch=min(self.validate_every, self.epochs),
                     callbacks=callbacks,
                     logger=False,
-                    enable_checkpointing=False,
+                    enable_checkpointing=self.checkpoints is not None,
+                    plugins=[WholeFiles(), LightningEnvironment()],  # a fit is no job of a cluster's own kind
                     enable_progress_bar=False,
                     enable_model_summary=False,
                     num_sanity_val_steps=0,
@@ -147,21 +164,32 @@ class Gradient:
             except (MisconfigurationException, ValueError) as error:
                 reason = str(error).rstrip(".!")
                 raise ZooError(f"trainer.accelerator={self.accelerator}: {reason}; choose trainer=cpu") from error
-            start = time.perf_counter()
+            module.start = time.perf_counter()
             handler = signal.getsignal(signal.SIGINT)
             try:
-                trainer.fit(module, datamodule=DataModule(data, batch_size, seed))
+                trainer.fit(module, datamodule=DataModule(data, batch_size, seed), ckpt_path=self.resumed_from())
+            except ZooError:  # the loss is not finite, and would not be after the same epochs again
+                if self.checkpoints is not None:
+                    self.checkpoints.remove()
+                raise
             except SystemExit as left:  # Lightning leaves so after Ctrl-C, with signals ignored from then on
                 if not trainer.interrupted or handler is None:
                     raise
                 signal.signal(signal.SIGINT, handler)
                 raise KeyboardInterrupt from left
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - module.start
         best = callbacks[0]
         assert isinstance(best, KeepBest)
         best_epoch = best.restore(module)
         calibrate(module.model, data)
         return FitReport(seconds, trainer.current_epoch, best_epoch, module.history)
+
+    def resumed_from(self) -> Path | None:
+        """The checkpoint that the fit resumes from, which is reported; None to start at the first epoch."""
+        if self.checkpoints is None or (epoch := self.checkpoints.epoch()) is None:
+            return None
+        LOG.warning("resumed after epoch %d of %d, from %s", epoch, self.epochs, self.checkpoints.path)
+        return self.checkpoints.path
 
 
 @cache  # so that it is logged once
@@ -229,6 +257,7 @@ class GradientModule(L.LightningModule):
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
         images: number of training images.
+        start: when the fit started, by `time.perf_counter`; of a resumed fit, as if it had never stopped.
     """
 
     images: int
@@ -250,6 +279,8 @@ class GradientModule(L.LightningModule):
         self._optimizer, self._schedule, self._clip, self._augment = optimizer, schedule, clip, augment
         self._may_replay, self._taken = replay, 0
         self._replay: Replay | None = None
+        self._restored: dict[str, Tensor] = {}
+        self.start = 0.0
         self.history: dict[str, list[float]] = {}
         self._means: defaultdict[str, Means] = defaultdict(Means)
 
@@ -259,6 +290,34 @@ class GradientModule(L.LightningModule):
         self._steps = int(self.trainer.estimated_stepping_batches)
         self._weights = list(self.model.parameters())
 
+    def on_train_start(self) -> None:
+        """Set the generators of a resumed fit to their states at the end of its last epoch."""
+        if self._restored:
+            self._generator.set_state(self._restored["own"])
+            torch.set_rng_state(self._restored["global"])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(self._restored["cuda"], self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a fit consists of besides weights, optimisers and schedules, which Lightning saves."""
+        generators = {"own": self._generator.get_state(), "global": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            generators["cuda"] = torch.cuda.get_rng_state(self.device)
+        seconds = time.perf_counter() - self.start
+        checkpoint["fit"] = {
+            "generators": generators,
+            "history": self.history,
+            "steps": self._taken,
+            "seconds": seconds,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what `on_save_checkpoint` added; the generators follow when they exist."""
+        saved = checkpoint["fit"]
+        self._restored, self._taken = saved["generators"], saved["steps"]
+        self.history.update(saved["history"])
+        self.start -= saved["seconds"]
+
     def training_step(self, dataloader_iter: Epoch) -> None:
         """Take a step on each batch x: (B, C, H, W) of an epoch."""
         for x, _, _ in dataloader_iter:
@@ -267,8 +326,10 @@ class GradientModule(L.LightningModule):
     def step(self, x: Tensor) -> None:
         """Update the weights on x: (B, C, H, W)."""
         x = self.augmented(x)
-        if self._taken == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
-            self._replay = Replay(partial(self._terms, generator=self._generator), self._weights, [self._generator])
+        if self._may_replay and x.is_cuda:
+            self._may_replay = False  # tried once
+            if replayable(self.model, self.objective, x):
+                self._replay = Replay(partial(self._terms, generator=self._generator), self._weights, [self._generator])
         if self._replay is None:
             terms = self._terms(x, self.progress, self._generator)
             drop_gradients(self._weights)
@@ -391,6 +452,14 @@ class KeepBest(Callback):
         if value < self.value:
             self.value, self.epoch = value, trainer.current_epoch + 1
             self.weights = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.value, self.epoch, self.weights = state_dict["value"], state_dict["epoch"], state_dict["weights"]
 
     def restore(self, module: L.LightningModule) -> int:
         """Load the best weights and return their epoch."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from zoo.checks import check_finite
 from zoo.errors import ZooError
 from zoo.options import Node, build, folders, node_of
 from zoo.runs.compose import overrides_of, resolved, setting
@@ -24,6 +25,7 @@ STALE = ("keep", "rerun")
 NOT_IN_NAME = (
     *("variant", "data", "width", "seed", "force", "refit", "stale", "study", "processes", "evaluation", "trust"),
     *("paths", "density", "hydra", "data.source.path", "trainer.progress", "trainer.replay", "trainer.stacked"),
+    "trainer.checkpoint_seconds",
 )
 
 
@@ -44,6 +46,7 @@ class Job:
         outliers: the data set whose test images are outliers; None for none.
         threads: CPU threads to compute with.
         stacked: runs of a study that differ in their seeds, to be fitted at once where that is the same.
+        checkpoint_seconds: least time between two checkpoints of a gradient fit; None for no checkpoints.
         force: run although the record exists.
         refit: fit again where a record lacks metrics and its model file is gone.
         stale: "keep", or "rerun" to run again where the code has changed since.
@@ -65,6 +68,7 @@ class Job:
     outliers: Node | None
     threads: int
     stacked: int
+    checkpoint_seconds: float | None
     force: bool
     refit: bool
     stale: str
@@ -101,6 +105,7 @@ class Job:
             outliers=outside_node(setting(cfg, "evaluation.outliers", "str", "None"), places(cfg), trust),
             threads=threads_of(cfg),
             stacked=setting(cfg, "trainer.stacked", "int"),
+            checkpoint_seconds=checkpoint_seconds_of(cfg),
             force=setting(cfg, "force", "bool"),
             refit=setting(cfg, "refit", "bool"),
             stale=setting(cfg, "stale", "str"),
@@ -140,6 +145,11 @@ class Job:
     def model_path(self) -> Path:
         """Where the fitted model lies."""
         return self.models / self.data / self.variant / f"{self.key}-s{self.seed}.safetensors"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the state of the fit is kept while it runs."""
+        return self.model_path.with_suffix(".ckpt")
 
     def make(self, axis: str) -> Any:
         """The part of an axis; a builder where the model makes it to measure."""
@@ -206,6 +216,12 @@ def threads_of(cfg: DictConfig) -> int:
     if threads < 1:
         raise ZooError(f"trainer.threads={threads}: must be a whole number, at least 1")
     return threads
+
+
+def checkpoint_seconds_of(cfg: DictConfig) -> float | None:
+    """Least number of seconds between two checkpoints of a fit; None for no checkpoints."""
+    seconds: float | None = setting(cfg, "trainer.checkpoint_seconds", "float", "None")
+    return seconds if seconds is None else check_finite(seconds, "trainer.checkpoint_seconds", least=0)
 
 
 def check_prior(choices: dict[str, str], bottleneck: Node) -> None:

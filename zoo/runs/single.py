@@ -29,7 +29,7 @@ from zoo.runs.outside import outside_images
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
-from zoo.types import FitReport, HasPrior
+from zoo.types import FitReport, HasPrior, Resumes
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
 SHOWN = 10  # test images whose reconstructions a record carries
@@ -93,9 +93,17 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
 def fit_one(job: Job, data: Splits) -> Fitted:
     """Fit the model of one run on its data."""
     model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
+    fit = job.make("fit")
+    if isinstance(fit, Resumes) and job.checkpoint_seconds is not None:
+        fit = fit.resuming(job.checkpoint_path, checkpointed(job), job.checkpoint_seconds)
     with peak_memory() as peak:
-        report = job.make("fit")(model, data, job.make("objective"), job.seed)
+        report = fit(model, data, job.make("objective"), job.seed)
     return Fitted(model.eval(), data, report, peak())
+
+
+def checkpointed(job: Job) -> dict[str, Any]:
+    """What the result of a fit depends on: a checkpoint with another content is not resumed from."""
+    return {"hash": job.key, "seed": job.seed, "code": job.code, "versions": versions()}
 
 
 def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
@@ -148,6 +156,7 @@ def keep(job: Job, fitted: Fitted) -> Record:
         kind=fitted.data.kind,
     )
     write_record(job.results, record)
+    job.checkpoint_path.unlink(missing_ok=True)
     return record
 
 
@@ -251,7 +260,7 @@ def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
 def environment() -> dict[str, Any]:
     """Package versions, git commit of the zoo's checkout, machine, and the time of the run."""
     return {
-        "versions": {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}},
+        "versions": versions(),
         "git": commit(),
         "machine": {
             "system": platform.system(),
@@ -262,6 +271,11 @@ def environment() -> dict[str, Any]:
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}}
 
 
 def installed(package: str) -> str | None:
