@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import lightning as L
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
-
 from torch import Tensor, nn
 
 from zoo.checks import check_count, check_positive
