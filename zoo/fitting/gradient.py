@@ -101,6 +101,8 @@ class Gradient:
             check_positive(self.clip, "fit.clip")
         if self.patience is not None:
             check_count(self.patience, "fit.patience")
+        if self.augment is not None and not callable(self.augment):
+            raise ZooError(f"fit.augment={self.augment}: choose fit=shifted for augmented images, or null for none")
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
                 raise ZooError(f"trainer.{name}={value}: choose one of {', '.join(known)}")
@@ -379,11 +381,12 @@ class GradientModule(L.LightningModule):
         """Add the epoch to the history."""
         means = {stage: found.read()[0] for stage, found in self._means.items()}
         self._means.clear()
-        record_epoch(self.history, self.current_epoch + 1, means, self.trainer.optimizers[0].param_groups[0]["lr"])
+        record_epoch(self.history, self.current_epoch + 1, means, self._rate)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and its schedule."""
         optimizer = self._optimizer(parameter_groups(self.model))
+        self._rate = optimizer.param_groups[0]["lr"]  # which a schedule changes
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return [optimizer], [scheduler]
 
@@ -421,7 +424,7 @@ def record_epoch(
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch; changed in place.
         epoch: the epoch, counted from 1.
         means: {"train": {term: mean}}, and "validation" in a validated epoch.
-        rate: the learning rate, for the message.
+        rate: the learning rate that was set, without the schedule's changes, for the message.
 
     Raises:
         ZooError: a mean is not a finite number.
@@ -433,8 +436,7 @@ def record_epoch(
             history.setdefault(name, []).append(value)
     if broken := [name for name, value in row.items() if not math.isfinite(value)]:
         raise ZooError(
-            f"epoch {epoch}: {', '.join(broken)} is not a finite number; "
-            f"lower optimizer.lr (now {rate:g}) or set fit.clip"
+            f"epoch {epoch}: {', '.join(broken)} is not a finite number; lower optimizer.lr={rate:g} or set fit.clip"
         )
 
 

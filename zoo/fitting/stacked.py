@@ -59,6 +59,7 @@ def fit_stacked(
     replay = Replay(stack, list(stack.weights.values()), record=fit.replay and fabric.device.type == "cuda")
     steps = fit.epochs * len(orders[0])
     optimizer = fit.optimizer(grouped(stack.weights, weight_matrices(stack.singles[0])))
+    rate = optimizer.param_groups[0]["lr"]  # which the schedule changes
     schedule = fit.schedule(optimizer, steps)
     histories: list[dict[str, list[float]]] = [{} for _ in models]
     keep_freed_memory()
@@ -83,7 +84,6 @@ def fit_stacked(
                 stack.keep_best(epoch, [found["total"] for found in means["validation"].read()])
             each = {stage: found.read() for stage, found in means.items()}
             for i, history in enumerate(histories):
-                rate = optimizer.param_groups[0]["lr"]
                 record_epoch(history, epoch, {stage: found[i] for stage, found in each.items()}, rate)
     seconds = (time.perf_counter() - start) / len(models)
     best_epochs = stack.restore()

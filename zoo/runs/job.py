@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from zoo.checks import check_finite
+from zoo.checks import check_count, check_finite
 from zoo.errors import ZooError
 from zoo.options import Node, build, folders, node_of
 from zoo.runs.compose import overrides_of, resolved, setting
@@ -21,6 +21,7 @@ from zoo.runs.siblings import siblings_of
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 SEEDS = 2**32  # that numpy, and so scikit-learn, can tell apart
+THREADS = 1024  # with very many, the system ends the process
 STALE = ("keep", "rerun")
 NOT_IN_NAME = (
     *("variant", "data", "width", "seed", "force", "refit", "stale", "study", "processes", "evaluation", "trust"),
@@ -81,6 +82,7 @@ class Job:
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < SEEDS:  # Python's True is an int
             raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
+        check_count(self.stacked, "trainer.stacked")
         if self.stale not in STALE:
             raise ZooError(f"stale={self.stale}: choose one of {', '.join(STALE)}")
 
@@ -213,8 +215,8 @@ def places(cfg: DictConfig) -> dict[str, str]:
 def threads_of(cfg: DictConfig) -> int:
     """CPU threads to compute with."""
     threads: int = setting(cfg, "trainer.threads", "int")
-    if threads < 1:
-        raise ZooError(f"trainer.threads={threads}: must be a whole number, at least 1")
+    if check_count(threads, "trainer.threads") > THREADS:
+        raise ZooError(f"trainer.threads={threads}: at most {THREADS:,}; a run is rarely faster with more than cores")
     return threads
 
 

@@ -23,8 +23,9 @@ from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, load_model, save_model
 from zoo.model.linear_decoder import atoms_of
+from zoo.options import build
 from zoo.runs.bars import evaluation_bar
-from zoo.runs.job import Job
+from zoo.runs.job import AXES, Job
 from zoo.runs.outside import outside_images
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
@@ -84,10 +85,21 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
             )
     before = job.recorded()  # of an earlier fit: no metric that it held is lost
     due = [*due, *(name for name in job.measurable(before) if name not in due)]
+    if fitted is None:
+        check_parts(job)
     data = read(job) if fitted is None else fitted.data
     _ = outside_images(job.outliers, data, due, job.trust)  # what cannot be read is told before the fit
     fitted = fitted or fit_one(job, data)
     return measured(job, keep(job, fitted), fitted.model, fitted.data, due)
+
+
+def check_parts(job: Job) -> None:
+    """ZooError if a part refuses its settings: told before data are read, as far as it does not depend on them."""
+    with torch.random.fork_rng(devices=[]):
+        parts = {axis: job.make(axis) for axis in AXES}
+        parts["bottleneck"]()
+    for node in job.densities.values():
+        build("density", node, job.trust)
 
 
 def fit_one(job: Job, data: Splits) -> Fitted:
@@ -113,6 +125,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
         ZooError: the loss of one of them is no longer a finite number, or outliers of another data set cannot be read.
     """
     first = jobs[0]
+    check_parts(first)
     data = read(first)
     _ = outside_images(first.outliers, data, first.due(None), first.trust)  # as in run_one
     from zoo.fitting.stacked import fit_stacked, stackable  # Lightning takes seconds to import
