@@ -158,7 +158,7 @@ class Gradient:
                     callbacks=callbacks,
                     logger=False,
                     enable_checkpointing=self.checkpoints is not None,
-                    plugins=[WholeFiles(), LightningEnvironment()],  # a fit is no job of a cluster's own kind
+                    plugins=[WholeFiles(), LightningEnvironment()],  # this process alone
                     enable_progress_bar=False,
                     enable_model_summary=False,
                     num_sanity_val_steps=0,
@@ -436,7 +436,7 @@ def record_epoch(
             history.setdefault(name, []).append(value)
     if broken := [name for name, value in row.items() if not math.isfinite(value)]:
         raise ZooError(
-            f"epoch {epoch}: {', '.join(broken)} is not a finite number; lower optimizer.lr={rate:g} or set fit.clip"
+            f"epoch {epoch}: {', '.join(broken)} is not a finite number; lower optimizer.lr ({rate:g}) or set fit.clip"
         )
 
 

@@ -9,6 +9,7 @@ from copy import deepcopy
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
@@ -49,7 +50,8 @@ def fit_stacked(
     Raises:
         ZooError: the loss of a model is not finite.
     """
-    fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision)
+    environment = LightningEnvironment()  # this process alone, also within a job of a cluster
+    fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision, plugins=[environment])
     train, validation = data.train.to(fabric.device), data.validation.to(fabric.device)
     batch_size = steps_batch(len(train), fit.batch_size)
     orders = [Batches(train, batch_size, seed, data.source.redrawn) for seed in seeds]
