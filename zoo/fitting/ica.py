@@ -16,6 +16,7 @@ from zoo.checks import check_count, check_positive
 from zoo.data.images import Images
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
+from zoo.fitting.arithmetic import one_thread
 from zoo.fitting.closed_form import linear_layers, write_axes
 from zoo.fitting.principal_axes import leading_axes
 from zoo.model.autoencoder import Autoencoder
@@ -65,6 +66,7 @@ class Ica:
         check_count(self.max_iterations, "fit.max_iterations")
         check_positive(self.tolerance, "fit.tolerance")
 
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo.checks import check_positive
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
+from zoo.fitting.arithmetic import one_thread
 from zoo.fitting.closed_form import check_components, sole_layers
 from zoo.fitting.principal_axes import PrincipalAxes, leading_axes
 from zoo.linear_algebra import eigh
@@ -54,6 +55,7 @@ class LinearGaussian:
     def __post_init__(self) -> None:
         check_positive(self.least_std, "fit.least_std")
 
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model to the solution on `data.train`; the objective is not used.
 

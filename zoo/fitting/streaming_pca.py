@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zoo.checks import check_count
 from zoo.data.splits import Splits
+from zoo.fitting.arithmetic import one_thread
 from zoo.fitting.closed_form import linear_layers, write_axes
 from zoo.fitting.principal_axes import leading_axes
 from zoo.model.autoencoder import Autoencoder
@@ -33,6 +34,7 @@ class StreamingPca:
     def __post_init__(self) -> None:
         check_count(self.batch_size, "fit.batch_size")
 
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 

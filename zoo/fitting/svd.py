@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from torch import Tensor
 
 from zoo.data.splits import Splits
+from zoo.fitting.arithmetic import one_thread
 from zoo.fitting.closed_form import check_components, linear_layers, write_axes
 from zoo.fitting.principal_axes import DECOMPOSED, leading_axes
 from zoo.model.autoencoder import Autoencoder
@@ -39,6 +40,7 @@ class Svd:
 
     centre: bool = True
 
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 
