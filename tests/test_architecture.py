@@ -26,10 +26,10 @@ MAY_IMPORT = {
     "model": {"checks", "errors", "options", "types", "samples"},
     "data": {"checks", "errors", "types", "samples"},
     "objective": {"checks", "errors", "types", "model"},
-    "fitting": {"checks", "errors", "linear_algebra", "types", "model", "objective", "data"},
-    "density": {"errors", "linear_algebra", "types", "model", "options"},
+    "fitting": {"checks", "errors", "files", "linear_algebra", "types", "model", "objective", "data"},
+    "density": {"checks", "errors", "linear_algebra", "types", "model", "options"},
     "evaluation": {"errors", "linear_algebra", "files", "samples", "types", "model", "data", "density", "options"},
-    "runs": {"errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
+    "runs": {"checks", "errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
     "report": {"errors", "files", "options", "types", "catalogue", "runs", "evaluation"},
     "advice": {
         "errors",

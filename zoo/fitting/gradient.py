@@ -101,7 +101,7 @@ class Gradient:
             check_positive(self.clip, "fit.clip")
         if self.patience is not None:
             check_count(self.patience, "fit.patience")
-        if self.augment is not None and not callable(self.augment):
+        if self.augment is not None and not isinstance(self.augment, Callable):
             raise ZooError(f"fit.augment={self.augment}: choose fit=shifted for augmented images, or null for none")
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
