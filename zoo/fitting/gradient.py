@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 import lightning as L
 import torch
@@ -39,7 +39,6 @@ from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 Precision = Literal["32-true", "bf16-mixed"]  # others scale the loss, or convert the weights
 Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W) with the indices of batch and loader
@@ -49,6 +48,15 @@ STARTING_IMAGES = 10_000  # largest number of images for `StartsFromData.start_f
 FEW_IMAGES = 1000  # sets of fewer images are fitted with smaller batches
 LEAST_STEPS, LEAST_BATCH = 10, 8  # per epoch of such sets: smaller batches than 8 made fits of VAEs diverge
 LOG = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Augment(Protocol):
+    """A random change of training images."""
+
+    def __call__(self, x: Tensor, generator: torch.Generator, /) -> Tensor:
+        """x: (B, C, H, W) -> the same shape."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Gradient:
             check_positive(self.clip, "fit.clip")
         if self.patience is not None:
             check_count(self.patience, "fit.patience")
-        if self.augment is not None and not isinstance(self.augment, Callable):
+        if self.augment is not None and not isinstance(self.augment, Augment):
             raise ZooError(f"fit.augment={self.augment}: choose fit=shifted for augmented images, or null for none")
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
