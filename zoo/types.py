@@ -26,6 +26,7 @@ from torch.distributions import Distribution
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lightning.pytorch.loggers import Logger
     from typing_extensions import Self
 
     from zoo.data.splits import Splits
@@ -274,6 +275,15 @@ class Resumes(Fit, Protocol):
             run: plain values that determine the result; a file of another run is not used.
             every: least number of seconds between two states that are kept.
         """
+        ...
+
+
+@runtime_checkable
+class Logs(Fit, Protocol):
+    """A fit whose history can be logged while it runs."""
+
+    def logging_to(self, logger: Logger) -> Fit:
+        """This fit, which logs each epoch to a logger of Lightning."""
         ...
 
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_chec
 
 import lightning as L
 import torch
+from lightning.fabric.loggers.logger import Logger as FabricLogger
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from zoo.checks import check_count, check_positive
@@ -80,6 +82,7 @@ class Gradient:
         augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.
         callbacks: further Lightning callbacks; for them, an epoch is a single batch.
         checkpoints: where the state of the fit is kept while it runs; None for nowhere.
+        logger: Lightning's logger of the history; None for none.
 
     Raises:
         ZooError: a number out of range, an unknown precision, or a setting that optimiser or schedule refuse.
@@ -101,6 +104,7 @@ class Gradient:
     augment: Augment | None = None
     callbacks: Sequence[Callback] = ()
     checkpoints: Checkpoints | None = None
+    logger: Logger | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
@@ -130,6 +134,10 @@ class Gradient:
     def resuming(self, path: Path, run: Mapping[str, Any], every: float) -> Self:
         """This fit with checkpoints, see `zoo.fitting.checkpoints.Checkpoints`."""
         return replace(self, checkpoints=Checkpoints(path, run, every))
+
+    def logging_to(self, logger: Logger) -> Self:
+        """This fit, which also logs its history, epoch by epoch."""
+        return replace(self, logger=logger)
 
     def train(self, module: GradientModule, data: Splits, seed: int) -> FitReport:
         """Fit the model of `module` by Lightning, and set it to its best weights."""
@@ -164,7 +172,8 @@ class Gradient:
                     max_epochs=self.epochs,
                     check_val_every_n_epoch=min(self.validate_every, self.epochs),
                     callbacks=callbacks,
-                    logger=False,
+                    logger=self.logger or False,
+                    log_every_n_steps=1,
                     enable_checkpointing=self.checkpoints is not None,
                     plugins=[WholeFiles(), LightningEnvironment()],  # this process alone
                     enable_progress_bar=False,
@@ -301,12 +310,15 @@ class GradientModule(L.LightningModule):
         self._weights = list(self.model.parameters())
 
     def on_train_start(self) -> None:
-        """Set the generators of a resumed fit to their states at the end of its last epoch."""
+        """Set the generators of a resumed fit to their states at the end of its last epoch; log its epochs again."""
         if self._restored:
             self._generator.set_state(self._restored["own"])
             torch.set_rng_state(self._restored["global"])
             if self.device.type == "cuda":
                 torch.cuda.set_rng_state(self._restored["cuda"], self.device)
+        if self._restored and self.logger is not None:  # which starts anew
+            for values in zip(*self.history.values(), strict=True):
+                log_epoch(self.logger, dict(zip(self.history, values, strict=True)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a fit consists of besides weights, optimisers and schedules, which Lightning saves."""
@@ -383,13 +395,15 @@ class GradientModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Report the monitored value to the callbacks."""
         (means,) = self._means["validation"].read()
-        self.log(MONITOR, means["total"])
+        self.log(MONITOR, means["total"], logger=False)
 
     def on_train_epoch_end(self) -> None:
         """Add the epoch to the history."""
         means = {stage: found.read()[0] for stage, found in self._means.items()}
         self._means.clear()
-        record_epoch(self.history, self.current_epoch + 1, means, self._rate)
+        row = record_epoch(self.history, self.current_epoch + 1, means, self._rate)
+        if self.logger is not None:
+            log_epoch(self.logger, row)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and its schedule."""
@@ -425,7 +439,7 @@ class Means:
 
 def record_epoch(
     history: dict[str, list[float]], epoch: int, means: Mapping[str, Mapping[str, float]], rate: float
-) -> None:
+) -> dict[str, float]:
     """Add an epoch's means to the history, if the epoch was validated.
 
     Args:
@@ -433,6 +447,9 @@ def record_epoch(
         epoch: the epoch, counted from 1.
         means: {"train": {term: mean}}, and "validation" in a validated epoch.
         rate: the learning rate that was set, without the schedule's changes, for the message.
+
+    Returns:
+        The epoch and its means.
 
     Raises:
         ZooError: a mean is not a finite number.
@@ -446,6 +463,12 @@ def record_epoch(
         raise ZooError(
             f"epoch {epoch}: {', '.join(broken)} is not a finite number; lower optimizer.lr ({rate:g}) or set fit.clip"
         )
+    return row
+
+
+def log_epoch(logger: FabricLogger, row: Mapping[str, float]) -> None:
+    """Log an epoch's means, {"epoch", "train_<term>", "validation_<term>"}."""
+    logger.log_metrics({name: value for name, value in row.items() if name != "epoch"}, step=int(row["epoch"]))
 
 
 class KeepBest(Callback):

@@ -29,7 +29,13 @@ COUNTED = (
     "zoo.linear_algebra",
     "zoo.types",
 )  # rooms whose code determines a result
-UNCOUNTED = ("zoo.fitting.progress", "zoo.fitting.memory", "zoo.fitting.checkpoints", "zoo.data.sources.download")
+UNCOUNTED = (
+    "zoo.fitting.progress",
+    "zoo.fitting.memory",
+    "zoo.fitting.checkpoints",
+    "zoo.fitting.loggers",
+    "zoo.data.sources.download",
+)
 CHUNK = 1 << 22
 ZOO = Path(__file__).parents[1]
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from zoo.checks import check_count, check_finite
 from zoo.errors import ZooError
+from zoo.fitting.loggers import RunLogger
 from zoo.options import Node, build, folders, node_of
 from zoo.runs.compose import overrides_of, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
@@ -26,7 +27,7 @@ STALE = ("keep", "rerun")
 NOT_IN_NAME = (
     *("variant", "data", "width", "seed", "force", "refit", "stale", "study", "processes", "evaluation", "trust"),
     *("paths", "density", "hydra", "data.source.path", "trainer.progress", "trainer.replay", "trainer.stacked"),
-    "trainer.checkpoint_seconds",
+    *("trainer.checkpoint_seconds", "logger"),
 )
 
 
@@ -48,6 +49,7 @@ class Job:
         threads: CPU threads to compute with.
         stacked: runs of a study that differ in their seeds, to be fitted at once where that is the same.
         checkpoint_seconds: least time between two checkpoints of a gradient fit; None for no checkpoints.
+        logger: where the history is logged while a model is fitted.
         force: run although the record exists.
         refit: fit again where a record lacks metrics and its model file is gone.
         stale: "keep", or "rerun" to run again where the code has changed since.
@@ -70,6 +72,7 @@ class Job:
     threads: int
     stacked: int
     checkpoint_seconds: float | None
+    logger: Node
     force: bool
     refit: bool
     stale: str
@@ -108,6 +111,7 @@ class Job:
             threads=threads_of(cfg),
             stacked=setting(cfg, "trainer.stacked", "int"),
             checkpoint_seconds=checkpoint_seconds_of(cfg),
+            logger=node_of("logger", resolved(cfg, "logger"), choices, trust),
             force=setting(cfg, "force", "bool"),
             refit=setting(cfg, "refit", "bool"),
             stale=setting(cfg, "stale", "str"),
@@ -156,6 +160,11 @@ class Job:
     def make(self, axis: str) -> Any:
         """The part of an axis; a builder where the model makes it to measure."""
         return build(axis, self.axes[axis], self.trust)
+
+    def make_logger(self) -> RunLogger:
+        """What opens a logger."""
+        made: RunLogger = build("logger", self.logger, self.trust)
+        return made
 
     def recorded(self) -> Record | None:
         """The record of this run, if there is one."""
@@ -237,4 +246,4 @@ def check_prior(choices: dict[str, str], bottleneck: Node) -> None:
 
 def _of_any(keys: Iterable[str], override: str) -> bool:
     key = override.lstrip("+").split("=")[0]
-    return key in keys or key.startswith(("paths.", "evaluation.", "density.", "hydra.", "hydra/"))
+    return key in keys or key.startswith(("paths.", "evaluation.", "density.", "logger.", "hydra.", "hydra/"))

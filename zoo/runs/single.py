@@ -19,6 +19,7 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.shortfall import shortfall
+from zoo.fitting.loggers import Silent
 from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, load_model, save_model
@@ -30,7 +31,7 @@ from zoo.runs.outside import outside_images
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
-from zoo.types import FitReport, HasPrior, Resumes
+from zoo.types import FitReport, HasPrior, Logs, Resumes
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
 SHOWN = 10  # test images whose reconstructions a record carries
@@ -98,6 +99,7 @@ def check_parts(job: Job) -> None:
     with torch.random.fork_rng(devices=[]):
         parts = {axis: job.make(axis) for axis in AXES}
         parts["bottleneck"]()
+    job.make_logger()
     for node in job.densities.values():
         build("density", node, job.trust)
 
@@ -108,6 +110,12 @@ def fit_one(job: Job, data: Splits) -> Fitted:
     fit = job.make("fit")
     if isinstance(fit, Resumes) and job.checkpoint_seconds is not None:
         fit = fit.resuming(job.checkpoint_path, checkpointed(job), job.checkpoint_seconds)
+    if isinstance(fit, Logs):
+        logger, place = job.make_logger().open(job.results, f"{job.data}/{job.variant}", f"{job.key}-s{job.seed}")
+        if logger is not None:
+            logger.log_hyperparams({**job.config, "seed": job.seed})
+            fit = fit.logging_to(logger)
+            print(f"log     {place}", flush=True)
     with peak_memory() as peak:
         report = fit(model, data, job.make("objective"), job.seed)
     return Fitted(model.eval(), data, report, peak())
@@ -121,6 +129,8 @@ def checkpointed(job: Job) -> dict[str, Any]:
 def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     """Fit the models of runs that differ in their seeds, all at once; an empty list if that would not be the same.
 
+    Nor are they if their history is logged: epochs of models fitted at once end together.
+
     Raises:
         ZooError: the loss of one of them is no longer a finite number, or outliers of another data set cannot be read.
     """
@@ -133,7 +143,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     torch.set_num_threads(first.threads)
     fit, objective = first.make("fit"), first.make("objective")
     models = [build_model(first.config, data.shape, job.seed, job.trust, data.kind) for job in jobs]
-    if not stackable(fit, models, data, objective):
+    if not isinstance(first.make_logger(), Silent) or not stackable(fit, models, data, objective):
         return []
     with peak_memory() as peak:
         reports = fit_stacked(fit, models, data, objective, [job.seed for job in jobs])
