@@ -59,7 +59,8 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write a checkpoint, if it is time to; Lightning calls this after all else that happens in an epoch."""
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if last or time.perf_counter() - self._last < self.every:
+        due = not last and time.perf_counter() - self._last >= self.every
+        if not trainer.strategy.broadcast(due):  # several processes agree
             return
         try:
             trainer.save_checkpoint(self.path)

@@ -21,6 +21,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
 from torch import Tensor, nn
 
 from zoo.checks import check_count, check_positive
@@ -31,6 +32,7 @@ from zoo.fitting.arithmetic import MATMUL, arithmetic
 from zoo.fitting.checkpoints import Checkpoints, WholeFiles
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
+from zoo.fitting.processes import average_buffers, share_of, strategy_of
 from zoo.fitting.progress import ProgressBar
 from zoo.fitting.replay import Replay, drop_gradients, replayable
 from zoo.fitting.schedules import constant
@@ -77,7 +79,9 @@ class Gradient:
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
         matmul: torch's precision of float32 products, or "auto", see `zoo.fitting.arithmetic.exact_matmul`.
         replay: on a GPU, record a step and replay it where results are equal, see `zoo.fitting.replay.Replay`.
-        threads: CPU threads; they affect results, because sums are split over them.
+        devices: processes, each with a device of its own, that share each batch, see `zoo.fitting.processes`; None for
+            this process alone.
+        threads: CPU threads of a process; they affect results, because sums are split over them.
         progress: show a progress bar.
         augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.
         callbacks: further Lightning callbacks; for them, an epoch is a single batch.
@@ -99,6 +103,7 @@ class Gradient:
     precision: Precision = "32-true"
     matmul: str = "auto"
     replay: bool = False
+    devices: int | None = None
     threads: int = 1
     progress: bool = True
     augment: Augment | None = None
@@ -113,6 +118,8 @@ class Gradient:
             check_positive(self.clip, "fit.clip")
         if self.patience is not None:
             check_count(self.patience, "fit.patience")
+        if self.devices is not None:
+            check_count(self.devices, "trainer.devices")
         if self.augment is not None and not isinstance(self.augment, Augment):
             raise ZooError(f"fit.augment={self.augment}: choose fit=shifted for augmented images, or null for none")
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
@@ -167,7 +174,9 @@ class Gradient:
             try:
                 trainer = L.Trainer(
                     accelerator=self.accelerator,
-                    devices=1,
+                    devices=self.devices or 1,
+                    strategy="auto" if self.devices is None else strategy_of(self.devices),
+                    use_distributed_sampler=False,
                     precision=self.precision,
                     max_epochs=self.epochs,
                     check_val_every_n_epoch=min(self.validate_every, self.epochs),
@@ -298,24 +307,29 @@ class GradientModule(L.LightningModule):
         self._optimizer, self._schedule, self._clip, self._augment = optimizer, schedule, clip, augment
         self._may_replay, self._taken = replay, 0
         self._replay: Replay | None = None
-        self._restored: dict[str, Tensor] = {}
+        self._restored: dict[str, list[Tensor]] = {}
         self.start = 0.0
         self.history: dict[str, list[float]] = {}
         self._means: defaultdict[str, Means] = defaultdict(Means)
 
     def on_fit_start(self) -> None:
         """Create the generator of all randomness in training."""
-        self._generator = torch.Generator(self.device).manual_seed(self.seed)
+        self._rank, self._world = self.trainer.global_rank, self.trainer.world_size
+        own = self.seed + (self._rank << 32)  # of several processes, each draws noise of its own
+        self._generator = torch.Generator(self.device).manual_seed(own)
+        if self._world > 1:
+            torch.manual_seed(own)
+            self._may_replay = False
         self._steps = int(self.trainer.estimated_stepping_batches)
         self._weights = list(self.model.parameters())
 
     def on_train_start(self) -> None:
         """Set the generators of a resumed fit to their states at the end of its last epoch; log its epochs again."""
         if self._restored:
-            self._generator.set_state(self._restored["own"])
-            torch.set_rng_state(self._restored["global"])
+            self._generator.set_state(self._restored["own"][self._rank])
+            torch.set_rng_state(self._restored["global"][self._rank])
             if self.device.type == "cuda":
-                torch.cuda.set_rng_state(self._restored["cuda"], self.device)
+                torch.cuda.set_rng_state(self._restored["cuda"][self._rank], self.device)
         if self._restored and self.logger is not None:  # which starts anew
             for values in zip(*self.history.values(), strict=True):
                 log_epoch(self.logger, dict(zip(self.history, values, strict=True)))
@@ -327,7 +341,7 @@ class GradientModule(L.LightningModule):
             generators["cuda"] = torch.cuda.get_rng_state(self.device)
         seconds = time.perf_counter() - self.start
         checkpoint["fit"] = {
-            "generators": generators,
+            "generators": {name: self._of_all(state) for name, state in generators.items()},
             "history": self.history,
             "steps": self._taken,
             "seconds": seconds,
@@ -340,6 +354,11 @@ class GradientModule(L.LightningModule):
         self.history.update(saved["history"])
         self.start -= saved["seconds"]
 
+    def _of_all(self, state: Tensor) -> list[Tensor]:
+        """The state of a generator in each process; copies, as torch reads a part of a tensor from the wrong place."""
+        found = self.trainer.strategy.all_gather(state.to(self.device))
+        return [one.cpu().clone() for one in found.reshape(self._world, -1)]
+
     def training_step(self, dataloader_iter: Epoch) -> None:
         """Take a step on each batch x: (B, C, H, W) of an epoch."""
         for x, _, _ in dataloader_iter:
@@ -347,6 +366,9 @@ class GradientModule(L.LightningModule):
 
     def step(self, x: Tensor) -> None:
         """Update the weights on x: (B, C, H, W)."""
+        whole = images = len(x)
+        if self._world > 1:
+            x, images = share_of(x, self._rank, self._world)
         x = self.augmented(x)
         if self._may_replay and x.is_cuda:
             self._may_replay = False  # tried once
@@ -355,11 +377,17 @@ class GradientModule(L.LightningModule):
         if self._replay is None:
             terms = self._terms(x, self.progress, self._generator)
             drop_gradients(self._weights)
-            terms["total"].backward()  # type: ignore[no-untyped-call]
+            total = terms["total"]
+            if self._world > 1:  # gradients are averaged over processes, which may have more or fewer images
+                total = total * (images * self._world / whole)
+                self.trainer.strategy.pre_backward(total)
+            total.backward()  # type: ignore[no-untyped-call]
         else:
             terms = self._replay(x, self.progress)
-        self._means["train"].add(terms, len(x))
+        self._means["train"].add(terms, images)
         self.update_weights()
+        if self._world > 1:
+            average_buffers(self.model.buffers(), self._world)
 
     def augmented(self, x: Tensor) -> Tensor:
         """The training images x: (B, C, H, W) after augmentation."""
@@ -395,10 +423,11 @@ class GradientModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Report the monitored value to the callbacks."""
         (means,) = self._means["validation"].read()
-        self.log(MONITOR, means["total"], logger=False)
+        self.log(MONITOR, means["total"], logger=False, sync_dist=True)  # equal in all processes
 
     def on_train_epoch_end(self) -> None:
         """Add the epoch to the history."""
+        self._means["train"].reduce(self.trainer.strategy)
         means = {stage: found.read()[0] for stage, found in self._means.items()}
         self._means.clear()
         row = record_epoch(self.history, self.current_epoch + 1, means, self._rate)
@@ -429,6 +458,10 @@ class Means:
         values = [value.detach() for value in terms.values()]
         sums = torch.stack([*values, torch.ones_like(values[0], dtype=torch.float32)]) * images
         self._sums = self._sums + sums
+
+    def reduce(self, strategy: Strategy) -> None:
+        """Take in the images of the other processes of a fit."""
+        self._sums = strategy.reduce(self._sums, reduce_op="sum")
 
     def read(self) -> list[dict[str, float]]:
         """The means, {name: mean}, of each model."""

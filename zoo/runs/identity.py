@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
 INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
-LATER = ("without",)  # settings younger than records: where they are null, a run is the same as without them
+LATER = ("without", "devices")  # settings younger than records: where they are null, a run is the same as without them
 COUNTED = (
     "zoo.model",
     "zoo.objective",

@@ -28,6 +28,7 @@ from zoo.options import build
 from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import AXES, Job
 from zoo.runs.outside import outside_images
+from zoo.runs.processes import fit_by_processes
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
@@ -105,12 +106,28 @@ def check_parts(job: Job) -> None:
 
 
 def fit_one(job: Job, data: Splits) -> Fitted:
-    """Fit the model of one run on its data."""
+    """Fit the model of one run on its data, by this process or by several."""
+    devices = job.axes["fit"].get("devices")
+    if devices is None:
+        return fit_here(job, data)
+    model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
+    report, peak = fit_by_processes(job, devices, model)
+    return Fitted(model.eval(), data, report, peak)
+
+
+def fit_here(job: Job, data: Splits, first: bool = True) -> Fitted:
+    """Fit the model of one run by this process.
+
+    Args:
+        job: the run.
+        data: its data.
+        first: False for all processes but one of those that share a fit: they log nothing.
+    """
     model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
     fit = job.make("fit")
     if isinstance(fit, Resumes) and job.checkpoint_seconds is not None:
         fit = fit.resuming(job.checkpoint_path, checkpointed(job), job.checkpoint_seconds)
-    if isinstance(fit, Logs):
+    if first and isinstance(fit, Logs):
         logger, place = job.make_logger().open(job.results, f"{job.data}/{job.variant}", f"{job.key}-s{job.seed}")
         if logger is not None:
             logger.log_hyperparams({**job.config, "seed": job.seed})
