@@ -13,11 +13,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.optim.lr_scheduler import LambdaLR
 
+from zoo.arithmetic import flushes_denormals
 from zoo.data.images import Batches, Images, Source
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.arithmetic import flushes_denormals
 from zoo.fitting.gradient import Gradient, initialise_from_data, steps_batch
 from zoo.fitting.progress import TERMS, latest_terms
 from zoo.fitting.schedules import constant, one_cycle

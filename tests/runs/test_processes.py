@@ -7,7 +7,7 @@ import torch
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from zoo.errors import ZooError
-from zoo.fitting.processes import share_of
+from zoo.fitting.shared_batches import share_of
 from zoo.runs.processes import mistake_in
 from zoo.runs.single import fit_one, read
 

@@ -9,7 +9,7 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from zoo.fitting.arithmetic import one_thread
+from zoo.arithmetic import one_thread
 
 
 @one_thread()  # scikit-learn is loaded later than the caller sets it

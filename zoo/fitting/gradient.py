@@ -24,18 +24,18 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import Strategy
 from torch import Tensor, nn
 
+from zoo.arithmetic import MATMUL, arithmetic
 from zoo.checks import check_count, check_positive
 from zoo.data.datamodule import DataModule
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.arithmetic import MATMUL, arithmetic
 from zoo.fitting.checkpoints import Checkpoints, WholeFiles
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
-from zoo.fitting.processes import average_buffers, share_of, strategy_of
 from zoo.fitting.progress import ProgressBar
 from zoo.fitting.replay import Replay, drop_gradients, replayable
 from zoo.fitting.schedules import constant
+from zoo.fitting.shared_batches import average_buffers, share_of, strategy_of
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Loss, Objective, step_on
 from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
@@ -77,9 +77,9 @@ class Gradient:
         validate_every: epochs between validations.
         accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
-        matmul: torch's precision of float32 products, or "auto", see `zoo.fitting.arithmetic.exact_matmul`.
+        matmul: torch's precision of float32 products, or "auto", see `zoo.arithmetic.exact_matmul`.
         replay: on a GPU, record a step and replay it where results are equal, see `zoo.fitting.replay.Replay`.
-        devices: processes, each with a device of its own, that share each batch, see `zoo.fitting.processes`; None for
+        devices: processes, each with a device of its own, that share each batch, see `zoo.fitting.shared_batches`; None for
             this process alone.
         threads: CPU threads of a process; they affect results, because sums are split over them.
         progress: show a progress bar.

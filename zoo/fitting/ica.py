@@ -12,11 +12,11 @@ from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from zoo.arithmetic import one_thread
 from zoo.checks import check_count, check_positive
 from zoo.data.images import Images
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.arithmetic import one_thread
 from zoo.fitting.closed_form import linear_layers, write_axes
 from zoo.fitting.principal_axes import leading_axes
 from zoo.model.autoencoder import Autoencoder

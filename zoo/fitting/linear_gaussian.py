@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.arithmetic import one_thread
 from zoo.checks import check_positive
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.arithmetic import one_thread
 from zoo.fitting.closed_form import check_components, sole_layers
 from zoo.fitting.principal_axes import PrincipalAxes, leading_axes
 from zoo.linear_algebra import eigh

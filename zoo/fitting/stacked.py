@@ -13,9 +13,9 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from zoo.arithmetic import arithmetic
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
-from zoo.fitting.arithmetic import arithmetic
 from zoo.fitting.gradient import Gradient, Means, calibrate, initialise_from_data, record_epoch, steps_batch
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices

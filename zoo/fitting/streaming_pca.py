@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from zoo.arithmetic import one_thread
 from zoo.checks import check_count
 from zoo.data.splits import Splits
-from zoo.fitting.arithmetic import one_thread
 from zoo.fitting.closed_form import linear_layers, write_axes
 from zoo.fitting.principal_axes import leading_axes
 from zoo.model.autoencoder import Autoencoder

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
 INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
-LATER = ("without", "devices")  # settings younger than records: where they are null, a run is the same as without them
+LATER = ("without", "power", "devices")  # younger than records: where they are null, a run is the same as without
 COUNTED = (
     "zoo.model",
     "zoo.objective",
     "zoo.fitting",
     "zoo.data",
     "zoo.samples",
+    "zoo.arithmetic",
     "zoo.linear_algebra",
     "zoo.types",
 )  # rooms whose code determines a result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -171,7 +172,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
 
 def keep(job: Job, fitted: Fitted) -> Record:
     """Save a fitted model, and write its record without metrics yet."""
-    fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory}
+    fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory, "load": load()}
     if fitted.stacked > 1:
         fit["stacked"] = fitted.stacked
     if short := shortfall(fitted.model, fitted.data):
@@ -290,6 +291,14 @@ def traversals(model: Autoencoder, test: Images, units: int) -> Tensor:
     changes = torch.stack([model.decode(codes).var(0).sum() for codes in moves])
     chosen = changes.topk(min(units, len(moves))).indices.tolist()
     return model.decode(torch.cat([moves[unit] for unit in chosen]))
+
+
+def load() -> float | None:
+    """Processes per core that ran or waited in the last minute; None where the system does not say it (Windows)."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except (AttributeError, OSError):
+        return None
 
 
 def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Arithmetic of a fit: CPU threads, precision of matrix products, denormal numbers."""
+"""Arithmetic of fits and evaluations: CPU threads, precision of matrix products, denormal numbers."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from zoo.fitting.arithmetic import SLOW_CHECK, arithmetic, exact_matmul, flushes_denormals
+from zoo.arithmetic import SLOW_CHECK, arithmetic, exact_matmul, flushes_denormals
 
 
 def now():
