@@ -79,8 +79,8 @@ class Gradient:
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
         matmul: torch's precision of float32 products, or "auto", see `zoo.arithmetic.exact_matmul`.
         replay: on a GPU, record a step and replay it where results are equal, see `zoo.fitting.replay.Replay`.
-        devices: processes, each with a device of its own, that share each batch, see `zoo.fitting.shared_batches`; None for
-            this process alone.
+        devices: number of processes, each with a device of its own, that share each batch, see
+            `zoo.fitting.shared_batches`; None for this process alone.
         threads: CPU threads of a process; they affect results, because sums are split over them.
         progress: show a progress bar.
         augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.
