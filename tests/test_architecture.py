@@ -27,8 +27,8 @@ MAY_IMPORT = {
     "model": {"checks", "errors", "options", "types", "samples"},
     "data": {"checks", "errors", "types", "samples"},
     "objective": {"checks", "errors", "types", "model"},
-    "fitting": {"arithmetic", "checks", "errors", "linear_algebra", "types", "model", "objective", "data"},
-    "density": {"errors", "linear_algebra", "types", "model", "options"},
+    "fitting": {"arithmetic", "checks", "errors", "files", "linear_algebra", "types", "model", "objective", "data"},
+    "density": {"checks", "errors", "linear_algebra", "types", "model", "options"},
     "evaluation": {
         "arithmetic",
         "errors",
@@ -41,7 +41,7 @@ MAY_IMPORT = {
         "density",
         "options",
     },
-    "runs": {"errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
+    "runs": {"checks", "errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
     "report": {"errors", "files", "options", "types", "catalogue", "runs", "evaluation"},
     "advice": {
         "errors",

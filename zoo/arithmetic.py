@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
 MATMUL = ("auto", "highest", "high", "medium")
 SLOW_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
@@ -36,6 +37,22 @@ def arithmetic(matmul: str, threads: int) -> Iterator[None]:
         set_arithmetic(*before)
         if check is not None:
             os.environ[SLOW_CHECK] = check
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, and restore the number afterwards: torch, and the BLAS and OpenMP of NumPy and SciPy.
+
+    Sums that are split over threads differ in their last bits. Closed forms have no setting of threads, and so use one;
+    libraries that are loaded inside are not limited.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def set_arithmetic(matmul: str, threads: int, flush: bool) -> None:

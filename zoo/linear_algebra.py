@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 
@@ -22,7 +23,8 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
             raise
         from scipy.linalg import eigh as by_driver  # takes a third of a second to import
 
-        found = by_driver(matrix.cpu().numpy(), driver="ev")
+        with threadpool_limits(torch.get_num_threads()):
+            found = by_driver(matrix.cpu().numpy(), driver="ev")
         values, vectors = (torch.from_numpy(part).to(matrix) for part in found)
     return values, vectors
 

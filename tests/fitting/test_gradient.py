@@ -352,6 +352,12 @@ def test_a_loss_that_is_not_finite_stops_the_fit_with_advice(data, schedule):
         fit(**settings)(model(), data, Objective(), seed=0)
 
 
+def test_the_advice_names_the_rate_that_was_set(data):
+    settings = {"optimizer": sgd(1e10), "schedule": one_cycle, "epochs": 4, "batch_size": 100}
+    with pytest.raises(ZooError, match=r"lower optimizer\.lr \(1e\+10\) or set fit\.clip$"):
+        fit(**settings)(model(), data, Objective(), seed=0)
+
+
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "validate_every", "threads"])
 @pytest.mark.parametrize("value", [0, -1, 1.5])
 def test_invalid_numbers_are_refused(name, value):

@@ -12,6 +12,7 @@ import torch
 from sklearn.decomposition import PCA, TruncatedSVD
 from torch import Tensor, nn
 
+from zoo.arithmetic import one_thread
 from zoo.checks import is_finite
 from zoo.data.images import Images
 from zoo.data.splits import Splits
@@ -59,6 +60,7 @@ class Svd:
         if self.power is not None and (not is_finite(self.power) or not 0 <= self.power <= 1):
             raise ZooError(f"fit.power={self.power}: must be between 0 and 1, or null")
 
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 
