@@ -168,8 +168,6 @@ class Gradient:
             warnings.filterwarnings("ignore", message="The `srun` command is available")
             # the notice that passing a whole epoch is experimental; it has not changed since 2021
             warnings.filterwarnings("ignore", message=".*`dataloader_iter`")
-            # the advice to prefix the command with srun, wherever SLURM is installed
-            warnings.filterwarnings("ignore", message="The `srun` command")
             torch.manual_seed(seed)
             try:
                 trainer = L.Trainer(

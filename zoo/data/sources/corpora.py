@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -125,10 +125,15 @@ def docstrings(
 def docstrings_of(name: str) -> Iterator[str]:
     """The different docstrings of a module's own public classes, methods and functions, in the order of their names."""
     module = importlib.import_module(name)
-    own = [part for _, part in sorted(vars(module).items()) if getattr(part, "__module__", None) == name]
-    inside = [part for each in own if inspect.isclass(each) for _, part in sorted(vars(each).items())]
-    texts = (inspect.getdoc(part) for part in [*own, *inside] if inspect.isclass(part) or inspect.isroutine(part))
+    own = [part for part in described(vars(module)) if part.__module__ == name]
+    inside = [part for each in own if inspect.isclass(each) for part in described(vars(each))]
+    texts = (inspect.getdoc(part) for part in [*own, *inside])
     yield from dict.fromkeys(text for text in texts if text and len(text.split()) >= LEAST_WORDS)
+
+
+def described(names: Mapping[str, Any]) -> list[Any]:
+    """The classes and functions among the members of a module or a class, in the order of their names."""
+    return [part for _, part in sorted(names.items()) if inspect.isclass(part) or inspect.isroutine(part)]
 
 
 def texts(
