@@ -125,7 +125,7 @@ def docstrings(
 def docstrings_of(name: str) -> Iterator[str]:
     """The different docstrings of a module's own public classes, methods and functions, in the order of their names."""
     module = importlib.import_module(name)
-    own = [part for part in described(vars(module)) if part.__module__ == name]
+    own = [part for part in described(vars(module)) if inspect.getmodule(part) is module]
     inside = [part for each in own if inspect.isclass(each) for part in described(vars(each))]
     texts = (inspect.getdoc(part) for part in [*own, *inside])
     yield from dict.fromkeys(text for text in texts if text and len(text.split()) >= LEAST_WORDS)
