@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "samples": {"errors"},
     "types": set(),
     "catalogue": {"options"},
-    "model": {"checks", "errors", "options", "types", "samples"},
+    "model": {"checks", "errors", "files", "options", "types", "samples"},
     "data": {"checks", "errors", "types", "samples"},
     "objective": {"checks", "errors", "types", "model"},
     "fitting": {"checks", "errors", "linear_algebra", "types", "model", "objective", "data"},
