@@ -116,7 +116,7 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
             partial.write_bytes(b"new")
             raise ValueError
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         write()
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"old"
