@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "fitting": {"checks", "errors", "linear_algebra", "types", "model", "objective", "data"},
     "density": {"errors", "linear_algebra", "types", "model", "options"},
     "evaluation": {"errors", "linear_algebra", "files", "samples", "types", "model", "data", "density", "options"},
-    "runs": {"errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
+    "runs": {"checks", "errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
     "report": {"errors", "files", "options", "types", "catalogue", "runs", "evaluation"},
     "advice": {
         "errors",

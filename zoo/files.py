@@ -13,6 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from zoo.errors import ZooError
+
 APP = "bottleneck-zoo"
 LOCK, PARTIAL = ".lock", ".part"  # ends of hidden names: a lock, and a folder of what is being written
 
@@ -37,6 +39,20 @@ def existing(path: str | Path) -> Path:
 def in_checkout() -> bool:
     """Whether the current folder is a checkout of the zoo."""
     return Path("conf/config.yaml").is_file() and Path("zoo/__init__.py").is_file()
+
+
+def check_writable(name: str, folder: Path) -> None:
+    """ZooError if nothing can be written to a folder, which need not be there yet.
+
+    Args:
+        name: the setting, for the message.
+        folder: that it names.
+    """
+    above = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), folder)
+    if not above.is_dir():
+        raise ZooError(f"{name}={folder}: {above} is a file, and a folder is needed")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ZooError(f"{name}={folder}: nothing can be written to {above}; name another folder")
 
 
 @contextmanager
