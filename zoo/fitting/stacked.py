@@ -49,7 +49,9 @@ def fit_stacked(
     Raises:
         ZooError: the loss of a model is not finite.
     """
-    fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The `srun` command")  # wherever SLURM is installed
+        fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision)
     train, validation = data.train.to(fabric.device), data.validation.to(fabric.device)
     batch_size = steps_batch(len(train), fit.batch_size)
     orders = [Batches(train, batch_size, seed, data.source.redrawn) for seed in seeds]
