@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import textwrap
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.runs.job import Job
     from zoo.runs.records import Record
 
-MISTAKE, FAILED, INTERRUPTED = 2, 1, 130  # exit statuses
+MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
 OWN = "paths.results=results"  # the repository's own results
 ENGINE = ("engine=", "engine.", "processes=")  # beginnings of settings that say where runs are computed
 PLACES = ("paths.", "trust=", "hydra.searchpath=")
@@ -143,8 +146,15 @@ class Command:
     takes: str
 
 
+class Terminated(BaseException):
+    """SIGTERM, as an exception that no library takes for one of its own."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C."""
+    """Run a command and leave with its exit status.
+
+    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     parser = whole_parser()
     try:
         import argcomplete
@@ -154,14 +164,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
         argcomplete.autocomplete(parser, always_complete_options=False)
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = told  # type: ignore[assignment]
+    with noticing_signals() as came:
+        try:
+            status = dispatch(parser, given)
+        except ZooError as error:
+            status = refused(str(error))
+        except (KeyboardInterrupt, Terminated):
+            status = ended(came)
+        except Exception as error:
+            if came:  # within an import, an interrupt may come out as another error
+                status = ended(came)
+            elif isinstance(error, OSError) and error.filename is not None:
+                status = refused(f"{error.filename}: {error.strerror}")
+            else:
+                raise
+    sys.exit(status)
+
+
+@contextmanager
+def noticing_signals() -> Iterator[list[int]]:
+    """Within, Ctrl-C raises KeyboardInterrupt and SIGTERM `Terminated`; yields the signals that came."""
+    came: list[int] = []
+
+    def raised(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # where signals never arrive
+        yield came
+        return
+    before = {number: signal.signal(number, raised) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        sys.exit(dispatch(parser, given))
-    except ZooError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(MISTAKE)
-    except KeyboardInterrupt:
-        print("\ninterrupted: finished runs are kept; the same command resumes", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def refused(message: str) -> int:
+    """Print a mistake in one line."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return MISTAKE
+
+
+def ended(came: Sequence[int]) -> int:
+    """Print in one line that a signal ended the command."""
+    terminated = signal.SIGTERM in came
+    what = "terminated" if terminated else "interrupted"
+    print(f"\n{what}: finished runs are kept; the same command resumes", file=sys.stderr)
+    return TERMINATED if terminated else INTERRUPTED
 
 
 def told(message: Warning | str, category: type[Warning], *_: object) -> None:
@@ -343,7 +394,12 @@ def run_study(
 
     failures = run_jobs([*table, *figures], engine, partial(import_module, "zoo.report.publish"))
     tell(failures, len(table) + len(figures))
-    report_study(name, overrides, table, figures)
+    try:
+        report_study(name, overrides, table, figures)
+    except ZooError as error:
+        if not failures:
+            raise
+        print(f"error: {error}", file=sys.stderr)
     return FAILED if failures else 0
 
 

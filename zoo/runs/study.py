@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -128,8 +129,14 @@ def computed(
     with joblib.parallel_config(**workers.backend), without_interrupts():
         pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
         found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
-    meanwhile()
-    yield from found
+    try:
+        meanwhile()
+        for one in found:
+            yield one  # noqa: UP028 (`yield from` would close it without the filter)
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".* tasks which were still being processed")
+            found.close()
 
 
 @contextmanager
