@@ -131,8 +131,8 @@ def computed(
         found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
     try:
         meanwhile()
-        for one in found:
-            yield one  # noqa: UP028 (`yield from` would close it without the filter)
+        for one in found:  # noqa: UP028 (`yield from` would close it without the filter below)
+            yield one
     finally:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".* tasks which were still being processed")
