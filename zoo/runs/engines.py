@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -38,11 +39,13 @@ class Workers:
         backend: arguments of `joblib.parallel_config`.
         at_once: how many runs are computed at once.
         lost: what is raised where a worker was killed.
+        start_late: whether the processes start when the backend is first called.
     """
 
     backend: Mapping[str, Any]
     at_once: int
     lost: tuple[type[BaseException], ...]
+    start_late: bool = False
 
 
 class Engine(Protocol):
@@ -90,7 +93,8 @@ class Local:
 
         start = {"initializer": begin_worker, "initargs": (os.getpid(),)}
         backend = {"backend": "loky", "inner_max_num_threads": 1, **start}
-        yield Workers(backend, min(self.processes or _processes(threads, gpu), runs), (TerminatedWorkerError,))
+        count = min(self.processes or _processes(threads, gpu), runs)
+        yield Workers(backend, count, (TerminatedWorkerError,), start_late=True)
 
 
 @dataclass(frozen=True)
@@ -116,18 +120,18 @@ class Dask:
         distributed = _package("distributed", "dask")
         if self.address is None:
             count = min(self.processes or _processes(threads, gpu), runs)
-            with (
-                _retries_left_to_the_zoo(),
-                distributed.LocalCluster(
-                    n_workers=count,
-                    threads_per_worker=1,
-                    memory_limit=0,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                ) as cluster,
-                distributed.Client(cluster) as client,
-            ):
-                yield _dask_workers(client, count, JOIN)
+            with _retries_left_to_the_zoo(), ExitStack() as stack:
+                with without_interrupts():
+                    cluster = stack.enter_context(
+                        distributed.LocalCluster(
+                            n_workers=count,
+                            threads_per_worker=1,
+                            memory_limit=0,
+                            dashboard_address=None,
+                            silence_logs=logging.CRITICAL,
+                        )
+                    )
+                yield _dask_workers(stack.enter_context(distributed.Client(cluster)), count, JOIN)
             return
         try:
             client = distributed.Client(self.address, timeout=ANSWER)
@@ -192,6 +196,7 @@ class Slurm:
                 job_cpu=threads,
                 memory=self.memory,
                 job_extra_directives=lines,
+                worker_extra_args=["--memory-limit=0"],  # SLURM's holds; Dask would pause a worker before it
                 log_directory=str(Path(self.logs).absolute()),
                 scheduler_options={"dashboard_address": None},
                 silence_logs=logging.CRITICAL,
@@ -199,6 +204,7 @@ class Slurm:
             distributed.Client(cluster) as client,
         ):
             cluster.adapt(minimum=count, maximum=count)  # so that a job that ends is replaced
+            print("waiting for SLURM to start a job", flush=True)
             client.wait_for_workers(1)
             yield _dask_workers(client, count, QUEUE)
 
@@ -254,6 +260,19 @@ def begin_worker(parent: int) -> None:
         os._exit(TERMINATED)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Ctrl-C waits until the end, and is blocked for good in processes that start within."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _processes(threads: int, gpu: bool) -> int:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zoo.errors import ZooError
 from zoo.files import abandoned, locked, sweep
-from zoo.runs.engines import Engine, Workers
+from zoo.runs.engines import Engine, Workers, without_interrupts
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
 
@@ -59,8 +57,7 @@ def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object
     columns = (TextColumn("runs"), BarColumn(bar_width=20), MofNCompleteColumn(), *times)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar, ExitStack() as stack:
         task = bar.add_task("runs", total=len(todo))
-        with without_interrupts():
-            workers = stack.enter_context(engine.workers(len(groups), max(job.threads for job in todo), on_gpu))
+        workers = stack.enter_context(engine.workers(len(groups), max(job.threads for job in todo), on_gpu))
         for job, outcome in outcomes(groups, workers, meanwhile):
             if isinstance(outcome, Record) and not job.record_path.exists():  # the worker has folders of its own
                 write_record(job.results, outcome)
@@ -126,7 +123,8 @@ def computed(
     calls: Sequence[tuple[Any, ...]], workers: Workers, at_once: int, meanwhile: Callable[[], object]
 ) -> Iterator[tuple[int, list[tuple[Job, Outcome]] | None]]:
     """What `attempt` returns for these arguments, as it comes."""
-    with joblib.parallel_config(**workers.backend), without_interrupts():
+    shield = without_interrupts() if workers.start_late else nullcontext()
+    with joblib.parallel_config(**workers.backend), shield:
         pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
         found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
     try:
@@ -137,19 +135,6 @@ def computed(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".* tasks which were still being processed")
             found.close()
-
-
-@contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Ctrl-C waits until the end, and is blocked for good in processes that start within."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def failure(outcome: Record | str) -> str:
