@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -142,6 +141,13 @@ class Command:
                     found.append(int(place.parent.name))
         return found
 
+    def gone(self, within: float = 5) -> bool:
+        """Whether all its processes end within some seconds."""
+        end = time.monotonic() + within
+        while (left := self.alive()) and time.monotonic() < end:
+            time.sleep(0.1)
+        return not left
+
     def holder(self, lock: re.Pattern[str], within: float = 60) -> int:
         """Wait for a process that holds a lock file of such a name: its number."""
         return next(pid for pid in self._looking(within) if pid and self._holds(pid, lock))
@@ -186,19 +192,6 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         command.process.communicate()
-
-
-@pytest.fixture
-def write_study(tmp_path: Path) -> Callable[..., tuple[str, ...]]:
-    """The overrides of a sweep on the digits -> the arguments that run it as a study called tiny."""
-
-    def write(*overrides: str) -> tuple[str, ...]:
-        (tmp_path / "conf" / "study").mkdir(parents=True, exist_ok=True)
-        sweep = json.dumps([*overrides, "data=digits"])
-        (tmp_path / "conf" / "study" / "tiny.yaml").write_text(f"table: [{sweep}]")
-        return "study", "tiny", f"--config-dir={tmp_path / 'conf'}", "evaluation.groups=[reconstruction]"
-
-    return write
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -35,7 +35,7 @@ END
 head -c 1024 /dev/urandom >"$folder/munge/key"
 chmod 700 "$folder/munge"; chmod 400 "$folder/munge/key"
 munged --foreground --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" \
-  --pid-file="$folder/munge/pid" --log-file="$folder/munge/log" --seed-file="$folder/munge/seed" &
+  --pid-file="$folder/munge/pid" --log-file="$folder/munge/log" --seed-file="$folder/munge/seed" >/dev/null 2>&1 &
 running=$!
 stop() { kill $running 2>/dev/null || true; wait; }
 trap stop EXIT

@@ -12,6 +12,7 @@ import pytest
 
 from zoo.runs.records import read_record
 
+SWEEP = ("run", "-m", "data=digits", "evaluation.groups=[reconstruction]")
 LONG = ("variant=vae", "budget.epochs=5000", "trainer.progress=false")
 SHORT = ("variant=linear_ae", "budget.epochs=2", "trainer.progress=false")
 TOLD = {
@@ -33,23 +34,16 @@ def hidden(folder: Path):
     return [path for path in folder.rglob(".*") if "cache" not in path.name]
 
 
-def processes_end(command, within=5.0):
-    end = time.monotonic() + within
-    while (left := command.alive()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return not left
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_study_that_is_ended_leaves_no_process(launch, write_study, number):
-    command = launch(*write_study(*LONG, "seed=0,1"), "processes=2")
+def test_a_study_that_is_ended_leaves_no_process(launch, number):
+    command = launch(*SWEEP, *LONG, "seed=0,1", "processes=2")
     command.holder(lock(0))
     command.holder(lock(1))
     if number == signal.SIGINT:
         os.killpg(command.process.pid, number)  # as a terminal does
     else:
         os.kill(command.process.pid, number)
-    assert processes_end(command)
+    assert command.gone()
     status, said = command.end()
     if number != signal.SIGKILL:
         assert status == TOLD[number][0]
@@ -68,8 +62,8 @@ def test_a_fit_that_is_ended_says_so_in_one_line(launch, number):
 
 
 @pytest.mark.parametrize("after", [0.4, 1.2, 2.0])
-def test_ctrl_c_while_importing_is_one_line(launch, write_study, after):
-    command = launch(*write_study(*LONG, "seed=0,1"), "processes=2")
+def test_ctrl_c_while_importing_is_one_line(launch, after):
+    command = launch(*SWEEP, *LONG, "seed=0,1", "processes=2")
     time.sleep(after)
     os.killpg(command.process.pid, signal.SIGINT)
     status, said = command.end()
@@ -79,8 +73,8 @@ def test_ctrl_c_while_importing_is_one_line(launch, write_study, after):
     assert [line for line in said.splitlines() if line and " to run" not in line] == [TOLD[signal.SIGINT][1]]
 
 
-def test_a_run_whose_worker_is_killed_is_tried_once_more_after_the_others(launch, write_study, tmp_path):
-    command = launch(*write_study(*SHORT, "seed=0,1"), "processes=2")
+def test_a_run_whose_worker_is_killed_is_tried_once_more_after_the_others(launch, tmp_path):
+    command = launch(*SWEEP, *SHORT, "seed=0,1", "processes=2")
     os.kill(command.holder(lock(1)), signal.SIGKILL)
     status, said = command.end(120)
     assert status == 0, said
@@ -89,8 +83,8 @@ def test_a_run_whose_worker_is_killed_is_tried_once_more_after_the_others(launch
     assert hidden(tmp_path) == []
 
 
-def test_a_run_whose_worker_is_killed_twice_has_failed_and_the_study_goes_on(launch, write_study, tmp_path):
-    command = launch(*write_study(*SHORT, "seed=0,1,2"), "processes=2")
+def test_a_run_whose_worker_is_killed_twice_has_failed_and_the_study_goes_on(launch, tmp_path):
+    command = launch(*SWEEP, *SHORT, "seed=0,1,2", "processes=2")
     first = command.holder(lock(1))
     os.kill(first, signal.SIGKILL)
     while (second := command.holder(lock(1))) == first:
@@ -104,8 +98,8 @@ def test_a_run_whose_worker_is_killed_twice_has_failed_and_the_study_goes_on(lau
     assert hidden(tmp_path) == []
 
 
-def test_two_studies_at_once_fit_every_run_once(launch, write_study, tmp_path):
-    arguments = write_study(*SHORT, "seed=0,1,2,3,4,5")
+def test_two_studies_at_once_fit_every_run_once(launch, tmp_path):
+    arguments = (*SWEEP, *SHORT, "seed=0,1,2,3,4,5")
     both = [launch(*arguments, "processes=1") for _ in range(2)]
     models, made = tmp_path / "outputs" / "models", {}
     while any(command.process.poll() is None for command in both):
