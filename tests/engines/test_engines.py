@@ -96,7 +96,9 @@ def test_slurm_gives_the_records_of_local(slurm, local, launch, tmp_path):
     status, said = command.end(180)
     assert status == 0, said
     assert results(tmp_path) == local
-    queued = subprocess.run(["squeue", "--noheader", "--states=pending,running"], capture_output=True, text=True, check=True)
+    queued = subprocess.run(
+        ["squeue", "--noheader", "--states=pending,running"], capture_output=True, text=True, check=True
+    )
     assert queued.stdout == ""
 
 

@@ -91,6 +91,8 @@ class Job:
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < SEEDS:  # Python's True is an int
             raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
+        if not self.groups:
+            raise ZooError("evaluation.groups=[]: nothing would be measured; name groups, or leave it out")
         if self.stale not in STALE:
             raise ZooError(f"stale={self.stale}: choose one of {', '.join(STALE)}")
 

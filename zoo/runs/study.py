@@ -125,7 +125,9 @@ def computed(
     """What `attempt` returns for these arguments, as it comes."""
     shield = without_interrupts() if workers.start_late else nullcontext()
     with joblib.parallel_config(**workers.backend), shield:
-        pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        # a cluster gets all at once, as it may grow; processes of this machine get what they need next
+        ahead = "2*n_jobs" if workers.start_late else "all"
+        pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
         found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
     try:
         meanwhile()
