@@ -647,7 +647,7 @@ def choices(name: str) -> str:
 
 AXES = (
     *("variant", "data", "network", "bottleneck", "prior", "corruption", "likelihood", "objective", "fit"),
-    *("optimizer", "schedule", "trainer", "engine", "evaluation", "study"),
+    *("optimizer", "schedule", "trainer", "engine", "logger", "evaluation", "study"),
 )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.density.held_out import check_enough, check_positive, fit_held_out
+from zoo.density.held_out import check_enough, check_positive, check_seed, fit_held_out
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class AutoregressiveDensity:
         self, units: int = 128, steps: int = 1500, batch_size: int = 128, rate: float = 4e-3, seed: int = 0
     ) -> None:
         check_positive("autoregressive", units=units, steps=steps, batch_size=batch_size, rate=rate)
+        check_seed("autoregressive", seed)
         self.units, self.steps, self.batch_size, self.rate, self.seed = units, steps, batch_size, rate, seed
         self._codebook: Discrete | None = None
 
