@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +15,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
+from zoo.files import writing
 from zoo.model.autoencoder import Autoencoder, build
 from zoo.options import Node
 from zoo.options import build as build_part
@@ -126,17 +125,9 @@ def save_model(
         codes: of training samples, see `kept_codes`; None for none.
     """
     kept = _Kept(model, torch.zeros(0, model.bottleneck.out_features) if codes is None else codes)
-    path.parent.mkdir(parents=True, exist_ok=True)
     about = {"config": dict(config), "form": form.as_json(), "seed": seed}
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        safetensors.save_model(kept, partial, metadata={ABOUT: json.dumps(about, sort_keys=True)})
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    with writing(path) as partial:
+        safetensors.save_model(kept, str(partial), metadata={ABOUT: json.dumps(about, sort_keys=True)})
 
 
 @dataclass(frozen=True)
