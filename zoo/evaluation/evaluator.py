@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from zoo.evaluation.chosen_densities import ChosenDensities
 from zoo.evaluation.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
 from zoo.evaluation.subject import Subject
 from zoo.model.autoencoder import Autoencoder
+from zoo.model.io import weights_digest
 
 if TYPE_CHECKING:
     from zoo.data.images import Images
@@ -124,7 +124,7 @@ def seeds_of(metric: Metric, siblings: Mapping[int, Path]) -> dict[str, dict[str
     """The siblings that a metric rests on: {"seeds": {seed: digest of the model's file}}; empty if it rests on none."""
     if not siblings or Subject.RESTS_ON_SEEDS.isdisjoint(metric.needs):
         return {}
-    digests = {seed: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for seed, path in siblings.items()}
+    digests = {seed: weights_digest(path)[:10] for seed, path in siblings.items()}
     return {SEEDS: {str(seed): digest for seed, digest in digests.items()}}
 
 

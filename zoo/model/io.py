@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
+from zoo.files import write_atomically
 from zoo.model.autoencoder import Autoencoder, build
 from zoo.options import Node
 from zoo.options import build as build_part
@@ -117,6 +117,8 @@ def save_model(
 ) -> None:
     """Write the weights, and the options that rebuild the model, to one safetensors file, whole or not at all.
 
+    Equal models give equal files, byte for byte.
+
     Args:
         path: of the file; its folder is made.
         model: the model.
@@ -126,17 +128,19 @@ def save_model(
         codes: of training samples, see `kept_codes`; None for none.
     """
     kept = _Kept(model, torch.zeros(0, model.bottleneck.out_features) if codes is None else codes)
-    path.parent.mkdir(parents=True, exist_ok=True)
     about = {"config": dict(config), "form": form.as_json(), "seed": seed}
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        safetensors.save_model(kept, partial, metadata={ABOUT: json.dumps(about, sort_keys=True)})
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    write_atomically(path, safetensors.save(stored(kept), {ABOUT: json.dumps(about, sort_keys=True)}))
+
+
+def stored(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a module's state by name; those that modules share, once."""
+    once = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    return {name: tensor.contiguous() for name, tensor in module.state_dict().items() if name in once}
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a model file, in hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def read_model(path: str | Path, trust: tuple[str, ...] = ()) -> Saved:
         trust: packages from elsewhere whose parts may be built.
 
     Raises:
-        ZooError: no such file, not a model of the zoo, or one with parts from elsewhere.
+        ZooError: no such file, not a model of the zoo, one with parts from elsewhere, or weights that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -187,6 +191,9 @@ def read_model(path: str | Path, trust: tuple[str, ...] = ()) -> Saved:
         model = build_model(about["config"], form.inner_shape, about["seed"], trust, form.kind)
         kept = _Kept(model, torch.zeros(codes_shape))
         safetensors.load_model(kept, str(path))
+        weights = [*kept.named_parameters(), ("codes", kept.codes)]
+        if broken := [name for name, tensor in weights if not tensor.isfinite().all()]:
+            raise ZooError(f"its {broken[0]} holds numbers that are not finite (nan or inf); fit it again")
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -94,9 +94,9 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     import torch  # takes a second to import
 
     from zoo.evaluation.evaluator import due, evaluate, in_groups
-    from zoo.model.io import load_model
     from zoo.runs.bars import evaluation_bar
     from zoo.runs.single import commit
+    from zoo.runs.weights import model_of
 
     record = read_record(path)
     root = path.resolve().parents[3]
@@ -110,7 +110,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     if not names:
         return record, []
     torch.set_num_threads(asked.threads)
-    model = load_model(file, asked.trust)
+    model = model_of(record, file, asked.trust)
     data = data_of(path, record, asked)
     outside = outside_images(outside_node(outliers, asked.places, asked.trust), data, names, asked.trust)
     with evaluation_bar(record.name, asked.progress) as show:

@@ -21,7 +21,7 @@ from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.shortfall import shortfall
 from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
-from zoo.model.io import build_model, kept_codes, load_model, save_model
+from zoo.model.io import build_model, kept_codes, save_model, weights_digest
 from zoo.model.linear_decoder import atoms_of
 from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import Job
@@ -29,6 +29,7 @@ from zoo.runs.outside import outside_images
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
+from zoo.runs.weights import model_of
 from zoo.types import FitReport, HasPrior
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
@@ -76,7 +77,7 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
         if not due:
             return record
         if job.model_path.exists():
-            return measured(job, record, load_model(job.model_path, job.trust), read(job), due)
+            return measured(job, record, model_of(record, job.model_path, job.trust), read(job), due)
         if not job.refit:
             raise ZooError(
                 f"{job.model_path}: this model is not on this machine, so the {len(due)} metrics that its record lacks "
@@ -146,6 +147,7 @@ def keep(job: Job, fitted: Fitted) -> Record:
         path=None if job.path is None else str(job.path),
         trust=list(job.trust),
         kind=fitted.data.kind,
+        weights=weights_digest(job.model_path),
     )
     write_record(job.results, record)
     return record

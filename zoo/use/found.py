@@ -21,6 +21,7 @@ from zoo.runs.compose import composed, composing, trusted_in
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_record
 from zoo.runs.rescore import Rescoring, data_from
+from zoo.runs.weights import check_model, is_of
 from zoo.use.reading import read_samples
 
 KNOWN = ("run", "data", "path", "paths", "trust")
@@ -57,7 +58,8 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
         needs_data: read the data, too.
 
     Raises:
-        ZooError: no model, no such record, another setting, or data that was named and cannot be used.
+        ZooError: no model, no such record, a model that is not its record's, another setting, or data that was named
+            and cannot be used.
     """
     places = [word for word in words if "=" not in word]
     overrides = [word for word in words if "=" in word]
@@ -73,13 +75,14 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
         known = files.existing(run[0])
         if not known.is_file():
             raise ZooError(f"run={known}: no such record; give the file of one run, outputs/records/.../<hash>-s0.json")
-        record: Record | None = read_record(known)
-        assert record is not None
-        place = str(asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors")
+        record: Record | None = (own := read_record(known))
+        place = str(asked.models / own.data / own.variant / f"{own.hash}-s{own.seed}.safetensors")
+        model = load(place, trusted_in(overrides))
+        check_model(own, Path(place), model.config, model.seed)
     else:
         place = places[0] if places[0].startswith(ADDRESS) else str(files.existing(places[0]))
-        record = _record_of(Path(place))
-    model = load(place, trusted_in(overrides))
+        model = load(place, trusted_in(overrides))
+        record = _record_of(Path(place), model)
     name = Path(place.removeprefix(ADDRESS)).stem if record is None else f"{record.name} on {record.data}"
     data, about = None, ""
     if needs_data and any(override.startswith("data") for override in overrides):
@@ -130,13 +133,18 @@ def _named(overrides: list[str]) -> Splits:
     return data
 
 
-def _record_of(place: Path) -> Record | None:
-    """The record of the run that wrote a model to <results>/models/<data>/<variant>/<hash>-s<seed>.safetensors."""
+def _record_of(place: Path, model: Model) -> Record | None:
+    """The record of the run that wrote a model to <results>/models/<data>/<variant>/<hash>-s<seed>.safetensors.
+
+    A record there that is of another fit does not count.
+    """
     below = place.resolve()
     if len(below.parents) < 4:
         return None
     inner = Path("records", *below.with_suffix(".json").parts[-3:])
     for root in (below.parents[3], files.home() / "outputs", files.home() / "results"):
         if (root / inner).is_file():
-            return read_record(root / inner)
+            record = read_record(root / inner)
+            if is_of(record, place, model.config, model.seed):
+                return record
     return None
