@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,8 @@ from zoo.errors import ZooError
 from zoo.samples import Form
 
 BLOCK = 1 << 26  # bytes of float64 that are checked at once
+DARK = 16  # bytes up to it are nearly black
+LARGEST = torch.finfo(torch.float32).max
 NAMES = {  # in .npz files, by what an array is; the first name that a file has counts
     "train": ("X", "train", "X_train", "x_train", "train_images"),
     "train_labels": ("y", "train_labels", "y_train"),
@@ -113,10 +116,10 @@ def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_
 def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
     """Samples as a set without labels, their form, and how their scaling is found.
 
-    Bytes are divided by 255; images of floats in [0, 1], binary images and counts stay as they are: the returned form
-    holds this scaling, and the third value is "given". The scaling of other images, "range", and of vectors,
-    "standard", is learned later, from the training samples alone. Large arrays, above 256 MiB, stay where they are, in
-    memory or in a mapped file.
+    Bytes are divided by 255, unless all are 0 or 1; images of floats in [0, 1], binary images and counts stay as they
+    are: the returned form holds this scaling, and the third value is "given". The scaling of other images, "range", and
+    of vectors, "standard", is learned later, from the training samples alone. Large arrays, above 256 MiB, stay where
+    they are, in memory or in a mapped file.
 
     Raises:
         ZooError: another shape; values that are no numbers, not finite, or negative counts.
@@ -129,7 +132,7 @@ def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]
     if form.kind == "counts":
         scaling = "given"
     elif form.kind == "image" and pixels.dtype in (torch.uint8, torch.bool):
-        form, scaling = replace(form, scale=(255.0 if pixels.dtype == torch.uint8 else 1.0,)), "given"
+        form, scaling = replace(form, scale=(white_of(pixels),)), "given"
     elif form.kind == "image" and pixels.is_floating_point() and low >= 0 and high <= 1:
         scaling = "given"
         pixels = pixels.float() if pixels.nbytes <= COPIED else pixels
@@ -138,18 +141,43 @@ def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]
     return Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).scaled(form), form, scaling
 
 
+def white_of(pixels: Tensor) -> float:
+    """The value that means white in truth values or bytes: 1 if there is no other than 0 and 1, else 255.
+
+    Warns:
+        UserWarning: bytes so small that the images are nearly black.
+    """
+    if pixels.dtype == torch.bool:
+        return 1.0
+    brightest = 0
+    for block in torch.split(pixels, max(1, BLOCK // max(1, pixels[:1].numel()))):
+        brightest = max(brightest, int(block.max()))
+        if brightest > DARK:
+            return 255.0
+    if brightest > 1:
+        warnings.warn(
+            f"no value is above {brightest}, and white is 255 in bytes, so these images are nearly black; store them "
+            "as floats, X.astype('float32'), to be scaled by their own range",
+            stacklevel=3,
+        )
+    return 1.0 if brightest == 1 else 255.0
+
+
 def ends(pixels: Tensor) -> tuple[float, float]:
     """The least and the greatest of all values, read block by block.
 
     Raises:
-        ZooError: values that are not finite.
+        ZooError: values that are not finite, or beyond the range of float32.
     """
     size = max(1, BLOCK // (8 * max(1, pixels[0].numel()))) if len(pixels) else 1
     found = [torch.stack(torch.aminmax(block.double())) for block in torch.split(pixels, size)]
     low, high = torch.stack(found).unbind(1)
     if not (low.isfinite().all() and high.isfinite().all()):
         raise ZooError("the samples hold values that are not finite (nan or inf): drop or fill them first")
-    return low.min().item(), high.max().item()
+    least, greatest = low.min().item(), high.max().item()
+    if max(-least, greatest) > LARGEST:
+        raise ZooError(f"the samples hold values beyond {LARGEST:.2g}, the range of float32: divide them first")
+    return least, greatest
 
 
 def numbered(
