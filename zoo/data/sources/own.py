@@ -30,10 +30,11 @@ def array(
 ) -> Source:
     """Images in a NumPy file: any type and range of numbers, any number of channels.
 
-    Forms: (N, H, W), (N, H, W, C) or (N, C, H, W). Of bytes, 255 is white, or 1 where all are 0 or 1; floats in [0, 1] stay as they are; others
-    are scaled so that the least and the greatest value of the training images become 0 and 1. A .npy file is mapped and
-    not read, and above 256 MiB never copied. A .npz file is read whole; it has an array `X` or `train`, and may have
-    `y` or `train_labels`, `test` or `X_test`, and `test_labels` or `y_test` (other names: `zoo.data.arrays.NAMES`).
+    Forms: (N, H, W), (N, H, W, C) or (N, C, H, W). Of bytes, 255 is white, or 1 where all are 0 or 1; floats in [0, 1]
+    stay as they are; others are scaled so that the least and the greatest value of the training images become 0 and 1.
+    A .npy file is mapped and not read, and above 256 MiB never copied. A .npz file is read whole; it has an array `X`
+    or `train`, and may have `y` or `train_labels`, `test` or `X_test`, and `test_labels` or `y_test` (other names:
+    `zoo.data.arrays.NAMES`).
 
     Limitations: images of several exposures share one scale; the outliers of a sensor squeeze all other values.
 
