@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from zoo.data.images import COPIED, Images, Scaling, Source
+from zoo.data.room import check_room
 from zoo.errors import ZooError
 from zoo.samples import Form
 
 BLOCK = 1 << 26  # bytes of float64 that are checked at once
 DARK = 16  # bytes up to it are nearly black
+WHOLE = 2.0**53  # up to which floats hold every whole number
 LARGEST = torch.finfo(torch.float32).max
 NAMES = {  # in .npz files, by what an array is; the first name that a file has counts
     "train": ("X", "train", "X_train", "x_train", "train_images"),
@@ -57,21 +58,30 @@ def arrays_in(path: str) -> Arrays:
     Raises:
         ZooError: no such file, a file of Python objects, or a .npz file without samples.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ZooError(f"{path}: not a file; give a .npy or .npz file")
     try:
         content = np.load(path, mmap_mode="c", allow_pickle=False)
         if isinstance(content, np.ndarray):
             return Arrays(path, ("array", content))
         with content:
             names = {role: next((n for n in known if n in content), None) for role, known in NAMES.items()}
-            found = {role: (name, content[name]) for role, name in names.items() if name is not None}
-            if "train" not in found:
+            chosen = {role: name for role, name in names.items() if name is not None}
+            if "train" not in chosen:
                 raise ZooError(
                     f"{path}: contains {sorted(content)}, but no array named train or X; give the samples this name"
                 )
-        return Arrays(path, **found)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        advice = PLAIN if "object" in str(error).lower() or "pickle" in str(error) else ADVICE
-        raise ZooError(f"{path}: no .npy or .npz file ({error}); {advice}") from error
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in content.zip.infolist()}
+            needed = sum(sizes[name] for name in chosen.values())
+            check_room(needed, f"{path}: what it holds", "store the samples as .npy, which is mapped and not read")
+            return Arrays(path, **{role: (name, content[name]) for role, name in chosen.items()})
+    except ZooError:
+        raise
+    except Exception as error:  # what NumPy raises depends on how the file is broken
+        told = str(error)
+        if "pickle" in told or "object" in told.lower():
+            raise ZooError(f"{path}: no array of numbers, but Python objects or no NumPy file; {PLAIN}") from error
+        raise ZooError(f"{path}: no .npy or .npz file ({told}); {ADVICE}") from error
 
 
 def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_seed: int) -> Source:
@@ -199,18 +209,28 @@ def numbered(
             found = found.astype(np.str_)
         if found.shape != (n,):
             raise ZooError(f"{path}: {name} must be {n} labels, one per sample, and has the shape {given.shape}")
-        if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found == np.round(found)).all()):
+        if found.dtype.kind == "f" and not ((np.abs(found) <= WHOLE).all() and (found == np.round(found)).all()):
             raise ZooError(
                 f"{path}: {name} holds real numbers; labels are classes: whole numbers or texts, one per sample"
             )
+        if found.dtype.kind == "S":
+            found = _decoded(path, name, found)
         if found.dtype.kind not in "biufSU":
             raise ZooError(f"{path}: {name} holds values of type {found.dtype}; labels are whole numbers or texts")
-        plain[side] = found.astype({"f": np.int64, "S": np.str_}.get(found.dtype.kind, found.dtype))
+        plain[side] = found.astype(np.int64) if found.dtype.kind == "f" else found
     if not plain:
         return {}, ()
     classes, numbers = np.unique(np.concatenate(list(plain.values())), return_inverse=True)
     parts = torch.split(torch.from_numpy(numbers.astype(np.int64)), [len(found) for found in plain.values()])
     return dict(zip(plain, parts, strict=True)), tuple(map(str, classes.tolist()))
+
+
+def _decoded(path: str, name: str, labels: NDArray[np.bytes_]) -> NDArray[np.str_]:
+    """Labels in bytes as texts."""
+    try:
+        return np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        raise ZooError(f"{path}: {name} holds bytes that are no text in UTF-8; store labels as text") from error
 
 
 def divided(

@@ -249,8 +249,15 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     counted = [len(argument) for argument in arguments if isinstance(argument, Tensor)]
     found = {"n": counted[-1] if counted else None} | found
     if not finite(found):
-        return {"value": None, "n": found["n"], "reason": "the model's outputs gave a value that is not finite"}
+        return {"value": None, "n": found["n"], "reason": why_not_finite(subject)}
     return found
+
+
+def why_not_finite(subject: Subject) -> str:
+    """Why a value is not finite, in one sentence."""
+    if not subject.model.reconstruct(subject.batch).isfinite().all():
+        return "the model's outputs are not finite"
+    return "for these samples the value is not finite: its formula divides by zero or overflows"
 
 
 def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zoo.data.arrays import Seen, arrays_in, divided, seen_files, source_of
 from zoo.data.images import COPIED, Images, Source
+from zoo.data.room import check_room
 from zoo.errors import ZooError
 from zoo.samples import Channels, Form, form_of
 
@@ -198,7 +199,9 @@ def _cached(files: Sequence[Path], size: tuple[int, int], colour: bool, decoded:
 
 def _pictures(files: Sequence[Path], size: tuple[int, int], colour: bool, seen: Seen = ()) -> NDArray[np.uint8]:
     """Pictures as (N, H, W, C); `seen`, path, size and time of each file, is the key of the cache."""
-    found = np.empty((len(files), *size, 3 if colour else 1), np.uint8)
+    shape = (len(files), *size, 3 if colour else 1)
+    check_room(math.prod(shape), f"data.source.size={list(size)} of {len(files)} pictures", "choose a smaller size")
+    found = np.empty(shape, np.uint8)
     for place, file in enumerate(files):
         found[place] = picture_in(file, size, colour)
     return found

@@ -176,6 +176,8 @@ def active(codes: Tensor) -> Tensor:
 
 def spectrum(codes: Tensor) -> Tensor:
     """Eigenvalues of the covariance of codes (N, D): (D,) float64; NotApplicable if all codes are equal."""
+    if len(codes) == 1:
+        raise NotApplicable("there is a single test image, whose code has no variance")
     if (codes == codes[0]).all():
         raise NotApplicable("the codes of all test images are equal")
     centred = codes - codes.mean(0)
