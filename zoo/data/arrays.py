@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -61,20 +63,12 @@ def arrays_in(path: str) -> Arrays:
     if Path(path).exists() and not Path(path).is_file():
         raise ZooError(f"{path}: not a file; give a .npy or .npz file")
     try:
-        content = np.load(path, mmap_mode="c", allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return Arrays(path, ("array", content))
-        with content:
-            names = {role: next((n for n in known if n in content), None) for role, known in NAMES.items()}
-            chosen = {role: name for role, name in names.items() if name is not None}
-            if "train" not in chosen:
-                raise ZooError(
-                    f"{path}: contains {sorted(content)}, but no array named train or X; give the samples this name"
-                )
-            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in content.zip.infolist()}
-            needed = sum(sizes[name] for name in chosen.values())
-            check_room(needed, f"{path}: what it holds", "store the samples as .npy, which is mapped and not read")
-            return Arrays(path, **{role: (name, content[name]) for role, name in chosen.items()})
+        with open(path, "rb") as file:  # NumPy leaves a broken archive open
+            if not zipfile.is_zipfile(file):
+                return Arrays(path, ("array", np.load(path, mmap_mode="c", allow_pickle=False)))
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                return _archived(path, archive)
     except ZooError:
         raise
     except Exception as error:  # what NumPy raises depends on how the file is broken
@@ -82,6 +76,19 @@ def arrays_in(path: str) -> Arrays:
         if "pickle" in told or "object" in told.lower():
             raise ZooError(f"{path}: no array of numbers, but Python objects or no NumPy file; {PLAIN}") from error
         raise ZooError(f"{path}: no .npy or .npz file ({told}); {ADVICE}") from error
+
+
+def _archived(path: str, archive: NpzFile) -> Arrays:
+    """The arrays of a .npz file, read where there is room for them."""
+    names = {role: next((n for n in known if n in archive), None) for role, known in NAMES.items()}
+    chosen = {role: name for role, name in names.items() if name is not None}
+    if "train" not in chosen:
+        raise ZooError(f"{path}: contains {sorted(archive)}, but no array named train or X; give the samples this name")
+    assert archive.zip is not None  # it is open
+    sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
+    needed = sum(sizes[name] for name in chosen.values())
+    check_room(needed, f"{path}: what it holds", "store the samples as .npy, which is mapped and not read")
+    return Arrays(path, **{role: (name, archive[name]) for role, name in chosen.items()})
 
 
 def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_seed: int) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import math
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -238,8 +240,9 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     if (kind := subject.data.kind) not in metric.kinds:
         return {"value": None, "n": None, "reason": f"it has no meaning for samples of kind {kind}"}
     try:
-        arguments = [getattr(subject, name) for name in metric.needs]
-        found = summary(metric.function(*arguments), metric.direction, subject)
+        with quiet():
+            arguments = [getattr(subject, name) for name in metric.needs]
+            found = summary(metric.function(*arguments), metric.direction, subject)
     except NotApplicable as reason:
         return {"value": None, "n": None, "reason": str(reason)}
     except Exception as error:
@@ -251,6 +254,14 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     if not finite(found):
         return {"value": None, "n": found["n"], "reason": why_not_finite(subject)}
     return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings of what a record says anyway: divisions by zero, and classes of one sample."""
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than")  # scikit-learn's
+        yield
 
 
 def why_not_finite(subject: Subject) -> str:

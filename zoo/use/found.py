@@ -61,8 +61,8 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
         ZooError: no model, no such record, a model that is not its record's, another setting, or data that was named
             and cannot be used.
     """
-    places = [word for word in words if "=" not in word]
-    overrides = [word for word in words if "=" in word]
+    places = [word for word in words if not is_setting(word)]
+    overrides = [word for word in words if is_setting(word)]
     for override in overrides:
         if override.partition("=")[0].partition(".")[0] not in KNOWN:
             raise ZooError(f"{override}: not a setting of a saved model; give {', '.join(f'{key}=' for key in KNOWN)}")
@@ -95,6 +95,11 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
     return Found(model, place, name, data, about, record)
 
 
+def is_setting(word: str) -> bool:
+    """Whether a word of a command is a setting, and not a file or folder, whose name may hold an equals sign, too."""
+    return "=" in word and not Path(word).exists()
+
+
 def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
     """The model that a command names, and samples in its form with their names: of a file, or the test samples of data.
 
@@ -104,7 +109,7 @@ def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
     Raises:
         ZooError: no model, no samples, or samples of another form.
     """
-    places = [word for word in words if "=" not in word]
+    places = [word for word in words if not is_setting(word)]
     if any(word.startswith("run=") for word in words):
         places = ["", *places]
     if len(places) == 2:

@@ -119,6 +119,8 @@ def folder(
         raise ZooError(f"data.source.size={shown}: must be 1 or more, or [height, width]")
     if Path(path).is_file():
         raise ZooError(f"{path}: a file; data=folder reads a folder, data=array and data=table read files")
+    if not Path(path).is_dir():
+        raise ZooError(f"{path}: no such folder; data=folder reads a folder of pictures")
     files = without_strays(Path(path), pictures_in(Path(path)))
     if len(files) < 2:
         raise ZooError(f"{path}: {len(files)} pictures ({' '.join(PICTURES)}) in this folder; it needs at least 2")

@@ -149,7 +149,8 @@ def frame_in(path: str) -> pd.DataFrame:
         raise ZooError(f"{path}: an empty file; it needs a row of names, and rows of numbers") from error
     except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         told = " ".join(str(error).split())
-        raise ZooError(f"{path}: no table that can be read ({told}); each row needs as many values as names") from error
+        advice = "write it again" if parquet else "each row needs as many values as names"
+        raise ZooError(f"{path}: no table that can be read ({told}); {advice}") from error
     frame.columns = pd.Index([str(name) for name in frame.columns])
     if twice := [name for name, n in Counter(frame.columns).items() if n > 1]:
         raise ZooError(f"{path}: two columns are called {twice[0]}; rename one")
