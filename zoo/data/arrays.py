@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from zoo.errors import ZooError
 from zoo.samples import Form
 
 BLOCK = 1 << 26  # bytes of float64 that are checked at once
+ZIP = b"PK"  # the first bytes of a .npz file
 DARK = 16  # bytes up to it are nearly black
 WHOLE = 2.0**53  # up to which floats hold every whole number
 LARGEST = torch.finfo(torch.float32).max
@@ -64,7 +64,7 @@ def arrays_in(path: str) -> Arrays:
         raise ZooError(f"{path}: not a file; give a .npy or .npz file")
     try:
         with open(path, "rb") as file:  # NumPy leaves a broken archive open
-            if not zipfile.is_zipfile(file):
+            if file.read(len(ZIP)) != ZIP:
                 return Arrays(path, ("array", np.load(path, mmap_mode="c", allow_pickle=False)))
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
