@@ -41,8 +41,10 @@ def build_model(
         kind: of the samples.
 
     Raises:
-        ZooError: a part does not serve samples of this kind.
+        ZooError: a part is missing, or does not serve samples of this kind.
     """
+    if missing := [axis for axis in PARTS if axis not in config]:
+        raise ZooError(f"its configuration has no {missing[0]}")
     parts = {axis: build_part(axis, config[axis], trust) for axis in PARTS}
     for axis in ("likelihood", "corruption"):
         check_kind(f"{axis}={config[axis]['option']}", parts[axis], kind)

@@ -83,7 +83,7 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
 def quoting_of(override: str) -> str:
     """How to write an override that Hydra cannot read: the end of a message."""
     key, equals, value = override.partition("=")
-    if not equals:
+    if not key or not equals:
         return "write key=value"
     if value.startswith("~/"):
         return f"no shell replaces ~ there: write {key}=$HOME{value[1:]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
         raise ZooError(f"{path}: lies elsewhere than its content says; records lie at records/<data>/<variant>/<hash>")
     file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     siblings, given = siblings_of(file), (asked.densities, asked.trust)
-    outliers = asked.outliers or partner(record.config["data"], asked.trust)
+    outliers = asked.outliers or partner(data_node(path, record.config), asked.trust)
     lacking = due(record.metrics, asked.groups, *given, [outliers] if outliers else [], siblings)
     names = in_groups(asked.groups) if asked.again else lacking
     if not names:
@@ -120,6 +120,16 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     return record, list(found)
 
 
+def data_node(path: Path | str, config: Mapping[str, Node]) -> Node:
+    """The data of a stored configuration; ZooError where it describes none. `path` is for the message."""
+    node = config.get("data")
+    if not isinstance(node, dict) or not all(
+        isinstance(node.get(k), t) for k, t in (("option", str), ("source", dict))
+    ):
+        raise ZooError(f"{path}: its configuration describes no data")
+    return node
+
+
 def partner(node: Node, trust: tuple[str, ...]) -> str | None:
     """The data set of outliers that the option file of a data set names."""
     named: str | None = content("data", node["option"], trust).get("evaluation", {}).get("outliers")
@@ -132,7 +142,7 @@ def data_of(path: Path, record: Record, asked: Rescoring) -> Any:
     Raises:
         ZooError: files of one's own are gone, or have changed since.
     """
-    return data_from(path, record.config["data"], record.path, asked)
+    return data_from(path, data_node(path, record.config), record.path, asked)
 
 
 def data_from(path: Path | str, node: Node, own: str | None, asked: Rescoring) -> Any:

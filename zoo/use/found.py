@@ -20,7 +20,7 @@ from zoo.hub import ADDRESS
 from zoo.runs.compose import composed, composing, trusted_in
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_record
-from zoo.runs.rescore import Rescoring, data_from
+from zoo.runs.rescore import Rescoring, data_from, data_node
 from zoo.runs.weights import check_model, is_of
 from zoo.use.reading import read_samples
 
@@ -89,8 +89,8 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
         data = _named([o for o in overrides if not o.startswith(("run=", "path="))])
     elif needs_data:
         try:
-            data = data_from(place, model.config["data"], None if record is None else record.path, asked)
-        except (ZooError, KeyError) as error:
+            data = data_from(place, data_node(place, model.config), None if record is None else record.path, asked)
+        except ZooError as error:
             about = f"without data ({error}); give data=..."
     return Found(model, place, name, data, about, record)
 
