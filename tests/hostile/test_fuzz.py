@@ -25,11 +25,12 @@ from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.model.io import build_model, kept_codes, load_model, save_model
-from zoo.options import names
+from zoo.options import build, names
 from zoo.runs.compose import composed, composing
 from zoo.runs.identity import digest, is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_record, write_record
+from zoo.runs.rescore import data_node
 from zoo.samples import Form, form_of
 
 TIMES = int(os.environ.get("ZOO_FUZZ", "1"))
@@ -77,7 +78,7 @@ options = st.fixed_dictionaries({}, optional={axis: st.sampled_from(names(axis))
 values = st.dictionaries(st.sampled_from(SETTINGS), st.sampled_from(NUMBERS + OTHERS), max_size=2)
 
 
-@often(60)
+@often(12)
 @given(variant=st.sampled_from(names("variant")), chosen=options, changed=values)
 def test_any_options_fit_two_steps_or_are_refused_in_one_sentence(digits, variant, chosen, changed):
     overrides = [f"{key}={value}" for key, value in (chosen | changed).items()]
@@ -237,7 +238,7 @@ def test_a_record_with_anything_anywhere(tmp_path, record, data, value):
     else:
         is_stale(found, ())
         with contextlib.suppress(ZooError):
-            build_model(found.config, (1, 8, 8), found.seed, tuple(found.trust) if found.trust == ["zoo"] else ())
+            build("data", data_node(path, found.config))
     path.unlink()
     no_trap(tmp_path)
 
