@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from zoo.data.arrays import images_of, numbered
@@ -233,7 +234,8 @@ def fit(
     data = Splits(Source("array", images, empty, (), False, form, scaling), validation_fraction)
     torch.set_num_threads(job.threads)
     model = build_model(job.config, data.shape, job.seed, job.trust, form.kind)
-    report = job.make("fit")(model, data, job.make("objective"), job.seed)
+    with threadpool_limits(job.threads, "blas"):  # NumPy's, by which last bits differ
+        report = job.make("fit")(model, data, job.make("objective"), job.seed)
     return Model(model.eval(), data.form, deepcopy(job.config), job.seed, kept_codes(model, data.train), report, data)
 
 

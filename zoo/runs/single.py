@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from zoo.data.images import Images
@@ -94,7 +95,7 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
 def fit_one(job: Job, data: Splits) -> Fitted:
     """Fit the model of one run on its data."""
     model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
-    with peak_memory() as peak:
+    with peak_memory() as peak, threadpool_limits(job.threads, "blas"):  # NumPy's, by which last bits differ
         report = job.make("fit")(model, data, job.make("objective"), job.seed)
     return Fitted(model.eval(), data, report, peak())
 
