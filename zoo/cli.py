@@ -555,7 +555,7 @@ def choices(name: str) -> str:
 
 AXES = (
     *("variant", "data", "network", "bottleneck", "prior", "corruption", "likelihood", "objective", "fit"),
-    *("optimizer", "schedule", "trainer", "evaluation", "study"),
+    *("optimizer", "schedule", "trainer", "logger", "evaluation", "study"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 
@@ -22,7 +23,8 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
             raise
         from scipy.linalg import eigh as by_driver  # takes a third of a second to import
 
-        found = by_driver(matrix.cpu().numpy(), driver="ev")
+        with threadpool_limits(torch.get_num_threads()):
+            found = by_driver(matrix.cpu().numpy(), driver="ev")
         values, vectors = (torch.from_numpy(part).to(matrix) for part in found)
     return values, vectors
 
@@ -39,9 +41,19 @@ def eigvalsh(matrix: Tensor) -> Tensor:
 def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (D,), variances (D,) in descending order, and principal axes as columns (D, D) of rows (N, D), in float64.
 
-    Variances are divided by N.
+    Variances are divided by N. Columns that are constant are axes of their own, the last ones: the dead units of a
+    sparse code cost nothing.
     """
     mean = x.double().mean(0)
-    centred = x - mean.to(x)
-    variances, axes = eigh((centred.T @ centred).double() / len(x))
-    return mean, variances.flip(0), axes.flip(1)
+    varying = (x != x[0]).any(0)
+    if varying.all():
+        centred = x - mean.to(x)
+        variances, axes = eigh((centred.T @ centred).double() / len(x))
+        return mean, variances.flip(0), axes.flip(1)
+    _, inside, turn = principal_axes(x[:, varying]) if varying.any() else (mean, mean[:0], mean.new_zeros(0, 0))
+    count = len(inside)
+    variances, axes = torch.zeros_like(mean), mean.new_zeros(len(mean), len(mean))
+    variances[:count] = inside
+    axes[varying.nonzero(), torch.arange(count)] = turn
+    axes[(~varying).nonzero()[:, 0], torch.arange(count, len(mean))] = 1
+    return mean, variances, axes

@@ -228,9 +228,9 @@ def _targets(described: Node, settings: Mapping[str, Any], trust: tuple[str, ...
         if setting.axis:
             yield from targets(setting.axis, value, trust)
         elif setting.part is not None:
-            yield from _targets(setting.part, value, trust)
-        for part, item in zip(setting.parts, value if setting.parts else (), strict=True):
-            yield from _targets(part, item, trust)
+            yield from _targets(setting.part, _mapping(key, value), trust)
+        for part, item in _pairs(key, setting.parts, value) if setting.parts else ():
+            yield from _targets(part, _mapping(key, item), trust)
 
 
 def _plain(

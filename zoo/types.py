@@ -15,15 +15,18 @@ They are looked for among all modules of a model, and a foreign module with a me
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lightning.pytorch.loggers import Logger
     from typing_extensions import Self
 
     from zoo.data.splits import Splits
@@ -257,6 +260,30 @@ class Fit(Protocol):
 
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Fit `model` in place on `data.train`, choosing on `data.validation`; `seed` determines the outcome."""
+        ...
+
+
+@runtime_checkable
+class Resumes(Fit, Protocol):
+    """A fit that, after an interruption, can go on from where it stood."""
+
+    def resuming(self, path: Path, run: Mapping[str, Any], every: float) -> Fit:
+        """This fit, which keeps its state in a file while it runs, and resumes from it.
+
+        Args:
+            path: of the file.
+            run: plain values that determine the result; a file of another run is not used.
+            every: least number of seconds between two states that are kept.
+        """
+        ...
+
+
+@runtime_checkable
+class Logs(Fit, Protocol):
+    """A fit whose history can be logged while it runs."""
+
+    def logging_to(self, logger: Logger) -> Fit:
+        """This fit, which logs each epoch to a logger of Lightning."""
         ...
 
 

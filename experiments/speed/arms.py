@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
-from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -19,14 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from experiments.speed.measure import Sample, Stopwatch
+from zoo.arithmetic import arithmetic
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.evaluation.metrics.reconstruction import sse
-from zoo.fitting.arithmetic import arithmetic
 from zoo.fitting.gradient import Gradient, initialise_from_data
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import parameter_groups
-from zoo.fitting.stacked import fit_stacked
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.io import build_model
@@ -74,18 +72,6 @@ def fit_zoo(job: Job, images: int, seed: int) -> Sample:
     with Stopwatch() as watch:
         fit(model, data, objective, seed)
     return watch.sample(sse=squared_error(model.eval().reconstruct, data.test))
-
-
-def fit_seeds(job: Job, images: int, seed: int, count: int) -> Sample:
-    """The zoo's fit of several seeds at once, its time divided by their number."""
-    data = load(job, images)
-    seeds = range(seed * count, (seed + 1) * count)
-    models = [fresh(job, data, each) for each in seeds]
-    _ = data.train
-    with Stopwatch() as watch:
-        fit_stacked(job.make("fit"), models, data, job.make("objective"), seeds)
-    errors = [squared_error(model.eval().reconstruct, data.test) for model in models]
-    return Sample(watch.seconds / count, watch.cpu / count, {"sse": mean(errors)})
 
 
 def fit_bare(job: Job, images: int, seed: int) -> Sample:

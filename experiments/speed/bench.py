@@ -14,25 +14,19 @@ from experiments.speed.measure import Worker
 from zoo.runs.compose import composed, composing
 from zoo.runs.job import Job
 
-FP32, BF16 = ["trainer.precision=32-true"], ["trainer.precision=bf16-mixed"]
-
 
 @dataclass(frozen=True)
 class Bench:
     """Sizes and networks of sizes.yaml.
 
     Attributes:
-        sizes: the full ones or the quick ones.
-        networks: {name: overrides of the zoo's configuration}.
-        data: folder of the data sets.
+        sizes: sizes.yaml under the command line's overrides.
         ours: the process in which the zoo computes.
         theirs: the process in which its peers do.
         memory: of fits whose time does not count, so that what was interrupted goes on.
     """
 
     sizes: Any
-    networks: Any
-    data: str
     ours: Worker
     theirs: Worker
     memory: Memory
@@ -41,18 +35,17 @@ class Bench:
     @contextmanager
     def of(cls, cfg: DictConfig) -> Iterator[Bench]:
         """As sizes.yaml and the command line say."""
-        ours, theirs, memory = Worker(), Worker(), Memory(cfg.paths.cache, verbose=0)
-        if cfg.force:
-            memory.clear(warn=False)
+        ours, theirs = Worker(), Worker()
         try:
-            yield cls(cfg.quick_sizes if cfg.quick else cfg.full, cfg.networks, cfg.paths.data, ours, theirs, memory)
+            yield cls(cfg, ours, theirs, Memory(cfg.paths.cache, verbose=0))
         finally:
             ours.close()
             theirs.close()
 
     def job(self, overrides: Sequence[str], data: str = "mnist", epochs: int | None = None, seed: int = 0) -> Job:
         """A run of the zoo."""
-        said = [f"data={data}", *overrides, f"seed={seed}", f"paths.data={self.data}", "trainer.progress=false"]
+        said = [f"data={data}", *overrides, f"seed={seed}", f"paths.data={self.sizes.paths.data}"]
+        said.append("trainer.progress=false")
         if epochs is not None:
             said.append(f"budget.epochs={epochs}")
         with composing(said) as given:

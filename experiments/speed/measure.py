@@ -44,13 +44,6 @@ class Stopwatch:
         return Sample(self.seconds, self.cpu, facts)
 
 
-def clocked(function: Callable[[], Any]) -> Sample:
-    """Time one call."""
-    with Stopwatch() as watch:
-        function()
-    return watch.sample()
-
-
 @dataclass(frozen=True)
 class Row:
     """One arm of one comparison over its repetitions.

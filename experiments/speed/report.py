@@ -14,24 +14,15 @@ from zoo.files import write_atomically
 
 HEADINGS = {
     "loop": "A fit beside a bare loop, its products alone, and Pythae",
+    "gpu": "The same on a GPU",
     "recipe": "Recipes: test error after equal time",
     "quality": "Time to quality",
-    "sweep": "Several fits",
-    "growth": "Growth with the number of images and the width of the code",
-    "precision": "bf16 beside fp32",
-    "own": "Data of your own",
-    "pca": "PCA",
-    "evaluation": "Evaluation",
-    "gpu": "GPU",
+    "growth": "Large arrays of one's own",
 }
 FACTS = {
     "sse": "test error per image",
-    "change": "change of the test error",
-    "standard_error": "its standard error",
-    "per_second": "images per second",
     "mib": "peak MiB",
     "explained": "explained variance",
-    "warned": "warned of a model below PCA",
     "epochs": "epochs",
 }
 
@@ -48,10 +39,9 @@ def tell(paths: Sequence[Path], folder: Path) -> None:
 
 def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
     """The page: for each part its ratios, its times, and how and where they were measured."""
-    quick = "**Quick sizes: these numbers say nothing.** " if any(part["quick"] for part in parts) else ""
     text = [
         "# Speed",
-        f"{quick}Written by `python -m experiments.speed`. Seconds are medians over runs in turn, CPU seconds are of "
+        "Written by `python -m experiments.speed`. Seconds are medians over runs in turn, CPU seconds are of "
         "all threads together, test errors are squared errors per image, means over the runs with their range.",
     ]
     for part in parts:

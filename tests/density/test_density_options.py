@@ -88,7 +88,7 @@ def test_settings_that_are_refused(name):
     numbers = {key: value for key, value in template("density", name).items() if isinstance(value, int | float)}
     for key in numbers.keys() - {"seed"}:
         for bad in (0, -1):
-            with pytest.raises(ZooError, match=rf"density.{name}.{key}={bad}: it must be a number greater than 0"):
+            with pytest.raises(ZooError, match=rf"density.{name}.{key}={bad}: must be greater than 0 and finite"):
                 build("density", {"option": name, key: bad})
         with pytest.raises(ZooError, match=rf"density={name}: {key}=many: must be a (whole )?number"):
             build("density", {"option": name, key: "many"})

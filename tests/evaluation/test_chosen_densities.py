@@ -170,7 +170,7 @@ def test_what_rests_on_densities_is_declared(kind, discrete, few, monkeypatch):
         ({"mixture": {"components": 3}}, r"density \{'components': 3\}: it names no option"),
         ({"mixtur": {"option": "mixtur"}}, r"density=mixtur: no such density; did you mean mixture\?"),
         (only("mixture", component=3), r"density=mixture has no setting component; did you mean components\?"),
-        (only("flow", layers=0), r"density.flow.layers=0: it must be a number greater than 0"),
+        (only("flow", layers=0), r"density.flow.layers=0: must be greater than 0 and finite"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_measured(nodes, message, small_model, digits):

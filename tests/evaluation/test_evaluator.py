@@ -51,6 +51,13 @@ def test_the_entries_of_a_record(small_model, digits):
     assert records["fit_seconds"]["n"] is None
 
 
+def test_seconds_of_a_fit_beside_other_work_are_no_measure_of_the_method(small_model, digits):
+    quiet, busy = (measured(small_model, digits, ["cost"], {**FIT, "load": load}) for load in (1.2, 2.04))
+    assert quiet["fit_seconds"]["value"] == 1.5
+    assert busy["fit_seconds"]["value"] is None
+    assert "other work during the fit: 2.0 processes per core" in busy["fit_seconds"]["reason"]
+
+
 def test_names_of_the_table(small_model, digits):
     table = {"sse", "mse", "mae", "psnr", "ssim", "parameters", "macs", "code_width", "fit_seconds"}
     table |= {"encode_images_per_second", "decode_images_per_second", "active_units"}

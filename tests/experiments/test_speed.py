@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 
 import pytest
 import torch
 from joblib import Memory
 from omegaconf import OmegaConf
-from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.speed import fits, own
-from experiments.speed.__main__ import PARTS, measure_parts
+from experiments.speed import growth, parts
+from experiments.speed.__main__ import PARTS, measure_parts, settings
 from experiments.speed.arms import fit_bare, fit_pythae, fit_zoo, fresh, load, multiply, the_same
 from experiments.speed.bench import Bench
 from experiments.speed.measure import Findings, Row, Sample, exponent, interleaved, ratio
-from experiments.speed.report import markdown, number
+from experiments.speed.report import HEADINGS, markdown, number
 from zoo.errors import ZooError
-from zoo.evaluation.evaluator import in_groups
 
 IMAGES, EPOCHS = 1200, 5  # of fewer, the zoo makes smaller batches, see `steps_batch`
 # all images in one batch, so that their order makes no difference
@@ -50,71 +47,56 @@ def test_exponent_of_a_power_law(power):
     assert exponent([10, 20, 80], [3 * n**power for n in (10, 20, 80)]) == pytest.approx(power, abs=1e-12)
 
 
-def test_the_page_gives_ratios_times_and_machines_and_marks_quick_numbers():
+def test_the_page_gives_ratios_times_and_machines():
     samples = [Sample(1.0, 2.0, {"sse": 3.0}), Sample(3.0, 2.0, {"sse": 4.0}), Sample(2.0, 2.0, {"sse": 3.5})]
     found = Findings([Row("five epochs", "zoo", samples)], {"zoo / other": 1.5}, ["a note"]).as_json()
     about = {"machine": {"processor": "p", "cpu": "c"}, "versions": {"torch": "2"}}
-    part = {"part": "loop", "quick": False, "environment": about, **found}
+    part = {"part": "loop", "environment": about, **found}
     page = markdown([part])
     assert "- zoo / other: **1.5**" in page
     assert "| five epochs  | zoo   |      3 |         2 |             2 |           3.5 (3 to 4) |" in page
     assert "- a note\n- measured on p, c; torch 2\n" in page
-    assert "Quick" not in page
-    assert "Quick" in markdown([part | {"quick": True}])
     lent = {"part": "gpu", "environment": about | {"machine": {"gpu": "g", "processor": "q", "cpu": "c"}}}
     assert "measured on g, q, c; torch 2" in markdown([part | lent])
     assert [number(n) for n in (float("nan"), 0.12345, 12345.6, float("inf"))] == ["", "0.123", "12,346", "inf"]
 
 
-def test_what_was_measured_is_kept_and_quick_numbers_lie_apart(tmp_path, monkeypatch, capsys):
+def test_what_was_measured_is_kept(tmp_path, monkeypatch, capsys):
     counted = []
-    monkeypatch.setattr(fits, "loop", lambda bench: counted.append(bench.sizes) or Findings(ratios={"g": 1.0}))
-    cfg = {"parts": ["loop"], "quick": False, "force": False, "full": 1, "quick_sizes": 2, "networks": {}}
-    cfg = OmegaConf.create(cfg | {"paths": {"data": "", "results": str(tmp_path), "cache": str(tmp_path / "cache")}})
-    measure_parts(cfg, tmp_path)
-    measure_parts(cfg, tmp_path)
-    cfg.force = cfg.quick = True
-    measure_parts(cfg, tmp_path)
-    assert counted == [1, 2]
-    assert json.loads((tmp_path / "loop.json").read_text())["quick"] is True
-    assert "measured before" in capsys.readouterr().out
+    monkeypatch.setitem(PARTS, "loop", lambda bench: counted.append(bench.sizes.loop) or Findings(ratios={"g": 1.0}))
+    cfg = settings(["parts=[loop]", f"paths.results={tmp_path}", f"paths.cache={tmp_path / 'cache'}"])
+    measure_parts(cfg)
+    measure_parts(cfg)
+    assert len(counted) == 1
+    assert json.loads((tmp_path / "speed" / "loop.json").read_text())["ratios"] == {"g": 1.0}
+    assert "measured before (delete" in " ".join(capsys.readouterr().out.split())
 
 
-def test_without_a_gpu_what_one_measured_stays(tmp_path, monkeypatch, capsys):
+def test_a_part_or_setting_that_does_not_exist_is_named():
+    with pytest.raises(ZooError, match=r"parts=\['loops'\]: no such part of the benchmark; choose of loop, gpu"):
+        settings(["parts=[loops]"])
+    with pytest.raises(ZooError, match="quick=true: "):
+        settings(["quick=true"])
+
+
+def test_without_a_gpu_its_part_is_refused(bench, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    about = {"machine": {"gpu": "g", "processor": "q", "cpu": "c"}, "versions": {}}
-    before = json.dumps({"part": "gpu", "quick": False, "environment": about, **Findings([row("zoo", 1.0)]).as_json()})
-    (tmp_path / "gpu.json").write_text(before)
-    cfg = {"parts": ["gpu"], "quick": False, "force": True, "full": 1, "networks": {}}
-    paths = {"data": "", "results": str(tmp_path), "cache": str(tmp_path / "cache")}
-    measure_parts(OmegaConf.create(cfg | {"paths": paths}), tmp_path)
-    assert (tmp_path / "gpu.json").read_text() == before
-    assert "gpu: there is none here" in capsys.readouterr().out
-    assert "measured on g, q, c" in (tmp_path / "README.md").read_text()
+    with pytest.raises(ZooError, match="has no GPU"):
+        parts.gpu(bench())
 
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     """Sizes -> what a part is given; the pool and the workers are this process."""
-    monkeypatch.setattr(fits, "pooled", lambda function, calls: [function(*call) for call in calls])
+    monkeypatch.setattr(parts, "pooled", lambda function, calls: [function(*call) for call in calls])
 
     def here(function, *arguments, **named):
         return function(*arguments, **named)
 
     def made(**sizes):
-        return Bench(OmegaConf.create(sizes), {}, "", here, here, Memory(tmp_path, verbose=0))
+        return Bench(OmegaConf.create({"paths": {"data": ""}} | sizes), here, here, Memory(tmp_path, verbose=0))
 
     return made
-
-
-def test_precision_compares_fits_of_a_seed_and_keeps_them(bench, monkeypatch):
-    sizes = {"variants": ["linear_ae", "pca"], "seeds": 2, "overrides": ["budget.epochs=2"]}
-    found = fits.precision(bench(precision=sizes))
-    assert [(row.comparison, row.arm) for row in found.rows] == [("linear_ae", "bf16")]
-    assert 0 < abs(found.rows[0].fact("change")) < 0.01
-    assert found.rows[0].fact("standard_error") > 0
-    monkeypatch.setattr(fits, "fit_zoo", None)
-    assert [row.fact("change") for row in fits.precision(bench(precision=sizes)).rows] == [found.rows[0].fact("change")]
 
 
 def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
@@ -123,10 +105,11 @@ def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
         "finalists": 1,
         "images": 300,
         "networks": {"linear": {"seconds": 0.2, "said": ["variant=linear_ae"]}},
+        "more": {},
         "recipes": {"AdamW": ["optimizer=adamw"], "wild": ["optimizer=sgd", "optimizer.lr=1e9"]},
         "sets": {"digits": {"share": 1, "recipes": None}},
     }
-    plain, wild = fits.recipe(bench(recipe=sizes)).rows
+    plain, wild = parts.recipe(bench(recipe=sizes)).rows
     assert plain.fact("epochs") >= 1
     assert 0.1 <= plain.samples[0].seconds <= 0.4 or plain.fact("epochs") == 1
     assert plain.samples[0].facts["sse"] != plain.samples[1].facts["sse"]
@@ -134,31 +117,23 @@ def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
     assert (len(plain.samples), len(wild.samples)) == (2, 1), "the best have all seeds"
 
 
-def test_a_command_is_timed_with_its_memory_and_its_warning(tmp_path):
-    assert own.write_array(tmp_path / "x.npy", 300, 8) == 300 * 64 + 128
-    said = ["run", "data=array", f"data.source.path={tmp_path}/x.npy", "variant=deep_ae", "budget.epochs=1", "width=8"]
-    sample = own.command(said, tmp_path)
-    assert 100 < sample.facts["mib"] < 4_000
-    assert sample.facts["warned"] == (sample.facts["explained"] < 0.8)
+def test_a_command_on_a_large_array_is_timed_with_its_memory(bench):
+    sizes = {"images": [300, 600], "side": 8, "variants": {"pca": []}}
+    found = growth.growth(bench(growth=sizes))
+    assert [(row.comparison, row.arm) for row in found.rows] == [
+        ("300 images, 1.9e-05 GB", "pca"),
+        ("600 images, 3.9e-05 GB", "pca"),
+    ]
+    for row in found.rows:
+        assert 100 < row.fact("mib") < 4_000
+        assert 0.5 < row.fact("explained") < 1
+    assert found.ratios.keys() == {"pca: exponent of the seconds", "pca: most memory over least"}
     with pytest.raises(ZooError, match="no such variant"):
-        own.command(["run", "variant=none"], tmp_path)
+        growth.growth(bench(growth=sizes | {"variants": {"none": []}}))
 
 
-def test_photographs_have_mixed_sizes(tmp_path):
-    own.write_photographs(tmp_path / "photographs", 5)
-    sizes = set()
-    for path in (tmp_path / "photographs").iterdir():
-        with Image.open(path) as photograph:
-            sizes.add(photograph.size)
-    assert len(sizes) == 5
-
-
-def test_every_part_exists(repository):
-    assert all(callable(getattr(import_module(module), part)) for part, module in PARTS.items())
-    said = OmegaConf.load(repository / "experiments" / "speed" / "sizes.yaml")
-    assert {*said.parts, "recipe", "quality", "own", "growth", "precision"} == set(PARTS)
-    assert said.full.keys() == said.quick_sizes.keys()
-    assert in_groups(said.full.evaluation)
+def test_every_part_has_sizes_and_a_heading():
+    assert settings([]).keys() >= PARTS.keys() == HEADINGS.keys()
 
 
 def test_images_beyond_the_set_are_its_own_again(compose_job):

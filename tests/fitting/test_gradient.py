@@ -13,11 +13,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.optim.lr_scheduler import LambdaLR
 
+from zoo.arithmetic import flushes_denormals
 from zoo.data.images import Batches, Images, Source
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.arithmetic import flushes_denormals
 from zoo.fitting.gradient import Gradient, initialise_from_data, steps_batch
 from zoo.fitting.progress import TERMS, latest_terms
 from zoo.fitting.schedules import constant, one_cycle
@@ -349,6 +349,12 @@ def test_the_rate_of_an_optimiser_can_be_overridden(compose_job):
 def test_a_loss_that_is_not_finite_stops_the_fit_with_advice(data, schedule):
     settings = {"optimizer": sgd(1e10), "schedule": schedule, "epochs": 4, "batch_size": 100}
     with pytest.raises(ZooError, match=r"epoch \d: .*total.* not a finite number; lower optimizer\.lr .* fit\.clip"):
+        fit(**settings)(model(), data, Objective(), seed=0)
+
+
+def test_the_advice_names_the_rate_that_was_set(data):
+    settings = {"optimizer": sgd(1e10), "schedule": one_cycle, "epochs": 4, "batch_size": 100}
+    with pytest.raises(ZooError, match=r"lower optimizer\.lr \(1e\+10\) or set fit\.clip$"):
         fit(**settings)(model(), data, Objective(), seed=0)
 
 

@@ -70,7 +70,7 @@ OBJECTS = np.array([Trap(), None], object)
 ARRAYS = {  # file name: (content, what is told)
     "zero.npy": (b"", "no .npy or .npz file"),
     "zero.npz": (b"", "no .npy or .npz file"),
-    "text.npy": (b"hello", "Python objects or no NumPy file"),
+    "text.npy": (b"hello", "Python objects or other"),
     "header.npy": (GOOD[:20], "no .npy or .npz file"),
     "cut.npy": (GOOD[:-100], "no .npy or .npz file"),
     "claims.npy": (claiming((10**9, 1000, 1000)), "no .npy or .npz file"),

@@ -43,6 +43,8 @@ PASSED = {
 # Parameters of the zoo's parts that are not settings
 NOT_SETTINGS = {
     "callbacks": "objects for use from Python; an option file has plain values",
+    "logger": "a run opens it, see the axis logger",
+    "checkpoints": "a run sets where they lie, see trainer.checkpoint_seconds",
 }
 each_option = pytest.mark.parametrize(("axis", "option"), OPTIONS, ids=["=".join(pair) for pair in OPTIONS])
 # Parts of torch, whose files hold the usual settings only

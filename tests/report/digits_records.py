@@ -116,6 +116,7 @@ def digits_record(name: str, width: int, seed: int) -> Record:
                 "group": metric.group,
                 "unit": metric.unit,
                 "direction": metric.direction,
+                "measured": metric.measured,
                 "definition": metric.definition,
                 "version": metric.version,
                 **measure(metric, subject),

@@ -384,7 +384,7 @@ def test_a_check_finds_figures_of_other_numbers(tmp_path: Path, recorded_jobs: l
     macs = record.metrics["macs"] | {"value": record.metrics["macs"]["value"] + 64}
     write_record(tmp_path, replace(record, metrics=record.metrics | {"macs": macs}))
     changed = {path.name for path in check_study(*study)}
-    assert changed == {page.name, table.name, "error_against_cost.png", "average_ranks.png"}
+    assert changed == {page.name, table.name, "error_against_cost.png"}
 
 
 def test_a_data_set_is_reported_at_one_width(tmp_path: Path) -> None:
@@ -408,3 +408,15 @@ def test_rows_that_explain_less_than_pca_are_named_in_the_page_and_the_terminal(
     assert "## Warnings" not in markdown(records, COMMAND)
     print_table(marked)
     assert f"warning {told}\n" in capsys.readouterr().out
+
+
+def test_seconds_of_two_machines_stand_in_no_table(tmp_path) -> None:
+    """Of one kind of machine they do; parameters always."""
+    one, other = ({"machine": {"processor": name, "cpu": "AVX2", "gpu": None}} for name in ("A", "B"))
+    same = [replace(record, environment=one) for record in table_records()]
+    mixed = [*same[:-1], replace(same[-1], environment=other)]
+    for records, expected in ((same, True), (mixed, False)):
+        write_report(records, tmp_path, COMMAND)
+        texts = (tmp_path / "benchmark.md").read_text(), (tmp_path / "benchmark.csv").read_text(), summary(records)
+        assert [("fit_seconds" in text) for text in texts] == [expected] * 3
+        assert all("parameters" in text for text in texts)

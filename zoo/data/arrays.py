@@ -74,7 +74,7 @@ def arrays_in(path: str) -> Arrays:
     except Exception as error:  # what NumPy raises depends on how the file is broken
         told = str(error)
         if "pickle" in told or "object" in told.lower():
-            raise ZooError(f"{path}: no array of numbers, but Python objects or no NumPy file; {PLAIN}") from error
+            raise ZooError(f"{path}: no .npy or .npz file of numbers, but Python objects or other; {PLAIN}") from error
         raise ZooError(f"{path}: no .npy or .npz file ({told}); {ADVICE}") from error
 
 

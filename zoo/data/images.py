@@ -6,14 +6,18 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.data.sparse_rows import SparseRows
 from zoo.samples import Form
 from zoo.types import Shape
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Scaling = Literal["given", "range", "standard"]
 BLOCK = 1 << 24  # bytes that are read at once
@@ -26,7 +30,7 @@ class Images:
     """A set of samples as stored; what a model sees is (pixels - shift) / scale, see `zoo.samples`.
 
     Attributes:
-        pixels: (N, C, H, W), of any type of numbers. The memory may be that of a mapped file.
+        pixels: (N, C, H, W), of any type of numbers; or sparse vectors. The memory may be that of a mapped file.
         labels: (N,), int64; all zero for sources without labels.
         scale: one number (of images, the pixel value that means 1.0), or (C, H, W).
         shift: one number, or (C, H, W).
@@ -36,7 +40,7 @@ class Images:
             are not known.
     """
 
-    pixels: Tensor
+    pixels: Tensor | SparseRows
     labels: Tensor
     scale: float | Tensor = 255.0
     shift: float | Tensor = 0.0
@@ -66,17 +70,30 @@ class Images:
         if isinstance(index, slice):
             return self.pixels[index]
         # index_select copies whole images; indexing by a tensor copies single pixels and is eight times slower
-        if self.pixels.dtype == torch.uint16:  # which not every torch can gather
+        if isinstance(self.pixels, Tensor) and self.pixels.dtype == torch.uint16:  # which not every torch can gather
             return self.pixels.view(torch.int16).index_select(0, index).view(torch.uint16)
         return self.pixels.index_select(0, index)
+
+    @property
+    def sparse(self) -> csr_matrix | None:
+        """The samples as a sparse matrix (N, D), where they are stored as such and not shifted; else None."""
+        if not isinstance(self.pixels, SparseRows) or not isinstance(self.shift, float) or self.shift != 0:
+            return None
+        rows = self.pixels if self.chosen is None else self.pixels.chosen(self.chosen)
+        if isinstance(self.scale, float):
+            return rows.matrix if self.scale == 1 else rows.matrix * np.float32(1 / self.scale)
+        return rows.matrix.multiply(1 / self.scale.float().view(1, -1).numpy()).tocsr()
 
     def digest(self) -> str:
         """Hex digits that change with any sample, label, factor or scaling; samples are read in blocks."""
         found = hashlib.sha256(f"{self.scale} {self.shift} {len(self)} {self.shape} {self.pixels.dtype}".encode())
-        rows = max(1, BLOCK // max(1, self.pixels[:1].nbytes))
-        for start in range(0, len(self), rows):
-            block = self.stored(slice(start, start + rows)).contiguous()
-            found.update(block.flatten().view(torch.uint8).numpy().data)
+        if isinstance(self.pixels, SparseRows):
+            found.update(self.pixels.chosen(slice(None) if self.chosen is None else self.chosen).digest())
+        else:
+            rows = max(1, BLOCK // max(1, self.pixels[:1].nbytes))
+            for start in range(0, len(self), rows):
+                block = self.stored(slice(start, start + rows)).contiguous()
+                found.update(block.flatten().view(torch.uint8).numpy().data)
         found.update(self.labels.contiguous().numpy().data)
         if self.factors is not None:
             found.update(self.factors.contiguous().numpy().data)
@@ -97,7 +114,8 @@ class Images:
         if self.pixels.nbytes > COPIED:
             chosen = index if self.chosen is None else self.chosen.index_select(0, index)
             return replace(self, labels=labels, chosen=chosen, factors=factors)
-        return replace(self, pixels=self.stored(index), labels=labels, chosen=None, factors=factors)
+        pixels = self.pixels.chosen(index) if isinstance(self.pixels, SparseRows) else self.stored(index)
+        return replace(self, pixels=pixels, labels=labels, chosen=None, factors=factors)
 
     def spaced(self, most: int | None = None, share: float = 1) -> Images:
         """Evenly spaced samples, at most `most`, and `share` of 256 MiB as float32; all of a smaller set."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.density.held_out import check_enough, check_positive, fit_held_out, steps_within
+from zoo.density.held_out import check_enough, check_positive, check_seed, fit_held_out, steps_within
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class AutoregressiveDensity:
         seed: int = 0,
     ) -> None:
         check_positive("autoregressive", units=units, steps=steps, epochs=epochs, batch_size=batch_size, rate=rate)
+        check_seed("autoregressive", seed)
         self.units, self.steps, self.epochs, self.batch_size = units, steps, epochs, batch_size
         self.rate, self.seed = rate, seed
         self._codebook: Discrete | None = None

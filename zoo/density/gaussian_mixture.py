@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from zoo.density.held_out import check_positive
+from zoo.density.held_out import check_positive, check_seed
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 from zoo.errors import ZooError
@@ -37,6 +37,7 @@ class MixtureDensity:
 
     def __init__(self, components: int = 10, leading: int = 32, codes: int = 10_000, seed: int = 0) -> None:
         check_positive("mixture", components=components, leading=leading, codes=codes)
+        check_seed("mixture", seed)
         self.components, self.leading, self.codes, self.seed = components, leading, codes, seed
 
     def fit(self, z: Tensor) -> Self:

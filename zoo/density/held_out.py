@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from zoo import checks
 from zoo.errors import ZooError
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
@@ -21,10 +22,14 @@ def check_enough(z: Tensor, density: str) -> None:
 
 
 def check_positive(density: str, **settings: float) -> None:
-    """ZooError if a setting of a density is not greater than 0."""
+    """ZooError if a setting of a density is not finite and greater than 0."""
     for name, value in settings.items():
-        if not isinstance(value, int | float) or not value > 0:
-            raise ZooError(f"density.{density}.{name}={value}: it must be a number greater than 0")
+        checks.check_positive(value, f"density.{density}.{name}")
+
+
+def check_seed(density: str, seed: int) -> None:
+    """ZooError if a density's seed is no whole number from 0."""
+    checks.check_count(seed, f"density.{density}.seed", least=0)
 
 
 def steps_within(steps: int, epochs: int, n: int, batch_size: int) -> int:

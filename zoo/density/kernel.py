@@ -42,7 +42,9 @@ class KernelEstimate:
     ) -> None:
         if not bandwidths:
             raise ZooError("density.kernel.bandwidths=[]: give at least one candidate")
-        check_positive("kernel", bandwidths=min(bandwidths), leading=leading, codes=codes)
+        for bandwidth in bandwidths:
+            check_positive("kernel", bandwidths=bandwidth)
+        check_positive("kernel", leading=leading, codes=codes)
         self.bandwidths, self.leading, self.codes = bandwidths, leading, codes
 
     def fit(self, z: Tensor) -> Self:

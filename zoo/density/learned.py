@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from zoo.density.held_out import check_enough, check_positive, fit_held_out, steps_within
+from zoo.density.held_out import check_enough, check_positive, check_seed, fit_held_out, steps_within
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 
@@ -67,6 +67,7 @@ class LearnedDensity:
         seed: int,
     ) -> None:
         check_positive(name, leading=leading, steps=steps, epochs=epochs, batch_size=batch_size, rate=rate)
+        check_seed(name, seed)
         self.name, self._build = name, learner
         self.leading, self.steps, self.epochs = leading, steps, epochs
         self.batch_size, self.rate, self.seed = batch_size, rate, seed

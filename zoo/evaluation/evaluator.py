@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
+from zoo.arithmetic import arithmetic
 from zoo.errors import ZooError, nearest
 from zoo.evaluation.chosen_densities import ChosenDensities
 from zoo.evaluation.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
@@ -181,7 +182,7 @@ def evaluate(
     chosen = ChosenDensities(densities, trust)
     todo = {each: settings_of(each, chosen, outside, siblings) for each in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
-    with deterministic(model), torch.no_grad():
+    with deterministic(model), arithmetic("auto", torch.get_num_threads()), torch.no_grad():
         subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings)
         for done, (metric, settings) in enumerate(todo.items()):
             if progress is not None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from zoo.data.images import Images
 from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.measures.cosines import directions
+from zoo.evaluation.measures.distances import Likeness, Reals, likeness
 from zoo.evaluation.measures.feature_network import FeatureNetwork, feature_network
 from zoo.evaluation.measures.linear_probe import few_label_probe, linear_probe, smallest_class
 from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_rate_distortion
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.data.splits import Splits
 
 CODEC_IMAGES = 500
+SAMPLES = 10_000  # largest number of images in a comparison of sets
 VERSION = 1  # of the results that the cache keeps; raised when one of them is computed in another way
 PASSES, PENALTY = 5, 0.1  # of dictionary learning
 LABELS = (1, 10, 100)  # a class
@@ -91,6 +93,16 @@ class References:
         """Features of the test images: (N, 64)."""
         test = self.data.test
         return joined((self.network.features(x) for x in test.batches(BATCH)), len(test))
+
+    @cached_property
+    def reals(self) -> Reals:
+        """The features of the test images, as sets of images are compared with them."""
+        return Reals(self.test_features, SAMPLES)
+
+    @cached_property
+    def train_likeness(self) -> Likeness:
+        """How training images, as many as there are test images and at most 10,000, compare with the test images."""
+        return likeness(self.reals, self.train_features[: min(len(self.data.test), SAMPLES)])
 
     @cached_property
     def test_logits(self) -> Tensor:

@@ -90,7 +90,7 @@ class AdversarialModule(GradientModule):
 
     def on_validation_epoch_end(self) -> None:
         """Report the newest epoch as the best to the callbacks."""
-        self.log(MONITOR, -float(self.current_epoch))
+        self.log(MONITOR, -float(self.current_epoch), logger=False, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The optimisers of model and discriminator, and the schedule of each."""

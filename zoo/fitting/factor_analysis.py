@@ -9,7 +9,10 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from zoo.arithmetic import one_thread
 
+
+@one_thread()  # scikit-learn is loaded later than the caller sets it
 def factors(variances: Tensor, axes: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """Loadings W: (P, D) and noise variances: (P,) of maximum likelihood, by the EM algorithm.
 

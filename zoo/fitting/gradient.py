@@ -9,31 +9,40 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 import lightning as L
 import torch
+from lightning.fabric.loggers.logger import Logger as FabricLogger
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
 from torch import Tensor, nn
 
+from zoo.arithmetic import MATMUL, arithmetic
 from zoo.checks import check_count, check_positive
 from zoo.data.datamodule import DataModule
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.arithmetic import MATMUL, arithmetic
+from zoo.fitting.checkpoints import Checkpoints, WholeFiles
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
 from zoo.fitting.progress import ProgressBar
 from zoo.fitting.replay import Replay, drop_gradients, replayable
 from zoo.fitting.schedules import constant
+from zoo.fitting.shared_batches import average_buffers, share_of, strategy_of
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Loss, Objective, step_on
 from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 Precision = Literal["32-true", "bf16-mixed"]  # others scale the loss, or convert the weights
 Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W) with the indices of batch and loader
@@ -43,6 +52,15 @@ STARTING_IMAGES = 10_000  # largest number of images for `StartsFromData.start_f
 FEW_IMAGES = 1000  # sets of fewer images are fitted with smaller batches
 LEAST_STEPS, LEAST_BATCH = 10, 8  # per epoch of such sets: smaller batches than 8 made fits of VAEs diverge
 LOG = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Augment(Protocol):
+    """A random change of training images."""
+
+    def __call__(self, x: Tensor, generator: torch.Generator, /) -> Tensor:
+        """x: (B, C, H, W) -> the same shape."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,12 +77,16 @@ class Gradient:
         validate_every: epochs between validations.
         accelerator: Lightning's name of the hardware: "cpu", "gpu", "auto".
         precision: Lightning's name of the arithmetic: "32-true", or "bf16-mixed" (weights stay float32).
-        matmul: torch's precision of float32 products, or "auto", see `zoo.fitting.arithmetic.exact_matmul`.
+        matmul: torch's precision of float32 products, or "auto", see `zoo.arithmetic.exact_matmul`.
         replay: on a GPU, record a step and replay it where results are equal, see `zoo.fitting.replay.Replay`.
-        threads: CPU threads; they affect results, because sums are split over them.
+        devices: number of processes, each with a device of its own, that share each batch, see
+            `zoo.fitting.shared_batches`; None for this process alone.
+        threads: CPU threads of a process; they affect results, because sums are split over them.
         progress: show a progress bar.
         augment: random change of training batches: (images (B, C, H, W), generator) -> images; None for none.
         callbacks: further Lightning callbacks; for them, an epoch is a single batch.
+        checkpoints: where the state of the fit is kept while it runs; None for nowhere.
+        logger: Lightning's logger of the history; None for none.
 
     Raises:
         ZooError: a number out of range, an unknown precision, or a setting that optimiser or schedule refuse.
@@ -81,10 +103,13 @@ class Gradient:
     precision: Precision = "32-true"
     matmul: str = "auto"
     replay: bool = False
+    devices: int | None = None
     threads: int = 1
     progress: bool = True
     augment: Augment | None = None
     callbacks: Sequence[Callback] = ()
+    checkpoints: Checkpoints | None = None
+    logger: Logger | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every", "threads"):
@@ -93,6 +118,10 @@ class Gradient:
             check_positive(self.clip, "fit.clip")
         if self.patience is not None:
             check_count(self.patience, "fit.patience")
+        if self.devices is not None:
+            check_count(self.devices, "trainer.devices")
+        if self.augment is not None and not isinstance(self.augment, Augment):
+            raise ZooError(f"fit.augment={self.augment}: choose fit=shifted for augmented images, or null for none")
         for name, known in {"precision": get_args(Precision), "matmul": MATMUL}.items():
             if (value := getattr(self, name)) not in known:
                 raise ZooError(f"trainer.{name}={value}: choose one of {', '.join(known)}")
@@ -109,6 +138,14 @@ class Gradient:
         )
         return self.train(module, data, seed)
 
+    def resuming(self, path: Path, run: Mapping[str, Any], every: float) -> Self:
+        """This fit with checkpoints, see `zoo.fitting.checkpoints.Checkpoints`."""
+        return replace(self, checkpoints=Checkpoints(path, run, every))
+
+    def logging_to(self, logger: Logger) -> Self:
+        """This fit, which also logs its history, epoch by epoch."""
+        return replace(self, logger=logger)
+
     def train(self, module: GradientModule, data: Splits, seed: int) -> FitReport:
         """Fit the model of `module` by Lightning, and set it to its best weights."""
         initialise_from_data(module.model, data)
@@ -119,27 +156,33 @@ class Gradient:
             callbacks.append(EarlyStopping(MONITOR, patience=self.patience, mode="min"))
         if self.progress:
             callbacks.append(ProgressBar(module.history))
+        if self.checkpoints is not None:
+            callbacks.append(self.checkpoints)
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no banner
         keep_freed_memory()
         with arithmetic(self.matmul, self.threads), torch.random.fork_rng(), warnings.catch_warnings():
             # Lightning's use of a deprecated torch name, and its advice to use a GPU, which `accelerator` decides
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             warnings.filterwarnings("ignore", message="GPU available but not used")
+            # advice to start the command by srun where SLURM is installed
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
             # the notice that passing a whole epoch is experimental; it has not changed since 2021
             warnings.filterwarnings("ignore", message=".*`dataloader_iter`")
-            # the advice to prefix the command with srun, wherever SLURM is installed
-            warnings.filterwarnings("ignore", message="The `srun` command")
             torch.manual_seed(seed)
             try:
                 trainer = L.Trainer(
                     accelerator=self.accelerator,
-                    devices=1,
+                    devices=self.devices or 1,
+                    strategy="auto" if self.devices is None else strategy_of(self.devices),
+                    use_distributed_sampler=False,
                     precision=self.precision,
                     max_epochs=self.epochs,
                     check_val_every_n_epoch=min(self.validate_every, self.epochs),
                     callbacks=callbacks,
-                    logger=False,
-                    enable_checkpointing=False,
+                    logger=self.logger or False,
+                    log_every_n_steps=1,
+                    enable_checkpointing=self.checkpoints is not None,
+                    plugins=[WholeFiles(), LightningEnvironment()],  # this process alone
                     enable_progress_bar=False,
                     enable_model_summary=False,
                     num_sanity_val_steps=0,
@@ -147,21 +190,32 @@ class Gradient:
             except (MisconfigurationException, ValueError) as error:
                 reason = str(error).rstrip(".!")
                 raise ZooError(f"trainer.accelerator={self.accelerator}: {reason}; choose trainer=cpu") from error
-            start = time.perf_counter()
+            module.start = time.perf_counter()
             handler = signal.getsignal(signal.SIGINT)
             try:
-                trainer.fit(module, datamodule=DataModule(data, batch_size, seed))
+                trainer.fit(module, datamodule=DataModule(data, batch_size, seed), ckpt_path=self.resumed_from())
+            except ZooError:  # the loss is not finite, and would not be after the same epochs again
+                if self.checkpoints is not None:
+                    self.checkpoints.remove()
+                raise
             except SystemExit as left:  # Lightning leaves so after Ctrl-C, with signals ignored from then on
                 if not trainer.interrupted or handler is None:
                     raise
                 signal.signal(signal.SIGINT, handler)
                 raise KeyboardInterrupt from left
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - module.start
         best = callbacks[0]
         assert isinstance(best, KeepBest)
         best_epoch = best.restore(module)
         calibrate(module.model, data)
         return FitReport(seconds, trainer.current_epoch, best_epoch, module.history)
+
+    def resumed_from(self) -> Path | None:
+        """The checkpoint that the fit resumes from, which is reported; None to start at the first epoch."""
+        if self.checkpoints is None or (epoch := self.checkpoints.epoch()) is None:
+            return None
+        LOG.warning("resumed after epoch %d of %d, from %s", epoch, self.epochs, self.checkpoints.path)
+        return self.checkpoints.path
 
 
 @cache  # so that it is logged once
@@ -229,6 +283,7 @@ class GradientModule(L.LightningModule):
     Attributes:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch.
         images: number of training images.
+        start: when the fit started, by `time.perf_counter`; of a resumed fit, as if it had never stopped.
     """
 
     images: int
@@ -250,14 +305,57 @@ class GradientModule(L.LightningModule):
         self._optimizer, self._schedule, self._clip, self._augment = optimizer, schedule, clip, augment
         self._may_replay, self._taken = replay, 0
         self._replay: Replay | None = None
+        self._restored: dict[str, list[Tensor]] = {}
+        self.start = 0.0
         self.history: dict[str, list[float]] = {}
         self._means: defaultdict[str, Means] = defaultdict(Means)
 
     def on_fit_start(self) -> None:
         """Create the generator of all randomness in training."""
-        self._generator = torch.Generator(self.device).manual_seed(self.seed)
+        self._rank, self._world = self.trainer.global_rank, self.trainer.world_size
+        own = self.seed + (self._rank << 32)  # of several processes, each draws noise of its own
+        self._generator = torch.Generator(self.device).manual_seed(own)
+        if self._world > 1:
+            torch.manual_seed(own)
+            self._may_replay = False
         self._steps = int(self.trainer.estimated_stepping_batches)
         self._weights = list(self.model.parameters())
+
+    def on_train_start(self) -> None:
+        """Set the generators of a resumed fit to their states at the end of its last epoch; log its epochs again."""
+        if self._restored:
+            self._generator.set_state(self._restored["own"][self._rank])
+            torch.set_rng_state(self._restored["global"][self._rank])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(self._restored["cuda"][self._rank], self.device)
+        if self._restored and self.logger is not None:  # which starts anew
+            for values in zip(*self.history.values(), strict=True):
+                log_epoch(self.logger, dict(zip(self.history, values, strict=True)))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a fit consists of besides weights, optimisers and schedules, which Lightning saves."""
+        generators = {"own": self._generator.get_state(), "global": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            generators["cuda"] = torch.cuda.get_rng_state(self.device)
+        seconds = time.perf_counter() - self.start
+        checkpoint["fit"] = {
+            "generators": {name: self._of_all(state) for name, state in generators.items()},
+            "history": self.history,
+            "steps": self._taken,
+            "seconds": seconds,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what `on_save_checkpoint` added; the generators follow when they exist."""
+        saved = checkpoint["fit"]
+        self._restored, self._taken = saved["generators"], saved["steps"]
+        self.history.update(saved["history"])
+        self.start -= saved["seconds"]
+
+    def _of_all(self, state: Tensor) -> list[Tensor]:
+        """The state of a generator in each process; copies, as torch reads a part of a tensor from the wrong place."""
+        found = self.trainer.strategy.all_gather(state.to(self.device))
+        return [one.cpu().clone() for one in found.reshape(self._world, -1)]
 
     def training_step(self, dataloader_iter: Epoch) -> None:
         """Take a step on each batch x: (B, C, H, W) of an epoch."""
@@ -266,17 +364,28 @@ class GradientModule(L.LightningModule):
 
     def step(self, x: Tensor) -> None:
         """Update the weights on x: (B, C, H, W)."""
+        whole = images = len(x)
+        if self._world > 1:
+            x, images = share_of(x, self._rank, self._world)
         x = self.augmented(x)
-        if self._taken == 0 and self._may_replay and x.is_cuda and replayable(self.model, self.objective, x):
-            self._replay = Replay(partial(self._terms, generator=self._generator), self._weights, [self._generator])
+        if self._may_replay and x.is_cuda:
+            self._may_replay = False  # tried once
+            if replayable(self.model, self.objective, x):
+                self._replay = Replay(partial(self._terms, generator=self._generator), self._weights, [self._generator])
         if self._replay is None:
             terms = self._terms(x, self.progress, self._generator)
             drop_gradients(self._weights)
-            terms["total"].backward()  # type: ignore[no-untyped-call]
+            total = terms["total"]
+            if self._world > 1:  # gradients are averaged over processes, which may have more or fewer images
+                total = total * (images * self._world / whole)
+                self.trainer.strategy.pre_backward(total)
+            total.backward()  # type: ignore[no-untyped-call]
         else:
             terms = self._replay(x, self.progress)
-        self._means["train"].add(terms, len(x))
+        self._means["train"].add(terms, images)
         self.update_weights()
+        if self._world > 1:
+            average_buffers(self.model.buffers(), self._world)
 
     def augmented(self, x: Tensor) -> Tensor:
         """The training images x: (B, C, H, W) after augmentation."""
@@ -312,17 +421,21 @@ class GradientModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Report the monitored value to the callbacks."""
         (means,) = self._means["validation"].read()
-        self.log(MONITOR, means["total"])
+        self.log(MONITOR, means["total"], logger=False, sync_dist=True)  # equal in all processes
 
     def on_train_epoch_end(self) -> None:
         """Add the epoch to the history."""
+        self._means["train"].reduce(self.trainer.strategy)
         means = {stage: found.read()[0] for stage, found in self._means.items()}
         self._means.clear()
-        record_epoch(self.history, self.current_epoch + 1, means, self.trainer.optimizers[0].param_groups[0]["lr"])
+        row = record_epoch(self.history, self.current_epoch + 1, means, self._rate)
+        if self.logger is not None:
+            log_epoch(self.logger, row)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and its schedule."""
         optimizer = self._optimizer(parameter_groups(self.model))
+        self._rate = optimizer.param_groups[0]["lr"]  # which a schedule changes
         scheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return [optimizer], [scheduler]
 
@@ -344,6 +457,10 @@ class Means:
         sums = torch.stack([*values, torch.ones_like(values[0], dtype=torch.float32)]) * images
         self._sums = self._sums + sums
 
+    def reduce(self, strategy: Strategy) -> None:
+        """Take in the images of the other processes of a fit."""
+        self._sums = strategy.reduce(self._sums, reduce_op="sum")
+
     def read(self) -> list[dict[str, float]]:
         """The means, {name: mean}, of each model."""
         assert isinstance(self._sums, Tensor)
@@ -353,14 +470,17 @@ class Means:
 
 def record_epoch(
     history: dict[str, list[float]], epoch: int, means: Mapping[str, Mapping[str, float]], rate: float
-) -> None:
+) -> dict[str, float]:
     """Add an epoch's means to the history, if the epoch was validated.
 
     Args:
         history: {"epoch", "train_<term>", "validation_<term>"}: one value per validated epoch; changed in place.
         epoch: the epoch, counted from 1.
         means: {"train": {term: mean}}, and "validation" in a validated epoch.
-        rate: the learning rate, for the message.
+        rate: the learning rate that was set, without the schedule's changes, for the message.
+
+    Returns:
+        The epoch and its means.
 
     Raises:
         ZooError: a mean is not a finite number.
@@ -372,9 +492,14 @@ def record_epoch(
             history.setdefault(name, []).append(value)
     if broken := [name for name, value in row.items() if not math.isfinite(value)]:
         raise ZooError(
-            f"epoch {epoch}: {', '.join(broken)} is not a finite number; "
-            f"lower optimizer.lr (now {rate:g}) or set fit.clip"
+            f"epoch {epoch}: {', '.join(broken)} is not a finite number; lower optimizer.lr ({rate:g}) or set fit.clip"
         )
+    return row
+
+
+def log_epoch(logger: FabricLogger, row: Mapping[str, float]) -> None:
+    """Log an epoch's means, {"epoch", "train_<term>", "validation_<term>"}."""
+    logger.log_metrics({name: value for name, value in row.items() if name != "epoch"}, step=int(row["epoch"]))
 
 
 class KeepBest(Callback):
@@ -391,6 +516,14 @@ class KeepBest(Callback):
         if value < self.value:
             self.value, self.epoch = value, trainer.current_epoch + 1
             self.weights = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.value, self.epoch, self.weights = state_dict["value"], state_dict["epoch"], state_dict["weights"]
 
     def restore(self, module: L.LightningModule) -> int:
         """Load the best weights and return their epoch."""

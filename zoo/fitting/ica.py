@@ -12,6 +12,7 @@ from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from zoo.arithmetic import one_thread
 from zoo.checks import check_count, check_positive
 from zoo.data.images import Images
 from zoo.data.splits import Splits
@@ -65,6 +66,7 @@ class Ica:
         check_count(self.max_iterations, "fit.max_iterations")
         check_positive(self.tolerance, "fit.tolerance")
 
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 

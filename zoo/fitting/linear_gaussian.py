@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.arithmetic import one_thread
+from zoo.checks import check_positive
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.closed_form import check_components, sole_layers
@@ -42,11 +44,18 @@ class LinearGaussian:
             1999, eq. 7 and 8. Otherwise one variance per pixel, by the EM algorithm: factor analysis.
         least_std: lower limit of the noise's std, in units of the pixel range; without it, pixels that never vary have
             no maximum of the likelihood.
+
+    Raises:
+        ZooError: a number out of range.
     """
 
     isotropic: bool = True
     least_std: float = 0.01
 
+    def __post_init__(self) -> None:
+        check_positive(self.least_std, "fit.least_std")
+
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model to the solution on `data.train`; the objective is not used.
 

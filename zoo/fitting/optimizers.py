@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
+from functools import partial
 from typing import Any
 
 import torch
@@ -73,6 +74,7 @@ def check_optimizer(name: str, build: OptimizerBuilder) -> torch.optim.Optimizer
         ZooError: the optimiser refuses its settings, or one of its numbers is out of range.
     """
     parameters = {"matrix": nn.Parameter(torch.zeros(1, 1)), "bias": nn.Parameter(torch.zeros(1))}
+    check_pairs(name, build.keywords if isinstance(build, partial) else {})
     try:
         optimizer = build(grouped(parameters, {"matrix"}))
     except (TypeError, ValueError, RuntimeError) as error:
@@ -82,6 +84,13 @@ def check_optimizer(name: str, build: OptimizerBuilder) -> torch.optim.Optimizer
             for value in group[key] if isinstance(group[key], tuple | list) else (group[key],):
                 check_number(f"{name}.{key}", key, value)
     return optimizer
+
+
+def check_pairs(name: str, settings: Mapping[str, Any]) -> None:
+    """ZooError if the betas of an optimiser are not two numbers."""
+    betas = settings.get("betas", (0, 0))
+    if not isinstance(betas, list | tuple) or len(betas) != 2:
+        raise ZooError(f"{name}.betas={betas}: must be two numbers, at least 0 and less than 1 each")
 
 
 def check_number(name: str, key: str, value: float) -> None:

@@ -21,6 +21,9 @@ class ProgressBar(Callback):
 
     def __init__(self, history: Mapping[str, Sequence[float]]) -> None:
         self.history = history
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the empty bar; of several processes, in the first alone."""
         self.bar = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
@@ -28,10 +31,8 @@ class ProgressBar(Callback):
             TextColumn("{task.fields[terms]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[left]}"),
+            disable=not trainer.is_global_zero,
         )
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show the empty bar."""
         self.task = self.bar.add_task("fit", total=trainer.max_epochs, terms="", left="left")
         self.bar.start()
 

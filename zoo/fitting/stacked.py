@@ -9,12 +9,13 @@ from copy import deepcopy
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from zoo.arithmetic import arithmetic
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
-from zoo.fitting.arithmetic import arithmetic
 from zoo.fitting.gradient import Gradient, Means, calibrate, initialise_from_data, record_epoch, steps_batch
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices
@@ -49,7 +50,8 @@ def fit_stacked(
     Raises:
         ZooError: the loss of a model is not finite.
     """
-    fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision)
+    environment = LightningEnvironment()  # this process alone, also within a job of a cluster
+    fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision, plugins=[environment])
     train, validation = data.train.to(fabric.device), data.validation.to(fabric.device)
     batch_size = steps_batch(len(train), fit.batch_size)
     orders = [Batches(train, batch_size, seed, data.source.redrawn) for seed in seeds]
@@ -59,6 +61,7 @@ def fit_stacked(
     replay = Replay(stack, list(stack.weights.values()), record=fit.replay and fabric.device.type == "cuda")
     steps = fit.epochs * len(orders[0])
     optimizer = fit.optimizer(grouped(stack.weights, weight_matrices(stack.singles[0])))
+    rate = optimizer.param_groups[0]["lr"]  # which the schedule changes
     schedule = fit.schedule(optimizer, steps)
     histories: list[dict[str, list[float]]] = [{} for _ in models]
     keep_freed_memory()
@@ -83,7 +86,6 @@ def fit_stacked(
                 stack.keep_best(epoch, [found["total"] for found in means["validation"].read()])
             each = {stage: found.read() for stage, found in means.items()}
             for i, history in enumerate(histories):
-                rate = optimizer.param_groups[0]["lr"]
                 record_epoch(history, epoch, {stage: found[i] for stage, found in each.items()}, rate)
     seconds = (time.perf_counter() - start) / len(models)
     best_epochs = stack.restore()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from zoo.arithmetic import one_thread
+from zoo.checks import check_count
 from zoo.data.splits import Splits
 from zoo.fitting.closed_form import linear_layers, write_axes
 from zoo.fitting.principal_axes import leading_axes
@@ -22,10 +24,17 @@ class StreamingPca:
 
     Args:
         batch_size: largest number of images read at a time; the result does not depend on it.
+
+    Raises:
+        ZooError: a number out of range.
     """
 
     batch_size: int = 1024
 
+    def __post_init__(self) -> None:
+        check_count(self.batch_size, "fit.batch_size")
+
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 

@@ -5,40 +5,62 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA, TruncatedSVD
-from torch import Tensor
+from torch import Tensor, nn
 
+from zoo.arithmetic import one_thread
+from zoo.checks import is_finite
+from zoo.data.images import Images
 from zoo.data.splits import Splits
+from zoo.errors import ZooError
 from zoo.fitting.closed_form import check_components, linear_layers, write_axes
 from zoo.fitting.principal_axes import DECOMPOSED, leading_axes
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+BATCH = 1024
 CONVERTED = 1 << 29  # bytes of float64 up to which N >= P images are converted at once
 
 
 @dataclass(frozen=True)
 class Svd:
-    """encode(x) = V (x - m), decode(z) = V^T z + m, with m the mean image or zero.
+    """encode(x) = S^(p - 1) V (x - m), decode(z) = V^T S^(1 - p) z + m, with m the mean image or zero, and p = 1.
 
     V: (D, P) holds the leading right singular vectors of the images minus m, which is the linear code of least squared
-    error on the training images. C. Eckart, G. Young, "The approximation of one matrix by another of lower rank",
-    Psychometrika 1, 1936.
+    error on the training images, and S the singular values over the root of N. C. Eckart, G. Young, "The approximation
+    of one matrix by another of lower rank", Psychometrika 1, 1936. The power p changes no reconstruction. With 0, codes
+    are whitened; words that are compared by the angles of their codes gain from it: O. Levy, Y. Goldberg, I. Dagan,
+    "Improving distributional similarity with lessons learned from word embeddings", 2015, section 3.3.
 
     Solvers by shape, for N images of P pixels: up to 512 MiB as float64 with N >= P, the eigenvectors of the covariance
     (P x P) or, uncentred, scikit-learn's truncated SVD; up to 128 MiB with N < P, a thin SVD of the images; larger sets
-    are read in blocks and never converted as a whole, see `zoo.fitting.principal_axes.leading_axes`.
+    are read in blocks and never converted as a whole, see `zoo.fitting.principal_axes.leading_axes`. Sparse samples
+    stay sparse: ARPACK, by scikit-learn.
 
     Args:
         centre: m is the mean image (principal component analysis); otherwise m = 0 (truncated SVD).
+        power: p, of the singular values in the code, from 0 to 1; None for 1.
+
+    Raises:
+        ZooError: a power out of range.
     """
 
     centre: bool = True
+    power: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.power is not None and (not is_finite(self.power) or not 0 <= self.power <= 1):
+            raise ZooError(f"fit.power={self.power}: must be between 0 and 1, or null")
+
+    @one_thread()
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
         """Set the model's two linear layers to the solution on `data.train`; the objective is not used.
 
@@ -48,7 +70,10 @@ class Svd:
         encoder, decoder = linear_layers(model)
         width, n, p = encoder.out_features, len(data.train), math.prod(data.shape)
         check_components(width, n, p)
-        if 8 * n * p <= (CONVERTED if n >= p else DECOMPOSED):
+        if (matrix := data.train.sparse) is not None and width < min(n, p):
+            start = time.perf_counter()
+            components, mean = self._solve_sparse(matrix, width, seed)
+        elif 8 * n * p <= (CONVERTED if n >= p else DECOMPOSED):
             x = data.train[:].flatten(1).double()  # with near-equal eigenvalues, float32 has relative errors up to 1e-6
             start = time.perf_counter()
             components, mean = self._solve(x, width, seed)
@@ -57,7 +82,17 @@ class Svd:
             found = leading_axes(data.train, width, self.centre, seed=seed)
             components, mean = found.axes[:width], found.mean
         write_axes(encoder, decoder, components, mean)
+        if self.power is not None:
+            weigh_units(encoder, decoder, data.train, self.power)
         return FitReport(seconds=time.perf_counter() - start, epochs=1, best_epoch=1)
+
+    def _solve_sparse(self, x: csr_matrix, width: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Components (D, P) and mean (P,)."""
+        if self.centre:
+            pca = PCA(width, svd_solver="arpack", random_state=seed).fit(x.astype(np.float64))
+            return torch.from_numpy(pca.components_.copy()), torch.from_numpy(pca.mean_)
+        svd = TruncatedSVD(width, algorithm="arpack", random_state=seed).fit(x.astype(np.float64))
+        return torch.from_numpy(svd.components_.copy()), torch.zeros(x.shape[1], dtype=torch.float64)
 
     def _solve(self, x: Tensor, width: int, seed: int) -> tuple[Tensor, Tensor]:
         """Components (D, P) and mean (P,)."""
@@ -73,3 +108,16 @@ class Svd:
         with np.errstate(divide="ignore", invalid="ignore"):  # as above
             svd = TruncatedSVD(width, algorithm=algorithm, random_state=seed).fit(x.numpy())
         return torch.from_numpy(svd.components_.copy()), x.new_zeros(x.shape[1])
+
+
+@torch.no_grad()
+def weigh_units(encoder: nn.Linear, decoder: nn.Linear, images: Images, power: float) -> None:
+    """Give each unit its root mean square over images to the power `power`, and the decoder the inverse factor."""
+    squares = torch.zeros(encoder.out_features, dtype=torch.float64)
+    for x in images.batches(BATCH):
+        squares += encoder(x.flatten(1)).square().sum(0, dtype=torch.float64)
+    size = (squares / len(images)).sqrt()
+    factor = torch.where(size > 0, size, 1.0).pow(power - 1).to(encoder.weight)
+    encoder.weight.mul_(factor[:, None])
+    encoder.bias.mul_(factor)
+    decoder.weight.div_(factor)

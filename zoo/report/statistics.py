@@ -6,7 +6,7 @@ import base64
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,25 @@ def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
         return (math.inf if mse is None else mse.mean), name
 
     return {name: groups[name] for name in sorted(groups, key=rank)}
+
+
+def timed_together(records: Sequence[Record]) -> list[Record]:
+    """The records, without wall-clock times and the like unless all were measured on one kind of machine.
+
+    Seconds of two processors say nothing about two methods.
+    """
+    if len({machine(record) for record in records}) < 2:
+        return list(records)
+    return [
+        replace(record, metrics={name: entry for name, entry in record.metrics.items() if not entry.get("measured")})
+        for record in records
+    ]
+
+
+def machine(record: Record) -> tuple[str, ...]:
+    """Processor, its instructions and GPU of a run."""
+    about = record.environment.get("machine", {})
+    return tuple(str(about.get(part)) for part in ("processor", "cpu", "gpu"))
 
 
 def check_same_row(name: str, group: Sequence[Record]) -> None:

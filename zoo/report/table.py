@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoo.report.reported import reported, reported_for
-from zoo.report.statistics import Cell, by_name, cells, estimate_of, scope
+from zoo.report.statistics import Cell, by_name, cells, estimate_of, scope, timed_together
 from zoo.runs.records import Record
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
@@ -203,7 +203,7 @@ def words(name: str) -> list[str]:
 
 def summary(records: Sequence[Record]) -> str:
     """The main metrics as a Markdown table."""
-    records = brief(records, common(records))
+    records = brief(timed_together(records), common(records))
     return markdown_table(records, [each for each in columns(records) if each.metric in SUMMARY])
 
 
@@ -243,7 +243,7 @@ def shortfalls(records: Sequence[Record]) -> list[str]:
 def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:
     """Print some columns of the benchmark, in as many tables of at most 80 characters a line as they need."""
     shared = common(records)
-    records = brief(records, shared)
+    records = brief(timed_together(records), shared)
     console, rows = Console(width=TERMINAL, highlight=False), list(by_name(records))
     room = TERMINAL - min(max(map(len, rows)), NAME) - 3
     parts: list[list[Column]] = []

@@ -19,17 +19,24 @@ if TYPE_CHECKING:
 
 PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
 INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
-LATER = ("without",)  # settings younger than records: where they are null, a run is the same as without them
+LATER = ("without", "power", "devices")  # younger than records: where they are null, a run is the same as without
 COUNTED = (
     "zoo.model",
     "zoo.objective",
     "zoo.fitting",
     "zoo.data",
     "zoo.samples",
+    "zoo.arithmetic",
     "zoo.linear_algebra",
     "zoo.types",
 )  # rooms whose code determines a result
-UNCOUNTED = ("zoo.fitting.progress", "zoo.fitting.memory", "zoo.data.sources.download")
+UNCOUNTED = (
+    "zoo.fitting.progress",
+    "zoo.fitting.memory",
+    "zoo.fitting.checkpoints",
+    "zoo.fitting.loggers",
+    "zoo.data.sources.download",
+)
 CHUNK = 1 << 22
 ZOO = Path(__file__).parents[1]
 

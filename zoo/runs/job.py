@@ -10,7 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from zoo.checks import check_count, check_finite
 from zoo.errors import ZooError
+from zoo.fitting.loggers import RunLogger
 from zoo.options import Node, build, folders, node_of
 from zoo.runs.compose import overrides_of, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
@@ -20,10 +22,12 @@ from zoo.runs.siblings import siblings_of
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 SEEDS = 2**32  # that numpy, and so scikit-learn, can tell apart
+THREADS = 1024  # with very many, the system ends the process
 STALE = ("keep", "rerun")
 NOT_IN_NAME = (
     *("variant", "data", "width", "seed", "force", "refit", "stale", "study", "processes", "evaluation", "trust"),
     *("paths", "density", "hydra", "data.source.path", "trainer.progress", "trainer.replay", "trainer.stacked"),
+    *("trainer.checkpoint_seconds", "logger"),
 )
 
 
@@ -44,6 +48,8 @@ class Job:
         outliers: the data set whose test images are outliers; None for none.
         threads: CPU threads to compute with.
         stacked: runs of a study that differ in their seeds, to be fitted at once where that is the same.
+        checkpoint_seconds: least time between two checkpoints of a gradient fit; None for no checkpoints.
+        logger: where the history is logged while a model is fitted.
         force: run although the record exists.
         refit: fit again where a record lacks metrics and its model file is gone.
         stale: "keep", or "rerun" to run again where the code has changed since.
@@ -65,6 +71,8 @@ class Job:
     outliers: Node | None
     threads: int
     stacked: int
+    checkpoint_seconds: float | None
+    logger: Node
     force: bool
     refit: bool
     stale: str
@@ -77,6 +85,7 @@ class Job:
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < SEEDS:  # Python's True is an int
             raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
+        check_count(self.stacked, "trainer.stacked")
         if self.stale not in STALE:
             raise ZooError(f"stale={self.stale}: choose one of {', '.join(STALE)}")
 
@@ -101,6 +110,8 @@ class Job:
             outliers=outside_node(setting(cfg, "evaluation.outliers", "str", "None"), places(cfg), trust),
             threads=threads_of(cfg),
             stacked=setting(cfg, "trainer.stacked", "int"),
+            checkpoint_seconds=checkpoint_seconds_of(cfg),
+            logger=node_of("logger", resolved(cfg, "logger"), choices, trust),
             force=setting(cfg, "force", "bool"),
             refit=setting(cfg, "refit", "bool"),
             stale=setting(cfg, "stale", "str"),
@@ -141,9 +152,19 @@ class Job:
         """Where the fitted model lies."""
         return self.models / self.data / self.variant / f"{self.key}-s{self.seed}.safetensors"
 
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the state of the fit is kept while it runs."""
+        return self.model_path.with_suffix(".ckpt")
+
     def make(self, axis: str) -> Any:
         """The part of an axis; a builder where the model makes it to measure."""
         return build(axis, self.axes[axis], self.trust)
+
+    def make_logger(self) -> RunLogger:
+        """What opens a logger."""
+        made: RunLogger = build("logger", self.logger, self.trust)
+        return made
 
     def recorded(self) -> Record | None:
         """The record of this run, if there is one."""
@@ -203,9 +224,15 @@ def places(cfg: DictConfig) -> dict[str, str]:
 def threads_of(cfg: DictConfig) -> int:
     """CPU threads to compute with."""
     threads: int = setting(cfg, "trainer.threads", "int")
-    if threads < 1:
-        raise ZooError(f"trainer.threads={threads}: must be a whole number, at least 1")
+    if check_count(threads, "trainer.threads") > THREADS:
+        raise ZooError(f"trainer.threads={threads}: at most {THREADS:,}; a run is rarely faster with more than cores")
     return threads
+
+
+def checkpoint_seconds_of(cfg: DictConfig) -> float | None:
+    """Least number of seconds between two checkpoints of a fit; None for no checkpoints."""
+    seconds: float | None = setting(cfg, "trainer.checkpoint_seconds", "float", "None")
+    return seconds if seconds is None else check_finite(seconds, "trainer.checkpoint_seconds", least=0)
 
 
 def check_prior(choices: dict[str, str], bottleneck: Node) -> None:
@@ -219,4 +246,4 @@ def check_prior(choices: dict[str, str], bottleneck: Node) -> None:
 
 def _of_any(keys: Iterable[str], override: str) -> bool:
     key = override.lstrip("+").split("=")[0]
-    return key in keys or key.startswith(("paths.", "evaluation.", "density.", "hydra.", "hydra/"))
+    return key in keys or key.startswith(("paths.", "evaluation.", "density.", "logger.", "hydra.", "hydra/"))

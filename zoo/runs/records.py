@@ -43,9 +43,10 @@ class Record:
         config: the options of the axes by name and value (see `zoo.options`), all that determines the fitted model
             but the seed. Nothing in it is code, or is ever run.
         code: digest of the code of the parts, comments and docstrings apart; a record whose code has changed is stale.
-        fit: "seconds", "epochs", "best_epoch", "peak_memory", and "history": {term: [one value per epoch]}. Where
-            models of several seeds were fitted at once, "stacked" is their number; the memory is that of all. Where
-            the model explains less than the mean image or than PCA, "shortfall" is the sentence that says so.
+        fit: "seconds", "epochs", "best_epoch", "peak_memory", "load" (processes per core in the fit's last minute), and
+            "history": {term: [one value per epoch]}. Where models of several seeds were fitted at once, "stacked" is
+            their number; the memory is that of all. Where the model explains less than the mean image or than PCA,
+            "shortfall" is the sentence that says so.
         metrics: {name: {"value", "unit", "direction", "group", "version", "n", "definition", "per_class"?, "reason"?,
             "failed"?}}; a metric that does not apply has value null and a reason.
         images: {strip name: base64 PNG}, test images in a row: "original", "reconstruction", "corrupted", "restored",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -20,18 +21,21 @@ from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.shortfall import shortfall
+from zoo.fitting.loggers import Silent
 from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, save_model, weights_digest
 from zoo.model.linear_decoder import atoms_of
+from zoo.options import build
 from zoo.runs.bars import evaluation_bar
-from zoo.runs.job import Job
+from zoo.runs.job import AXES, Job
 from zoo.runs.outside import outside_images
+from zoo.runs.processes import fit_by_processes
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
 from zoo.runs.weights import model_of
-from zoo.types import FitReport, HasPrior
+from zoo.types import FitReport, HasPrior, Logs, Resumes
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
 SHOWN = 10  # test images whose reconstructions a record carries
@@ -86,27 +90,72 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
             )
     before = job.recorded()  # of an earlier fit: no metric that it held is lost
     due = [*due, *(name for name in job.measurable(before) if name not in due)]
+    if fitted is None:
+        check_parts(job)
     data = read(job) if fitted is None else fitted.data
     _ = outside_images(job.outliers, data, due, job.trust)  # what cannot be read is told before the fit
     fitted = fitted or fit_one(job, data)
     return measured(job, keep(job, fitted), fitted.model, fitted.data, due)
 
 
+def check_parts(job: Job) -> None:
+    """ZooError if a part refuses its settings: told before data are read, as far as it does not depend on them."""
+    with torch.random.fork_rng(devices=[]):
+        parts = {axis: job.make(axis) for axis in AXES}
+        parts["bottleneck"]()
+    job.make_logger()
+    for node in job.densities.values():
+        build("density", node, job.trust)
+
+
 def fit_one(job: Job, data: Splits) -> Fitted:
-    """Fit the model of one run on its data."""
+    """Fit the model of one run on its data, by this process or by several."""
+    devices = job.axes["fit"].get("devices")
+    if devices is None:
+        return fit_here(job, data)
     model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
+    report, peak = fit_by_processes(job, devices, model)
+    return Fitted(model.eval(), data, report, peak)
+
+
+def fit_here(job: Job, data: Splits, first: bool = True) -> Fitted:
+    """Fit the model of one run by this process.
+
+    Args:
+        job: the run.
+        data: its data.
+        first: False for all processes but one of those that share a fit: they log nothing.
+    """
+    model = build_model(job.config, data.shape, job.seed, job.trust, data.kind)
+    fit = job.make("fit")
+    if isinstance(fit, Resumes) and job.checkpoint_seconds is not None:
+        fit = fit.resuming(job.checkpoint_path, checkpointed(job), job.checkpoint_seconds)
+    if first and isinstance(fit, Logs):
+        logger, place = job.make_logger().open(job.results, f"{job.data}/{job.variant}", f"{job.key}-s{job.seed}")
+        if logger is not None:
+            logger.log_hyperparams({**job.config, "seed": job.seed})
+            fit = fit.logging_to(logger)
+            print(f"log     {place}", flush=True)
     with peak_memory() as peak, threadpool_limits(job.threads, "blas"):  # NumPy's, by which last bits differ
-        report = job.make("fit")(model, data, job.make("objective"), job.seed)
+        report = fit(model, data, job.make("objective"), job.seed)
     return Fitted(model.eval(), data, report, peak())
+
+
+def checkpointed(job: Job) -> dict[str, Any]:
+    """What the result of a fit depends on: a checkpoint with another content is not resumed from."""
+    return {"hash": job.key, "seed": job.seed, "code": job.code, "versions": versions()}
 
 
 def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     """Fit the models of runs that differ in their seeds, all at once; an empty list if that would not be the same.
 
+    Nor are they if their history is logged: epochs of models fitted at once end together.
+
     Raises:
         ZooError: the loss of one of them is no longer a finite number, or outliers of another data set cannot be read.
     """
     first = jobs[0]
+    check_parts(first)
     data = read(first)
     _ = outside_images(first.outliers, data, first.due(None), first.trust)  # as in run_one
     from zoo.fitting.stacked import fit_stacked, stackable  # Lightning takes seconds to import
@@ -114,7 +163,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     torch.set_num_threads(first.threads)
     fit, objective = first.make("fit"), first.make("objective")
     models = [build_model(first.config, data.shape, job.seed, job.trust, data.kind) for job in jobs]
-    if not stackable(fit, models, data, objective):
+    if not isinstance(first.make_logger(), Silent) or not stackable(fit, models, data, objective):
         return []
     with peak_memory() as peak:
         reports = fit_stacked(fit, models, data, objective, [job.seed for job in jobs])
@@ -125,7 +174,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
 
 def keep(job: Job, fitted: Fitted) -> Record:
     """Save a fitted model, and write its record without metrics yet."""
-    fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory}
+    fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory, "load": load()}
     if fitted.stacked > 1:
         fit["stacked"] = fitted.stacked
     if short := shortfall(fitted.model, fitted.data):
@@ -151,6 +200,7 @@ def keep(job: Job, fitted: Fitted) -> Record:
         weights=weights_digest(job.model_path),
     )
     write_record(job.results, record)
+    job.checkpoint_path.unlink(missing_ok=True)
     return record
 
 
@@ -246,6 +296,14 @@ def traversals(model: Autoencoder, test: Images, units: int) -> Tensor:
     return model.decode(torch.cat([moves[unit] for unit in chosen]))
 
 
+def load() -> float | None:
+    """Processes per core that ran or waited in the last minute; None where the system does not say it (Windows)."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except (AttributeError, OSError):
+        return None
+
+
 def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
     """Six significant digits: as many as a curve can show."""
     return {name: [float(f"{value:.6g}") for value in values] for name, values in history.items()}
@@ -254,7 +312,7 @@ def rounded(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
 def environment() -> dict[str, Any]:
     """Package versions, git commit of the zoo's checkout, machine, and the time of the run."""
     return {
-        "versions": {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}},
+        "versions": versions(),
         "git": commit(),
         "machine": {
             "system": platform.system(),
@@ -265,6 +323,11 @@ def environment() -> dict[str, Any]:
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}}
 
 
 def installed(package: str) -> str | None:

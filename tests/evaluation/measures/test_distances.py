@@ -3,7 +3,14 @@ import torch
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
-from zoo.evaluation.measures.distances import Compared, frechet_distance, kernel_distance, manifold
+from zoo.evaluation.measures.distances import (
+    Compared,
+    Reals,
+    frechet_distance,
+    kernel_distance,
+    likeness,
+    manifold,
+)
 from zoo.evaluation.measures.neighbours import nearest
 
 SHARES = ("precision", "recall", "density", "coverage")
@@ -38,7 +45,7 @@ def test_frechet_of_a_set_with_itself_and_without_full_rank():
 def test_kernel_distance_equals_torchmetrics():
     a, b = draws(300), draws(300, seed=1, mean=0.5)
     expected = poly_mmd(a.double(), b.double(), degree=3, gamma=1 / 5, coef=1.0)
-    assert kernel_distance(a, b, chunk=100).value == pytest.approx(expected.item(), rel=1e-4)
+    assert kernel_distance(a, b).value == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_kernel_distance_is_unbiased():
@@ -180,3 +187,20 @@ def all_comparisons(real, fake):
     found = manifold(real, fake)
     shares = [getattr(found, name) for name in SHARES]
     return [frechet_distance(real, fake), kernel_distance(real, fake), *shares]
+
+
+def test_reals_that_several_sets_are_compared_with_give_what_one_comparison_gives():
+    real, fakes = draws(60), [draws(50, seed=1), draws(70, seed=2, mean=1.0)]
+    together = Reals(real, covered=40)
+    for fake in fakes:
+        found, fresh = likeness(together, fake), likeness(Reals(real, covered=40), fake)
+        apart = (frechet_distance(real, fake), kernel_distance(real, fake), manifold(real[:40], fake).coverage)
+        for one, two, three in zip(
+            (found.frechet, found.kernel, found.manifold.coverage),
+            (fresh.frechet, fresh.kernel, fresh.manifold.coverage),
+            apart,
+            strict=True,
+        ):
+            assert one.value == two.value == three.value
+            assert torch.equal(one.real, three.real)
+            assert torch.equal(one.fake, three.fake)

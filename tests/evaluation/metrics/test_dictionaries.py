@@ -15,7 +15,7 @@ from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.measures import cosines
 from zoo.evaluation.measures.cosines import largest_among, largest_cosines
 from zoo.evaluation.measures.linear_probe import linear_probe
-from zoo.evaluation.measures.sparse_probe import best_units, sparse_probes
+from zoo.evaluation.measures.sparse_probe import best_units, sparse_probes, standardised
 from zoo.evaluation.metrics.dictionaries import (
     LEVELS,
     atom_coherence,
@@ -190,6 +190,11 @@ def test_noise_predicts_nothing():
     assert k_sparse_probe_accuracy(*parts(1000, build)).value == pytest.approx(0.25, abs=0.05)
 
 
+def units_of(rows, inside, counts):
+    z = standardised(rows)
+    return best_units(z, (z.T @ z).numpy(), inside, counts)
+
+
 def test_units_are_chosen_for_what_they_add_and_not_for_copies():
     """The class is whether a + b is above 0, and a has copies: both are needed, and a copy adds nothing."""
 
@@ -198,7 +203,7 @@ def test_units_are_chosen_for_what_they_add_and_not_for_copies():
         return torch.stack([a, a, a, 0.9 * b, torch.zeros(n)], 1), (a + b > 0).long()
 
     rows = parts(1000, build)
-    chosen = best_units(rows[0], rows[1] == 1, (1, 2, 5))
+    chosen = units_of(rows[0], rows[1] == 1, (1, 2, 5))
     assert {len(set(chosen[2].tolist()) & part) for part in ({0, 1, 2}, {3})} == {1}
     assert len(chosen[1]) == 1
     accuracy = k_sparse_probe_accuracy(*rows).table["accuracy"]
@@ -210,7 +215,7 @@ def test_units_are_chosen_whatever_their_scale():
     rows, labels = one_hot_among_noise(400, torch.Generator().manual_seed(0))
     rows[:, 7] *= 1e-3
     rows[:, 0] *= 1e3
-    assert best_units(rows, labels == 0, (1,))[1].tolist() == [7]
+    assert units_of(rows, labels == 0, (1,))[1].tolist() == [7]
 
 
 def test_codes_that_are_all_equal_give_the_most_frequent_class():

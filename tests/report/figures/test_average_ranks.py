@@ -9,14 +9,21 @@ from zoo.report.figures.average_ranks import average_ranks
 from zoo.report.figures.panels import MOST, foremost
 from zoo.report.ranks import rankings
 from zoo.report.statistics import by_name
+from zoo.runs.records import Record
 
 
 def said(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
+def ranked_by_seconds(record: Record) -> Record:
+    """The seconds as an ordinary metric of cost, for a second group in which rows differ."""
+    seconds = record.metrics["fit_seconds"] | {"measured": False}
+    return replace(record, metrics=record.metrics | {"fit_seconds": seconds})
+
+
 def test_every_group_has_a_panel_with_its_mean_ranks() -> None:
-    records = table_records()
+    records = [ranked_by_seconds(record) for record in table_records()]
     figure = average_ranks(records)
     assert figure is not None
     found = rankings(records)

@@ -3,6 +3,8 @@
 Each function reads once per process, and returns the same `Source` for equal arguments.
 """
 
+from zoo.data.sources.contexts import words
+from zoo.data.sources.corpora import docstrings, newsgroups, texts
 from zoo.data.sources.own import array, folder
 from zoo.data.sources.page_pairs import pages
 from zoo.data.sources.photographs import faces, patches
@@ -18,15 +20,19 @@ __all__ = [
     "breast_cancer",
     "cifar10",
     "digits",
+    "docstrings",
     "documents",
     "faces",
     "fashion_mnist",
     "folder",
     "mnist",
+    "newsgroups",
     "pages",
     "patches",
     "planted",
     "sprites",
     "table",
+    "texts",
     "wine",
+    "words",
 ]

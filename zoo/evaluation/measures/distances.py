@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.registry import NotApplicable
 from zoo.linear_algebra import eigh
 
+KERNEL_ROWS = 128  # whose products with the other set fit in the cache
 SINGULAR = 1e-12  # of the largest eigenvalue: smaller ones are taken as 0
 
 
@@ -39,7 +41,47 @@ class Compared:
         return cls(value, real - real.mean(), fake - fake.mean())
 
 
-def frechet_distance(a: Tensor, b: Tensor) -> Compared:
+class Reals:
+    """A set of real samples that several sets of fakes are compared with; what rests on it alone is computed once.
+
+    Args:
+        features: (N, D).
+        covered: the manifold is that of so many of them, the first ones; None for all.
+    """
+
+    def __init__(self, features: Tensor, covered: int | None = None) -> None:
+        self.features, self.covered = features, features[:covered]
+        self._radii: dict[int, Tensor] = {}
+
+    @cached_property
+    def covariance(self) -> Tensor:
+        """The covariance of the features: (D, D) float64."""
+        return self.features.double().T.cov()
+
+    @cached_property
+    def roots(self) -> tuple[Tensor, Tensor]:
+        """The root of the covariance, and its inverse: (D, D) float64 each."""
+        values, vectors = eigh(self.covariance)
+        return vectors * values.clamp(min=0).sqrt() @ vectors.T, vectors * inverse_root(values) @ vectors.T
+
+    @cached_property
+    def kernel_within(self) -> Tensor:
+        """For each real, the mean kernel over all others: (N,)."""
+        return kernel_within(self.features)
+
+    def radii(self, k: int) -> Tensor:
+        """Squared distance of each covered real to its k-th neighbour: (N,)."""
+        if k not in self._radii:
+            self._radii[k] = radii(self.covered - self.covered.mean(0), k)
+        return self._radii[k]
+
+
+def radii(points: Tensor, k: int) -> Tensor:
+    """Squared distance of each of points (N, D) to its k-th neighbour: (N,)."""
+    return nearest(points, points, k, same=True)[0][:, -1].square()
+
+
+def frechet_distance(a: Tensor | Reals, b: Tensor) -> Compared:
     """|m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), of means m and covariances S.
 
     The squared Wasserstein-2 distance of the Gaussians with the sets' moments: D. Dowson, B. Landau 1982; M. Heusel et
@@ -48,14 +90,14 @@ def frechet_distance(a: Tensor, b: Tensor) -> Compared:
     S_a^1/2)^-1/2 S_a^1/2: T. Rippl, A. Munk, A. Sturm, "Limit laws of the empirical Wasserstein distance", 2016,
     arXiv:1507.04090. For a, it is the same with T^-1.
     """
-    a, b = a.double(), b.double()
-    cov_a, cov_b = a.T.cov(), b.T.cov()
-    values, vectors = eigh(cov_a)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    inverse = vectors * inverse_root(values) @ vectors.T
+    reals = a if isinstance(a, Reals) else Reals(a)
+    a, b = reals.features.double(), b.double()
+    root, inverse = reals.roots
+    cov_b = b.T.cov()
     squares, axes = eigh(root @ cov_b @ root)
     squares = squares.clamp(min=0)
-    distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * squares.sqrt().sum()
+    distance = (a.mean(0) - b.mean(0)).square().sum() + reals.covariance.trace() + cov_b.trace()
+    distance -= 2 * squares.sqrt().sum()
     to_a = root @ (axes * inverse_root(squares) @ axes.T) @ root
     to_b = inverse @ (axes * squares.sqrt() @ axes.T) @ inverse
 
@@ -72,31 +114,35 @@ def inverse_root(values: Tensor) -> Tensor:
     return torch.where(kept, values, 1.0).rsqrt() * kept
 
 
-def kernel_distance(a: Tensor, b: Tensor, chunk: int = 128) -> Compared:
+def kernel_distance(a: Tensor | Reals, b: Tensor) -> Compared:
     """Unbiased squared maximum mean discrepancy with the kernel k(u, v) = (u.v / D + 1)^3; it can be negative.
 
     M. Bińkowski et al., "Demystifying MMD GANs", 2018, arXiv:1801.01401; over all pairs, not averaged subsets. The
     influence of x in a is 2 mean k(x, a) - 2 mean k(x, b), x itself left out.
     """
-
-    def totals(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums of the kernel over v for each of u, and over u for each of v: (U,) and (V,)."""
-        one, rows, columns = u.new_ones(()), [], torch.zeros(len(v), dtype=torch.float64)
-        for part in torch.split(u, chunk):
-            products = torch.addmm(one, part, v.T, alpha=1 / u.shape[1])
-            cubes = (products * products).mul_(products)
-            rows.append(cubes.sum(1, dtype=torch.float64))
-            columns += cubes.sum(0)
-        return torch.cat(rows), columns
-
-    def own(u: Tensor) -> Tensor:
-        diagonal = (u.square().sum(1) / u.shape[1] + 1).pow(3)
-        return (totals(u, u)[0] - diagonal) / (len(u) - 1)
-
-    within_a, within_b, (of_a, of_b) = own(a), own(b), totals(a, b)
+    reals = a if isinstance(a, Reals) else Reals(a)
+    a = reals.features
+    within_a, within_b, (of_a, of_b) = reals.kernel_within, kernel_within(b), kernel_sums(a, b)
     of_a, of_b = of_a / len(b), of_b / len(a)
     value = within_a.mean() + within_b.mean() - 2 * of_a.mean()
     return Compared.of(value.item(), 2 * (within_a - of_a), 2 * (within_b - of_b))
+
+
+def kernel_sums(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of the kernel of `kernel_distance` over v for each of u, and over u for each of v: (U,) and (V,)."""
+    one, rows, columns = u.new_ones(()), [], torch.zeros(len(v), dtype=torch.float64)
+    for part in torch.split(u, KERNEL_ROWS):
+        products = torch.addmm(one, part, v.T, alpha=1 / u.shape[1])
+        cubes = (products * products).mul_(products)
+        rows.append(cubes.sum(1, dtype=torch.float64))
+        columns += cubes.sum(0)
+    return torch.cat(rows), columns
+
+
+def kernel_within(u: Tensor) -> Tensor:
+    """For each of u, the mean of the kernel over all others: (U,)."""
+    diagonal = (u.square().sum(1) / u.shape[1] + 1).pow(3)
+    return (kernel_sums(u, u)[0] - diagonal) / (len(u) - 1)
 
 
 @dataclass(frozen=True)
@@ -121,8 +167,8 @@ class Manifold:
     n: int
 
 
-def manifold(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 128) -> Manifold:
-    """Compare reals: (N, D) and fakes: (M, D); a ball includes its surface.
+def manifold(real: Tensor | Reals, fake: Tensor, k: int = 5, chunk: int = 128) -> Manifold:
+    """Compare reals: (N, D), of a `Reals` its covered ones, and fakes: (M, D); a ball includes its surface.
 
     The influence of a point is what is lost when it is left out: what no other point covers. Other balls keep their
     radii.
@@ -130,12 +176,13 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 128) -> Manifo
     Raises:
         NotApplicable: a set has no k-th neighbours.
     """
-    n, m = len(real), len(fake)
+    reals = real if isinstance(real, Reals) else Reals(real)
+    n, m = len(reals.covered), len(fake)
     if min(n, m) <= k:
         raise NotApplicable(f"{min(n, m)} images have no {k}th nearest neighbours")
-    origin = real.mean(0)
-    real, fake = real - origin, fake - origin
-    real_radius, fake_radius = (nearest(points, points, k, same=True)[0][:, -1].square() for points in (real, fake))
+    origin = reals.covered.mean(0)
+    real, fake = reals.covered - origin, fake - origin
+    real_radius, fake_radius = reals.radii(k), radii(fake, k)
     balls = torch.zeros(m)  # real balls around each fake
     only = torch.zeros(n)  # fakes that each real alone covers
     fakes_in_ball, balls_of_fakes = torch.zeros(2, n), torch.zeros(2, n)  # how many fakes, and the sum of their indices
@@ -180,6 +227,6 @@ class Likeness:
     manifold: Manifold
 
 
-def likeness(real: Tensor, fake: Tensor, covered: int) -> Likeness:
-    """Compare reals: (N, D) and fakes: (M, D); their manifolds are compared for the first `covered` reals."""
-    return Likeness(frechet_distance(real, fake), kernel_distance(real, fake), manifold(real[:covered], fake))
+def likeness(real: Reals, fake: Tensor) -> Likeness:
+    """Compare reals with fakes: (M, D)."""
+    return Likeness(frechet_distance(real, fake), kernel_distance(real, fake), manifold(real, fake))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.evaluation.measures.linear_probe import log_odds
@@ -42,7 +44,9 @@ def sparse_probes(
     step = math.ceil(len(train) / MOST)
     train, train_labels = train[::step], train_labels[::step]
     classes = torch.tensor(sorted(set(train_labels.tolist())))
-    units = [best_units(train, train_labels == c, counts) for c in classes]
+    standard = standardised(train)
+    gram = (standard.T @ standard).numpy()
+    units = [best_units(standard, gram, train_labels == c, counts) for c in classes]
 
     def odds(label: Tensor, chosen: Tensor) -> Tensor:
         x, x_validation, x_test = (rows[:, chosen] for rows in (train, validation, test))
@@ -52,7 +56,13 @@ def sparse_probes(
     return {k: classes[score.argmax(1)] for k, score in scores.items()}
 
 
-def best_units(rows: Tensor, inside: Tensor, counts: Sequence[int]) -> dict[int, Tensor]:
+def standardised(rows: Tensor) -> Tensor:
+    """Units of rows (N, D) with mean 0 and variance 1; constant ones are 0."""
+    std, mean = torch.std_mean(rows, 0, correction=0)
+    return torch.where(std > 0, (rows - mean) / std, 0.0)
+
+
+def best_units(rows: Tensor, gram: NDArray[Any], inside: Tensor, counts: Sequence[int]) -> dict[int, Tensor]:
     """The units that explain best whether rows belong to a class: {k: (k,) int64} for each k of `counts`.
 
     Chosen greedily by orthogonal matching pursuit, in least squares of the class's indicator on standardised units: the
@@ -61,19 +71,18 @@ def best_units(rows: Tensor, inside: Tensor, counts: Sequence[int]) -> dict[int,
     matching pursuit", 1993.
 
     Args:
-        rows: (N, D).
+        rows: (N, D), standardised.
+        gram: (D, D), their inner products, which all classes share.
         inside: (N,) booleans.
         counts: numbers of units k.
     """
     from sklearn.linear_model import orthogonal_mp_gram
 
-    std, mean = torch.std_mean(rows, 0, correction=0)
-    z = torch.where(std > 0, (rows - mean) / std, 0.0)
     target = inside.float() - inside.float().mean()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "\\s*Orthogonal matching pursuit ended prematurely", RuntimeWarning)
         most = min(max(counts), rows.shape[1])
-        path = orthogonal_mp_gram((z.T @ z).numpy(), (z.T @ target).numpy(), n_nonzero_coefs=most, return_path=True)
+        path = orthogonal_mp_gram(gram, (rows.T @ target).numpy(), n_nonzero_coefs=most, return_path=True)
     steps = torch.from_numpy(path.reshape(rows.shape[1], path.size // rows.shape[1]) != 0)
     if not steps.any():
         steps = torch.arange(rows.shape[1])[:, None] == 0

@@ -65,7 +65,7 @@ def effective_rank(test_codes: Tensor) -> float:
     Raises:
         NotApplicable: all codes are equal.
     """
-    s = spectrum(test_codes).sqrt()
+    s = eigvalsh(covariance(test_codes)).clamp(min=0).sqrt()
     return float(torch.special.entr(s / s.sum()).sum().exp())
 
 
@@ -81,8 +81,8 @@ def participation_ratio(test_codes: Tensor) -> float:
     Raises:
         NotApplicable: all codes are equal.
     """
-    eigenvalues = spectrum(test_codes)
-    return (eigenvalues.sum().square() / eigenvalues.square().sum()).item()
+    matrix = covariance(test_codes)  # sum l is its trace, and sum l^2 the sum of its squared entries
+    return (matrix.trace().square() / matrix.square().sum()).item()
 
 
 @metric("code", "units", "none")
@@ -174,12 +174,13 @@ def active(codes: Tensor) -> Tensor:
     return nonzero
 
 
-def spectrum(codes: Tensor) -> Tensor:
-    """Eigenvalues of the covariance of codes (N, D): (D,) float64; NotApplicable if all codes are equal."""
+def covariance(codes: Tensor) -> Tensor:
+    """Covariance of those units of codes (N, D) that vary: (U, U) float64; NotApplicable if all codes are equal."""
     if len(codes) == 1:
         raise NotApplicable("there is a single test image, whose code has no variance")
-    if (codes == codes[0]).all():
+    varying = (codes != codes[0]).any(0)
+    if not varying.any():
         raise NotApplicable("the codes of all test images are equal")
-    centred = codes - codes.mean(0)
-    eigenvalues: Tensor = eigvalsh((centred.T @ centred).double() / len(centred))
-    return eigenvalues.clamp(min=0)
+    moving = codes[:, varying]
+    centred = moving - moving.mean(0)
+    return (centred.T @ centred).double() / len(centred)

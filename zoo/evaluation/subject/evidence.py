@@ -62,7 +62,7 @@ class Evidence(Encoded):
     def level(self) -> float | None:
         """The distance of two grey levels, of images that are stored as whole numbers under a density; else None."""
         pixels, scale = self.data.test.pixels, self.data.test.scale
-        if self.data.kind != "image" or self.model.likelihood.discrete or pixels.is_floating_point():
+        if self.data.kind != "image" or self.model.likelihood.discrete or pixels.dtype.is_floating_point:
             return None
         return 1 / scale if isinstance(scale, float) else None
 

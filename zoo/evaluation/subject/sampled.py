@@ -14,11 +14,11 @@ from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.chosen_densities import Kind
 from zoo.evaluation.measures.distances import Likeness, likeness
 from zoo.evaluation.measures.inception import inception_features, inception_network
+from zoo.evaluation.references import SAMPLES
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded, not_applicable
 from zoo.types import Density, Discrete, HasPrior
 
-SAMPLES = 10_000
 SCORED = 500
 SEED = 0
 
@@ -85,9 +85,8 @@ class Sampled(Encoded):
 
     @cached_property
     def sample_images(self) -> dict[str, Tensor]:
-        """Decoded samples, reconstructions and training images: {origin: (M, C, H, W)}."""
-        given = {"reconstructions": self.x_hat[: self.samples], "training images": self.data.train[: self.samples]}
-        return self.drawn(self.fast_densities) | given
+        """Decoded samples, and reconstructions: {origin: (M, C, H, W)}."""
+        return self.drawn(self.fast_densities) | {"reconstructions": self.x_hat[: self.samples]}
 
     def drawn(self, densities: Mapping[str, Density]) -> dict[str, Tensor]:
         """Decoded samples of densities: {density: (M, C, H, W)}."""
@@ -127,8 +126,8 @@ class Sampled(Encoded):
 
     @cached_property
     def sample_likeness(self) -> dict[str, Likeness]:
-        """How each of `sample_images` compares with the test images: {origin: Likeness}."""
-        return self.likeness(self.sample_images)
+        """How each of `sample_images`, and training images, compare with the test images: {origin: Likeness}."""
+        return self.likeness(self.sample_images) | {"training images": self.references.train_likeness}
 
     @cached_property
     def prior_likeness(self) -> dict[str, Likeness]:
@@ -145,12 +144,13 @@ class Sampled(Encoded):
 
     def likeness(self, images: Mapping[str, Tensor]) -> dict[str, Likeness]:
         """How sets of images (M, C, H, W) compare with the test images, in features."""
-        features = self.references.features
-        return {name: likeness(self.test_features, features(x), SAMPLES) for name, x in images.items()}
+        references = self.references
+        return {name: likeness(references.reals, references.features(x)) for name, x in images.items()}
 
     @property
     def inception_sets(self) -> dict[str, Tensor]:
         """Inception's features of `sample_images` and of test images: {origin: (M, 2048)}."""
         network = inception_network()
-        sets = {**self.sample_images, "test images": self.x[:SAMPLES]}
+        given = {"training images": self.data.train[: self.samples], "test images": self.x[:SAMPLES]}
+        sets = {**self.sample_images, **given}
         return {name: inception_features(network, images, self.device) for name, images in sets.items()}

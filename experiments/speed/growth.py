@@ -1,0 +1,88 @@
+"""A part of the benchmark about large arrays of one's own: time and memory of whole commands, as a user types them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from experiments.speed.bench import Bench
+from experiments.speed.measure import Findings, Row, Sample, exponent
+from zoo.errors import ZooError
+
+ROWS = 10_000  # images that are made at a time
+
+
+def growth(bench: Bench) -> Findings:
+    """`zoo run` on mapped arrays of growing length: fit, evaluation, start and imports.
+
+    Memory is the largest sum over the command's processes of what is theirs alone (Linux: RssAnon); pages of the mapped
+    file are not in it. The arrays hold random images of rank 8 with noise, in bytes.
+    """
+    size = bench.sizes.growth
+    found = Findings(notes=["whole commands with their imports; no setting but those that are shown"])
+    samples: dict[str, list[Sample]] = {}
+    for images in size.images:
+        with TemporaryDirectory() as place:
+            array = Path(place) / "x.npy"
+            write_array(array, images, size.side)
+            for variant, more in size.variants.items():
+                said = ["run", "data=array", f"data.source.path={array}", f"variant={variant}", *more]
+                sample, arm = command(said, Path(place)), " ".join([variant, *more])
+                found.rows.append(Row(f"{images:,} images, {array.stat().st_size / 1e9:.2g} GB", arm, [sample]))
+                samples.setdefault(variant, []).append(sample)
+    for variant, each in samples.items() if len(size.images) > 1 else ():
+        found.ratios[f"{variant}: exponent of the seconds"] = exponent(size.images, [one.seconds for one in each])
+        found.ratios[f"{variant}: most memory over least"] = each[-1].facts["mib"] / each[0].facts["mib"]
+    return found
+
+
+def write_array(path: Path, images: int, side: int) -> None:
+    """Images of rank 8 with noise, as bytes in a .npy file, written part by part."""
+    rng = np.random.default_rng(0)
+    axes = rng.normal(size=(8, side * side)).astype(np.float32)
+    x = np.lib.format.open_memmap(path, "w+", np.uint8, (images, side, side))
+    for start in range(0, images, ROWS):
+        part = x[start : start + ROWS]
+        values = rng.normal(size=(len(part), 8)).astype(np.float32) @ axes * 14 + 128
+        part[:] = np.clip(values + rng.normal(0, 8, values.shape), 0, 255).reshape(part.shape)
+
+
+def command(said: Sequence[str], home: Path) -> Sample:
+    """Run `zoo` with these words; its seconds, memory in MiB, and explained variance.
+
+    Raises:
+        ZooError: the command failed.
+    """
+    environment = os.environ | {"ZOO_HOME": str(home)}
+    start, most = time.perf_counter(), 0.0
+    with open(home / "said", "w+") as out:
+        process = subprocess.Popen([sys.executable, "-m", "zoo.cli", *said], stdout=out, stderr=out, env=environment)
+        while process.poll() is None:
+            most = max(most, anonymous(process.pid))
+            time.sleep(0.1)
+        seconds = time.perf_counter() - start
+        out.seek(0)
+        text = out.read()
+    if process.returncode:
+        raise ZooError(f"zoo {' '.join(said)}: {text.strip().splitlines()[-1]}")
+    explained = re.search(r"^  explained_variance +(\S+)", text, flags=re.M)
+    return Sample(seconds, float("nan"), {"mib": most, "explained": float(explained[1]) if explained else float("nan")})
+
+
+def anonymous(pid: int) -> float:
+    """Memory in MiB that a process and its children have for themselves; not a number where Linux does not say it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0 if Path("/proc/self/status").exists() else float("nan")
+    found = re.search(r"^RssAnon:\s+(\d+) kB", status, flags=re.M)
+    return (int(found[1]) / 1024 if found else 0.0) + sum(anonymous(int(child)) for child in children)

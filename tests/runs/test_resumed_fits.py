@@ -1,0 +1,74 @@
+"""A run that is killed in the middle of its fit resumes there, and leaves the files that it would have left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from zoo.fitting.gradient import Gradient
+from zoo.runs.records import read_record
+
+RUN = (
+    *("variant=vae", "data=digits", "hidden=[16]", "budget.epochs=20", "evaluation.groups=[reconstruction]"),
+    *("trainer.progress=false", "trainer.checkpoint_seconds=0"),
+)
+
+
+def one(folder, pattern):
+    (found,) = folder.rglob(pattern)
+    return found
+
+
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(command, repository, home):
+    killed, whole = home / "killed", home / "whole"
+    arguments = [sys.executable, "-m", "experiments.run", *RUN, f"paths.home={killed}"]
+    process = subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(repository)})
+    while not list(killed.rglob("*.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not list(killed.rglob("records/**/*.json"))
+
+    outcome = command(*RUN, f"paths.home={killed}")
+    assert outcome.status == 0, outcome.said
+    assert command(*RUN, f"paths.home={whole}").status == 0
+    assert one(killed, "*.safetensors").read_bytes() == one(whole, "*.safetensors").read_bytes()
+    resumed, expected = (read_record(one(folder, "*.json")) for folder in (killed, whole))
+    assert resumed.fit["history"] == expected.fit["history"]
+    assert resumed.metrics["mse"]["value"] == expected.metrics["mse"]["value"]
+    assert not list(killed.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize(("said", "kept"), [((), 60), (("trainer.checkpoint_seconds=null",), None)])
+def test_a_run_keeps_checkpoints_beside_its_model(compose_job, monkeypatch, said, kept):
+    from zoo.runs.single import fit_one, read
+
+    seen = []
+    monkeypatch.setattr(Gradient, "__call__", lambda fit, *_: seen.append(fit.checkpoints))
+    job = compose_job("variant=vae", "hidden=[16]", *said)
+    fit_one(job, read(job))
+    (checkpoints,) = seen
+    if kept is None:
+        assert checkpoints is None
+    else:
+        assert (checkpoints.every, checkpoints.path) == (kept, job.model_path.with_suffix(".ckpt"))
+        assert checkpoints.run["hash"] == job.key
+        assert checkpoints.run["code"] == job.code
+
+
+def test_how_often_a_fit_is_kept_is_no_part_of_its_identity(compose_job):
+    plain, often = compose_job("variant=vae"), compose_job("variant=vae", "trainer.checkpoint_seconds=0")
+    assert (plain.key, plain.name) == (often.key, often.name)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "true", "abc"])
+def test_seconds_between_checkpoints_are_a_number_from_0(command, seconds):
+    outcome = command("variant=vae", f"trainer.checkpoint_seconds={seconds}")
+    assert outcome.status == 2
+    assert "trainer.checkpoint_seconds=" in outcome.said

@@ -1,0 +1,196 @@
+"""Words as vectors of their contexts: the matrix that count-based word embeddings factorise."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zoo.data.arrays import Seen, seen_files
+from zoo.data.images import Images, Source
+from zoo.data.sources.corpora import posts
+from zoo.data.sparse_rows import SparseRows
+from zoo.errors import ZooError
+from zoo.samples import Form
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Vectors = Literal["ppmi", "one_hot"]
+WORD = re.compile(r"[^\W\d_]+")
+READ = 1 << 24  # characters of a text that are read at once
+TOKENS = 1 << 20  # that are paired at once
+END = -1  # of a document, in a sequence of words' numbers
+
+
+def words(
+    root: str,
+    path: str | None = None,
+    vocabulary: int = 20_000,
+    window: int = 5,
+    smoothing: float = 0.75,
+    vectors: Vectors = "ppmi",
+) -> Source:
+    """The most frequent words of a corpus, each as the vector of its contexts, as many as there are words.
+
+        PPMI(w, c) = max(0, log N(w, c) N / (N(w) N_s(c))),   N_s(c) = N(c)^s N / sum_c' N(c')^s
+
+    with N(w, c) the occurrences of c among the `window` words on either side of w, weighted by 1, 1 - 1/window, ... as
+    the distance grows (word2vec's random windows have that mean), and s the smoothing of contexts. O. Levy and Y.
+    Goldberg, "Neural word embedding as implicit matrix factorization", 2014; O. Levy, Y. Goldberg, I. Dagan, "Improving
+    distributional similarity with lessons learned from word embeddings", 2015.
+
+    Words are sequences of letters, in lower case; words outside the vocabulary are left out before windows are laid. A
+    corpus is read once, in parts. Training and test samples are the same: all words. A word is no draw from a
+    population that a test set could stand for; what embeddings are for is measured on judgements of people.
+
+    Args:
+        root: folder of all data sets; without `path`, all posts of 20 Newsgroups there are the corpus.
+        path: a text file in UTF-8, or a folder of .txt files, each a document.
+        vocabulary: how many words.
+        window: words on either side.
+        smoothing: s, in (0, 1].
+        vectors: "ppmi"; or "one_hot", where a word's vector is 1 at its own place, for skip-gram.
+
+    Raises:
+        ZooError: no such file, no text in UTF-8, a corpus of fewer than three words, or a number out of range.
+    """
+    if vectors not in get_args(Vectors):
+        raise ZooError(f"data.source.vectors={vectors}: choose ppmi or one_hot")
+    for name, value, least in (("vocabulary", vocabulary, 3), ("window", window, 1)):
+        if type(value) is not int or value < least:
+            raise ZooError(f"data.source.{name}={value}: must be a whole number, at least {least}")
+    if not (isinstance(smoothing, float | int) and 0 < smoothing <= 1):
+        raise ZooError(f"data.source.smoothing={smoothing}: must be above 0, and at most 1")
+    if path is not None and not Path(path).exists():
+        raise ZooError(f"{path}: no such file or folder; data=words reads a text file, or a folder of .txt files")
+    seen = seen_files(text_files(Path(path))) if path is not None else ()
+    return _words(root, path, vocabulary, window, float(smoothing), vectors, seen)
+
+
+@cache
+def _words(
+    root: str, path: str | None, vocabulary: int, window: int, smoothing: float, vectors: Vectors, seen: Seen
+) -> Source:
+    """`words`; `seen` makes the cache miss where a file has changed."""
+    from scipy.sparse import identity
+
+    known, pairs, _ = counted(root, path, vocabulary, window, seen)
+    matrix = identity(len(known), np.float32, "csr") if vectors == "one_hot" else ppmi(pairs, smoothing)
+    samples = Images(SparseRows(matrix), torch.zeros(len(known), dtype=torch.int64), 1.0)
+    return Source("words", samples, samples, form=Form("vector", (len(known),), features=known))
+
+
+@cache
+def counted(
+    root: str, path: str | None, vocabulary: int, window: int, seen: Seen = ()
+) -> tuple[tuple[str, ...], csr_matrix, NDArray[np.int32]]:
+    """The words, most frequent first; how often each occurs near each; and the corpus as numbers of words.
+
+    Returns:
+        words: V of them; N(w, c), see `words`: (V, V) float64; and (T,), with -1 at the end of each document.
+    """
+    documents = posts(root, "all").texts if path is None else read(text_files(Path(path)))
+    known, tokens = numbered(documents, vocabulary)
+    if len(known) < 3:
+        raise ZooError(f"{path or root}: {len(known)} different words; a vocabulary needs at least three")
+    return known, neighbours_of(tokens, len(known), window), tokens
+
+
+def text_files(place: Path) -> list[Path]:
+    """The file itself, or the .txt files of a folder; ZooError if it has none."""
+    found = sorted(place.rglob("*.txt")) if place.is_dir() else [place]
+    if not found:
+        raise ZooError(f"{place}: no .txt file there or below")
+    return found
+
+
+def read(files: Iterable[Path]) -> Iterator[str]:
+    """Texts in parts of at most 16 million characters, cut between words; ZooError for one that is not UTF-8.
+
+    Windows do not reach across the cuts.
+    """
+    for file in files:
+        try:
+            with open(file, encoding="utf-8-sig") as text:
+                left = ""
+                while part := text.read(READ):
+                    whole, space, rest = (left + part).rpartition(" ")
+                    left = rest if space else left + part
+                    yield whole
+                yield left
+        except UnicodeDecodeError as error:
+            raise ZooError(
+                f"{file}: no text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8"
+            ) from error
+
+
+def numbered(documents: Iterable[str], vocabulary: int) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """The most frequent words, ties by alphabet, and the documents as their numbers, others left out.
+
+    One pass: every word gets a number when it is first met. Four bytes a word are kept.
+
+    Returns:
+        words: most frequent first; and numbers: (T,), with -1 at the end of each document.
+    """
+    first: dict[str, int] = {}
+    number, found = count(), array("i")
+    for document in documents:
+        for word in WORD.findall(document.lower()):
+            if (known := first.get(word)) is None:
+                known = first[word] = next(number)
+            found.append(known)
+        found.append(END)
+    tokens = np.frombuffer(found, np.int32) if found else np.zeros(0, np.int32)
+    frequency = np.bincount(tokens[tokens >= 0], minlength=len(first))
+    order = sorted(first, key=lambda word: (-frequency[first[word]], word))[:vocabulary]
+    place = np.full(len(first) + 1, len(first), np.int32)
+    place[-1] = END  # of the end of a document, which -1 picks
+    place[[first[word] for word in order]] = np.arange(len(order))
+    renamed = place[tokens]
+    return tuple(order), renamed[renamed < len(order)] if len(order) < len(first) else renamed
+
+
+def neighbours_of(tokens: NDArray[np.int32], size: int, window: int) -> csr_matrix:
+    """N(w, c) of `words`: (V, V) float64, symmetric, counted in parts of a million words."""
+    from scipy.sparse import coo_matrix, csr_matrix
+
+    found = csr_matrix((size, size))
+    for start in range(0, len(tokens), TOKENS):
+        part = tokens[start : start + TOKENS + window]
+        ends = np.cumsum(part == END)
+        rows, columns, weights = [], [], []
+        for distance in range(1, window + 1):
+            stop = min(TOKENS, len(part) - distance)
+            if stop <= 0:
+                break
+            left, right = part[:stop], part[distance : distance + stop]
+            near = (left >= 0) & (right >= 0) & (ends[:stop] == ends[distance : distance + stop])
+            rows.append(left[near])
+            columns.append(right[near])
+            weights.append(np.full(int(near.sum()), 1 - (distance - 1) / window))
+        if rows:
+            joined = tuple(np.concatenate(each) for each in (rows, columns, weights))
+            found = found + coo_matrix((joined[2], joined[:2]), (size, size)).tocsr()
+    return (found + found.T).tocsr()
+
+
+def ppmi(pairs: csr_matrix, smoothing: float) -> csr_matrix:
+    """Positive pointwise mutual information, see `words`, of N(w, c): (V, V) float32."""
+    found = pairs.tocoo()
+    word, context = (np.asarray(pairs.sum(axis)).ravel() for axis in (1, 0))
+    smoothed = context**smoothing
+    share = smoothed / smoothed.sum()
+    values = np.log(found.data) - np.log(word[found.row]) - np.log(share[found.col])
+    found.data = np.maximum(values, 0.0).astype(np.float32)
+    matrix = found.tocsr()
+    matrix.eliminate_zeros()
+    return matrix
