@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -111,6 +118,80 @@ def fit_job() -> Callable[[Job], Run]:
 def fitted(compose_job: Callable[..., Job], fit_job: Callable[[Job], Run], variant: str) -> Run:
     """Every variant after a short fit with seed 0; its weights are not to be changed."""
     return fit_job(compose_job(f"variant={variant}"))
+
+
+@dataclass
+class Command:
+    """A command in a process of its own, and the processes that it starts, which are its session."""
+
+    process: subprocess.Popen[str]
+
+    def end(self, within: float = 60) -> tuple[int, str]:
+        """Wait for it: its exit status, and everything that was printed."""
+        said, _ = self.process.communicate(timeout=within)
+        return self.process.returncode, said
+
+    def alive(self) -> list[int]:
+        """Its processes that run."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _, _, session = place.read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
+                    found.append(int(place.parent.name))
+        return found
+
+    def gone(self, within: float = 5) -> bool:
+        """Whether all its processes end within some seconds."""
+        end = time.monotonic() + within
+        while (left := self.alive()) and time.monotonic() < end:
+            time.sleep(0.1)
+        return not left
+
+    def holder(self, lock: re.Pattern[str], within: float = 60) -> int:
+        """Wait for a process that holds a lock file of such a name: its number."""
+        return next(pid for pid in self._looking(within) if pid and self._holds(pid, lock))
+
+    def _looking(self, within: float) -> Iterator[int]:
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            yield from self.alive()
+            time.sleep(0.02)
+        raise TimeoutError
+
+    @staticmethod
+    def _holds(pid: int, lock: re.Pattern[str]) -> bool:
+        with suppress(OSError):
+            return any(lock.fullmatch(Path(os.readlink(entry)).name) for entry in Path(f"/proc/{pid}/fd").iterdir())
+        return False
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """`zoo ARGUMENTS` started in a session of its own, in the folder of the test, which is its home."""
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("processes are told by /proc")
+    started = []
+
+    def start(*arguments: str) -> Command:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zoo.cli", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "ZOO_HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(Command(process))
+        return started[-1]
+
+    yield start
+    for command in started:
+        for pid in command.alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        command.process.communicate()
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "samples": {"errors"},
     "types": set(),
     "catalogue": {"options"},
-    "model": {"checks", "errors", "options", "types", "samples"},
+    "model": {"checks", "errors", "files", "options", "types", "samples"},
     "data": {"checks", "errors", "types", "samples"},
     "objective": {"checks", "errors", "types", "model"},
     "fitting": {"arithmetic", "checks", "errors", "files", "linear_algebra", "types", "model", "objective", "data"},

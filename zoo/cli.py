@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import textwrap
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -21,10 +24,14 @@ from zoo.errors import ZooError, nearest
 from zoo.options import folders, is_axis, names, shipped
 
 if TYPE_CHECKING:
+    from zoo.runs.engines import Engine
     from zoo.runs.job import Job
+    from zoo.runs.records import Record
 
-MISTAKE, FAILED, INTERRUPTED = 2, 1, 130  # exit statuses
+MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
 OWN = "paths.results=results"  # the repository's own results
+ENGINE = ("engine=", "engine.", "processes=")  # beginnings of settings that say where runs are computed
+PLACES = ("paths.", "trust=", "hydra.searchpath=")
 
 RUN = """Fit a method, measure it, keep the record.
 
@@ -139,8 +146,15 @@ class Command:
     takes: str
 
 
+class Terminated(BaseException):
+    """SIGTERM, as an exception that no library takes for one of its own."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave with its exit status: 0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C."""
+    """Run a command and leave with its exit status.
+
+    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     parser = whole_parser()
     try:
         import argcomplete
@@ -150,14 +164,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
         argcomplete.autocomplete(parser, always_complete_options=False)
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = told  # type: ignore[assignment]
+    with noticing_signals() as came:
+        try:
+            status = dispatch(parser, given)
+        except ZooError as error:
+            status = refused(str(error))
+        except (KeyboardInterrupt, Terminated):
+            status = ended(came)
+        except Exception as error:
+            if came:  # within an import, an interrupt may come out as another error
+                status = ended(came)
+            elif isinstance(error, OSError) and error.filename is not None:
+                status = refused(f"{error.filename}: {error.strerror}")
+            else:
+                raise
+    sys.exit(status)
+
+
+@contextmanager
+def noticing_signals() -> Iterator[list[int]]:
+    """Within, Ctrl-C raises KeyboardInterrupt and SIGTERM `Terminated`; yields the signals that came."""
+    came: list[int] = []
+
+    def raised(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # where signals never arrive
+        yield came
+        return
+    before = {number: signal.signal(number, raised) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        sys.exit(dispatch(parser, given))
-    except ZooError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(MISTAKE)
-    except KeyboardInterrupt:
-        print("\ninterrupted: finished runs are kept; the same command resumes", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def refused(message: str) -> int:
+    """Print a mistake in one line."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return MISTAKE
+
+
+def ended(came: Sequence[int]) -> int:
+    """Print in one line that a signal ended the command."""
+    terminated = signal.SIGTERM in came
+    what = "terminated" if terminated else "interrupted"
+    print(f"\n{what}: finished runs are kept; the same command resumes", file=sys.stderr)
+    return TERMINATED if terminated else INTERRUPTED
 
 
 def told(message: Warning | str, category: type[Warning], *_: object) -> None:
@@ -236,6 +291,7 @@ class Version(argparse.Action):
 def run(arguments: argparse.Namespace) -> int:
     """One run, a sweep, or a study."""
     from zoo.runs.compose import as_yaml, composed, composing
+    from zoo.runs.engines import engine_of
     from zoo.runs.job import Job
 
     with composing(arguments.overrides, arguments.config_dir) as given:
@@ -252,13 +308,15 @@ def run(arguments: argparse.Namespace) -> int:
 
             table, figures = jobs_of(cfg)
             name = str(cfg.hydra.runtime.choices["study"])
-            return run_study(name, [*arguments.overrides], table, figures, cfg.processes)
-        job = Job.of(cfg)
-    return run_job(job)
+            return run_study(name, [*arguments.overrides], table, figures, engine_of(cfg))
+        job, engine = Job.of(cfg), engine_of(cfg)
+    return run_job(job, engine)
 
 
-def run_job(job: Job) -> int:
+def run_job(job: Job, engine: Engine) -> int:
     """One run."""
+    from zoo.runs.engines import Local
+
     record = job.existing()
     if record is not None and not job.due(record):
         print(f"{job.name} on {job.data}, seed {job.seed}: done before (force=true runs it again)")
@@ -266,9 +324,10 @@ def run_job(job: Job) -> int:
             print("its code has changed since (stale=rerun runs it again)")
     else:
         print(f"{job.name} on {job.data}, seed {job.seed}", flush=True)
-    from zoo.runs.single import describe, failed, run_one  # torch takes a second to import
+        job.check_places()
+        record = run_here(job) if isinstance(engine, Local) else run_there(job, engine)
+    from zoo.runs.single import describe, failed  # torch takes a second to import
 
-    record = run_one(job)
     describe(job, record)
     from zoo.use.pictured import picture_of_run
 
@@ -277,15 +336,43 @@ def run_job(job: Job) -> int:
     return FAILED if failed(record) else 0
 
 
+def run_here(job: Job) -> Record:
+    """One run in this process, after any other process that computes it."""
+    from zoo.files import locked
+    from zoo.runs.single import run_one
+    from zoo.runs.study import sweep_leftovers
+
+    sweep_leftovers([job])
+    with locked(job.lock, wait=False) as held:
+        if held:
+            return run_one(job)
+    print("another process computes this run: waiting for it", flush=True)
+    with locked(job.lock):
+        return run_one(job)
+
+
+def run_there(job: Job, engine: Engine) -> Record:
+    """One run on a worker of an engine."""
+    from zoo.runs.study import run_jobs
+
+    failures = run_jobs([job], engine)
+    if (record := job.recorded()) is None:
+        raise ZooError(failures[0])
+    return record
+
+
 def sweep(overrides: Sequence[str]) -> int:
-    """Every combination of several values, on all cores; then one table."""
+    """Every combination of several values; then one table."""
+    from zoo.runs.compose import composed
+    from zoo.runs.engines import engine_of
     from zoo.runs.grid import runs
     from zoo.runs.study import run_jobs
 
     if named := [override for override in overrides if override.startswith("study=")]:
         raise ZooError(f"{named[0]}: a study is a grid of runs already; leave out -m")
     jobs = list(runs([overrides]).values())
-    failures = run_jobs(jobs, None, partial(import_module, "zoo.report.table"))
+    engine = engine_of(composed("config", [o for o in overrides if o.lstrip("+").startswith((*ENGINE, *PLACES))]))
+    failures = run_jobs(jobs, engine, partial(import_module, "zoo.report.table"))
     from zoo.report.table import print_tables
 
     tell(failures, len(jobs))
@@ -300,14 +387,19 @@ def run_study(
     overrides: Sequence[str],
     table: Sequence[Job],
     figures: Sequence[Job],
-    processes: int | None,
+    engine: Engine,
 ) -> int:
     """What a study still lacks, then its tables and figures."""
     from zoo.runs.study import run_jobs
 
-    failures = run_jobs([*table, *figures], processes, partial(import_module, "zoo.report.publish"))
+    failures = run_jobs([*table, *figures], engine, partial(import_module, "zoo.report.publish"))
     tell(failures, len(table) + len(figures))
-    report_study(name, overrides, table, figures)
+    try:
+        report_study(name, overrides, table, figures)
+    except ZooError as error:
+        if not failures:
+            raise
+        print(f"error: {error}", file=sys.stderr)
     return FAILED if failures else 0
 
 
@@ -508,7 +600,7 @@ def report_study(
     """The tables and figures of a study."""
     from zoo.report import publish
 
-    kept = [override for override in overrides if not override.startswith(("force=", "stale=", "processes="))]
+    kept = [override for override in overrides if not override.startswith(("force=", "stale=", *ENGINE))]
     publish.report_study(table, figures, name, written(kept), readme(overrides))
 
 
@@ -555,7 +647,7 @@ def choices(name: str) -> str:
 
 AXES = (
     *("variant", "data", "network", "bottleneck", "prior", "corruption", "likelihood", "objective", "fit"),
-    *("optimizer", "schedule", "trainer", "logger", "evaluation", "study"),
+    *("optimizer", "schedule", "trainer", "engine", "logger", "evaluation", "study"),
 )
 
 

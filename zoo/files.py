@@ -1,14 +1,22 @@
-"""Where files lie, and how they are written: whole or not at all."""
+"""Where files lie, and how they are written: whole or not at all, by one process at a time."""
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from zoo.errors import ZooError
+
 APP = "bottleneck-zoo"
+LOCK, PARTIAL = ".lock", ".part"  # ends of hidden names: a lock, and a folder of what is being written
 
 
 def home() -> Path:
@@ -33,15 +41,108 @@ def in_checkout() -> bool:
     return Path("conf/config.yaml").is_file() and Path("zoo/__init__.py").is_file()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary neighbour first, then renamed over `path`."""
+def check_writable(name: str, folder: Path) -> None:
+    """ZooError if nothing can be written to a folder, which need not be there yet.
+
+    Args:
+        name: the setting, for the message.
+        folder: that it names.
+    """
+    above = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), folder)
+    if not above.is_dir():
+        raise ZooError(f"{name}={folder}: {above} is a file, and a folder is needed")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ZooError(f"{name}={folder}: nothing can be written to {above}; name another folder")
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a file's name, which one process has at a time; yields whether it is held.
+
+    The lock is that of the operating system (flock) on a hidden neighbour, so that it ends with the process, however
+    that ends. The neighbour is gone afterwards; `sweep` removes that of a process that was killed.
+
+    Args:
+        path: the file, which need not be there.
+        wait: until no other process holds it; without, False is yielded where another does.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    lock = FileLock(_lock_path(path), mode=0o664, poll_interval=0.1)
     try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+        lock.acquire(blocking=wait)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        _lock_path(path).unlink(missing_ok=True)  # before others may take it: they see that it is gone, and try again
+        lock.release()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all: within, to another place, which is renamed to `path` in the end.
+
+    That place lies in a hidden folder beside `path`. What a killed writer of `path` left is removed.
+    """
+    with locked(path):
+        _remove_partial(path)
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL))
+        try:
+            yield folder / path.name
+            os.chmod(folder / path.name, 0o644)
+            _flush(folder / path.name)
+            os.replace(folder / path.name, path)
+            _flush(path.parent)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """`writing` of bytes."""
+    with writing(path) as partial:
+        partial.write_bytes(content)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the locks and the partial files that killed processes left in a folder; nothing of living ones."""
+    left = [*folder.glob(f".*{LOCK}"), *folder.glob(f".*{PARTIAL}")]
+    for name in {_name_of(path) for path in left}:
+        with locked(folder / name, wait=False) as held:
+            if held:
+                _remove_partial(folder / name)
+
+
+def abandoned(path: Path) -> bool:
+    """Whether a process was killed that held the lock of `path`."""
+    if not _lock_path(path).exists():
+        return False
+    with locked(path, wait=False) as held:
+        return held
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}{LOCK}")
+
+
+def _name_of(left: Path) -> str:
+    """The name of the file whose lock, or whose partial folder, `left` is."""
+    name = left.name.removeprefix(".")
+    return name.removesuffix(LOCK) if name.endswith(LOCK) else name.removesuffix(PARTIAL).rpartition(".")[0]
+
+
+def _remove_partial(path: Path) -> None:
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold what was written to a file or a folder."""
+    if os.name == "nt" and path.is_dir():  # folders cannot be opened there
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,3 +200,60 @@ def test_what_only_lacks_scores_is_in_no_group(compose_job, tmp_path, command):
 def test_every_study_asks_for_groups_of_metrics_that_exist(written):
     _, table, figures = written
     assert all(job.due(None) for job in (*table, *figures))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("study=digits data=wine", r"data=wine: this study is of data=digits; leave it out, or write a study for it"),
+        ("study=digits evaluation.groups=[]", r"evaluation\.groups=\[\]: nothing would be measured; name groups"),
+        ("study=digits evaluation.groups=[nope]", r"evaluation\.groups=\[nope\]: no such group"),
+        ("study=digits paths.results=", r"paths\.results= is empty: give a folder, or leave it out"),
+        ("study=digits paths.results=file", r"paths\.results=file: .*file is a file, and a folder is needed"),
+        ("variant=pca paths.models=file/below", r"paths\.models=file/below: .*file is a file, and a folder is needed"),
+        ("study=digits force=maybe", r"force=maybe: must be true or false"),
+        ("study=digits processes=-7", r"processes=-7: runs are spread over a whole number of processes, at least 1"),
+        ("-m variant=pca,svd processes=0", r"processes=0: runs are spread over a whole number"),
+        ("variant=pca processes=1.5", r"engine=local: processes=1\.5: must be a whole number or null"),
+    ],
+)
+def test_what_can_be_known_is_told_before_anything_is_fitted(command, tmp_path, left, arguments, told):
+    (tmp_path / "file").write_text("")
+    outcome = command(*arguments.split())
+    assert outcome.status == 2
+    assert re.search(rf"^error: {told}", outcome.said, flags=re.M), outcome.said
+    assert left() == ["file"]
+
+
+def test_a_fit_that_cannot_be_written_is_kept_elsewhere(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        outcome = command("variant=pca", "data=digits", "evaluation.groups=[reconstruction]")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert outcome.status == 2
+    assert re.search(
+        r"^error: \S+safetensors: cannot be written \(.*File too large.*the fit is lost", outcome.said, re.M
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="a small disk is mounted by root")
+def test_a_fit_for_which_the_disk_has_no_room_is_kept_elsewhere(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("nothing can be mounted")
+    try:
+        outcome = command("variant=pca", "data=digits", "evaluation.groups=[reconstruction]", "paths.models=disk")
+        assert [path for path in disk.rglob("*") if path.is_file()] == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert outcome.status == 2
+    found = re.search(r"No space left on device.*\); the fit is kept in (\S+): make room, copy", outcome.said)
+    assert found, outcome.said
+    assert len(list(Path(found[1]).rglob("*.safetensors"))) == len(list(Path(found[1]).rglob("*.json"))) == 1

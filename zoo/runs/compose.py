@@ -121,6 +121,17 @@ def setting(cfg: DictConfig, key: str, *kinds: str) -> Any:
     return value
 
 
+def place(cfg: DictConfig, key: str) -> Path:
+    """A setting that is the path of a folder.
+
+    Raises:
+        ZooError: it is missing, no text, or empty.
+    """
+    if not (path := setting(cfg, key, "str")):
+        raise ZooError(f"{key}= is empty: give a folder, or leave it out")
+    return Path(path)
+
+
 def overrides_of(cfg: DictConfig) -> list[str]:
     """The overrides that made a configuration, as they were written."""
     said = OmegaConf.to_container(cfg.hydra.overrides, resolve=False)

@@ -30,10 +30,21 @@ def jobs_of(cfg: DictConfig) -> tuple[list[Job], list[Job]]:
     """
     changes = [override for override in overrides_of(cfg) if not override.startswith("study=")]
     study = resolved(cfg, "study")
+    refuse_other_data([sweep for part in ("table", "figures") for sweep in study.get(part) or []], changes)
     table, figures = (runs(study.get(part) or [], changes) for part in ("table", "figures"))
     if len(sets := sorted({job.data for job in (table | figures).values()})) > 1:
         raise ZooError(f"a study compares methods on one data set, this one has {', '.join(sets)}; write one for each")
     return list(table.values()), [job for path, job in figures.items() if path not in table]
+
+
+def refuse_other_data(sweeps: Iterable[Sequence[str]], changes: Sequence[str]) -> None:
+    """ZooError if the command line names another data set than the sweeps of a study do."""
+    own = {override for sweep in sweeps for override in sweep if override.startswith("data=")}
+    for change in changes:
+        if own and change.startswith("data=") and change not in own:
+            raise ZooError(
+                f"{change}: this study is of {', '.join(sorted(own))}; leave it out, or write a study for it"
+            )
 
 
 def runs(sweeps: Iterable[Sequence[str]], changes: Sequence[str] = ()) -> dict[Path, Job]:

@@ -12,12 +12,13 @@ from omegaconf import DictConfig
 
 from zoo.checks import check_count, check_finite
 from zoo.errors import ZooError
+from zoo.files import check_writable
 from zoo.fitting.loggers import RunLogger
 from zoo.options import Node, build, folders, node_of
-from zoo.runs.compose import overrides_of, resolved, setting
+from zoo.runs.compose import overrides_of, place, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
 from zoo.runs.outside import outside_node
-from zoo.runs.records import Record, read_record, record_path
+from zoo.runs.records import Record, lock_of, read_record, record_path
 from zoo.runs.siblings import siblings_of
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
@@ -27,7 +28,7 @@ STALE = ("keep", "rerun")
 NOT_IN_NAME = (
     *("variant", "data", "width", "seed", "force", "refit", "stale", "study", "processes", "evaluation", "trust"),
     *("paths", "density", "hydra", "data.source.path", "trainer.progress", "trainer.replay", "trainer.stacked"),
-    *("trainer.checkpoint_seconds", "logger"),
+    *("trainer.checkpoint_seconds", "logger", "engine"),
 )
 
 
@@ -85,6 +86,8 @@ class Job:
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < SEEDS:  # Python's True is an int
             raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
+        if not self.groups:
+            raise ZooError("evaluation.groups=[]: nothing would be measured; name groups, or leave it out")
         check_count(self.stacked, "trainer.stacked")
         if self.stale not in STALE:
             raise ZooError(f"stale={self.stale}: choose one of {', '.join(STALE)}")
@@ -116,9 +119,9 @@ class Job:
             refit=setting(cfg, "refit", "bool"),
             stale=setting(cfg, "stale", "str"),
             progress=setting(cfg, "trainer.progress", "bool"),
-            results=Path(setting(cfg, "paths.results", "str")),
-            models=Path(setting(cfg, "paths.models", "str")),
-            features=Path(setting(cfg, "paths.features", "str")),
+            results=place(cfg, "paths.results"),
+            models=place(cfg, "paths.models"),
+            features=place(cfg, "paths.features"),
             trust=trust,
         )
 
@@ -151,6 +154,16 @@ class Job:
     def model_path(self) -> Path:
         """Where the fitted model lies."""
         return self.models / self.data / self.variant / f"{self.key}-s{self.seed}.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        """The name whose lock (`zoo.files.locked`) is held while the run is computed, or its metrics measured."""
+        return lock_of(self.record_path)
+
+    def check_places(self) -> None:
+        """ZooError if records or models cannot be written where they belong."""
+        check_writable("paths.results", self.results)
+        check_writable("paths.models", self.models)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -218,7 +231,7 @@ def density_nodes(cfg: DictConfig, trust: Sequence[str]) -> dict[str, Node]:
 
 def places(cfg: DictConfig) -> dict[str, str]:
     """Where data sets and decoded pictures lie, by the names of the settings of sources."""
-    return {"root": setting(cfg, "paths.data", "str"), "decoded": setting(cfg, "paths.decoded", "str")}
+    return {"root": str(place(cfg, "paths.data")), "decoded": str(place(cfg, "paths.decoded"))}
 
 
 def threads_of(cfg: DictConfig) -> int:
@@ -246,4 +259,6 @@ def check_prior(choices: dict[str, str], bottleneck: Node) -> None:
 
 def _of_any(keys: Iterable[str], override: str) -> bool:
     key = override.lstrip("+").split("=")[0]
-    return key in keys or key.startswith(("paths.", "evaluation.", "density.", "logger.", "hydra.", "hydra/"))
+    return key in keys or key.startswith(
+        ("paths.", "evaluation.", "density.", "engine.", "logger.", "hydra.", "hydra/")
+    )

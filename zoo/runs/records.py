@@ -94,6 +94,11 @@ def record_path(root: Path, data: str, variant: str, key: str, seed: int) -> Pat
     return root / "records" / data / variant / f"{key}-s{seed}.json"
 
 
+def lock_of(path: Path) -> Path:
+    """The name whose lock is held by who changes the record at `path`, or fits its model."""
+    return path.with_suffix("")
+
+
 def write_record(root: Path, record: Record) -> Path:
     """Write `record` to its place below `root` and return the path."""
     path = record_path(root, record.data, record.variant, record.hash, record.seed)

@@ -10,13 +10,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from zoo.errors import ZooError
-from zoo.files import existing
+from zoo.files import existing, locked
 from zoo.options import Node, build, content, template
-from zoo.runs.compose import setting
+from zoo.runs.compose import place, setting
 from zoo.runs.identity import content_digest
 from zoo.runs.job import density_nodes, places, threads_of
 from zoo.runs.outside import outside_images, outside_node
-from zoo.runs.records import Record, read_record, record_path, write_record
+from zoo.runs.records import Record, lock_of, read_record, record_path, write_record
 from zoo.runs.siblings import siblings_of
 
 
@@ -59,10 +59,10 @@ class Rescoring:
             densities=density_nodes(cfg, cfg.trust),
             outliers=setting(cfg, "evaluation.outliers", "str", "None"),
             again=setting(cfg, "again", "bool"),
-            models=Path(setting(cfg, "paths.models", "str")),
+            models=place(cfg, "paths.models"),
             places=places(cfg),
             path=setting(cfg, "path", "str", "None"),
-            features=Path(setting(cfg, "paths.features", "str")),
+            features=place(cfg, "paths.features"),
             threads=threads_of(cfg),
             progress=setting(cfg, "trainer.progress", "bool"),
             trust=tuple(cfg.trust),
@@ -115,8 +115,9 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     outside = outside_images(outside_node(outliers, asked.places, asked.trust), data, names, asked.trust)
     with evaluation_bar(record.name, asked.progress) as show:
         found = evaluate(model, data, names, record.fit, show, asked.features, *given, outside, siblings)
-    record = record.measured(found, commit())
-    write_record(root, record)
+    with locked(lock_of(path)):  # what others have added meanwhile stays
+        record = read_record(path).measured(found, commit())
+        write_record(root, record)
     return record, list(found)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -173,7 +175,36 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
 
 
 def keep(job: Job, fitted: Fitted) -> Record:
-    """Save a fitted model, and write its record without metrics yet."""
+    """Save a fitted model, and write its record without metrics yet.
+
+    Raises:
+        ZooError: they cannot be written where they belong; they are kept elsewhere then, if that can be.
+    """
+    try:
+        return written(job, fitted)
+    except OSError as error:
+        refuge = Path(tempfile.mkdtemp(prefix="zoo-"))
+        try:
+            written(replace(job, results=refuge, models=refuge / "models"), fitted)
+        except OSError:
+            shutil.rmtree(refuge, ignore_errors=True)
+            raise ZooError(
+                f"{job.model_path}: cannot be written ({reason(error)}), nor anything in {refuge.parent}: the fit is "
+                "lost; make room, or choose other paths.results= and paths.models="
+            ) from error
+        raise ZooError(
+            f"{job.model_path}: cannot be written ({reason(error)}); the fit is kept in {refuge}: make room, copy "
+            f"{refuge / 'records'} to {job.results} and what is in {refuge / 'models'} to {job.models}, and run again"
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """What an operation on files failed of, without the place."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def written(job: Job, fitted: Fitted) -> Record:
+    """A fitted model, written, and its record without metrics yet, which is written too."""
     fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory, "load": load()}
     if fitted.stacked > 1:
         fit["stacked"] = fitted.stacked
@@ -211,7 +242,11 @@ def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Se
     with evaluation_bar(job.name, job.progress) as show:
         found = evaluate(model, data, due, record.fit, show, *given)
     record = record.measured(found, commit())
-    write_record(job.results, record)
+    try:
+        write_record(job.results, record)
+    except OSError as error:
+        kept = f"the fit is kept in {job.model_path}, and the same command measures it again"
+        raise ZooError(f"{job.record_path}: cannot be written ({reason(error)}); {kept}") from error
     return record
 
 

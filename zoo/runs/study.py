@@ -1,69 +1,142 @@
-"""Many runs, on a pool of as many processes as there are cores, or one for a GPU."""
+"""Many runs, on the workers of an engine."""
 
 from __future__ import annotations
 
 import os
-import signal
+import socket
+import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import joblib
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from zoo.errors import ZooError
+from zoo.files import abandoned, locked, sweep
+from zoo.runs.engines import Engine, Workers, without_interrupts
 from zoo.runs.job import Job
-from zoo.runs.records import Record
+from zoo.runs.records import Record, write_record
 
 if TYPE_CHECKING:
     from zoo.runs.single import Fitted
 
 NAME = 34  # characters of a row's name in a line of progress
+TRIES = 2  # of runs whose worker is killed
+ALONE = 2  # processes for one run, as one would be this process
+KILLED = "the process that computed it was killed, twice; did it run out of memory?"
+Outcome = Record | str  # a record, or why there is none
 
 
-def run_jobs(jobs: Sequence[Job], processes: int | None, meanwhile: Callable[[], object] = lambda: None) -> list[str]:
+def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object] = lambda: None) -> list[str]:
     """Run what is still to do of jobs, on single-threaded processes, showing progress.
 
     Args:
         jobs: the runs.
-        processes: how many; None for as many as there are cores, or one for runs on a GPU.
+        engine: where they are computed.
         meanwhile: called while the processes start, which takes seconds.
 
     Returns:
         A message for each run that failed.
     """
-    if processes is not None and (type(processes) is not int or processes < 1):
-        raise ZooError(f"processes={processes}: runs are spread over a whole number of processes, at least 1")
     for job in jobs[:1]:
         job.due(None)  # an unknown group of metrics is told before anything runs
     todo = [job for job in jobs if (record := job.existing()) is None or job.due(record)]
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{len(jobs)} runs, {len(jobs) - len(todo)} of them done before, {len(todo)} to run")
+    sweep_leftovers(jobs)
     if not todo:
         return []
-    failures = []
+    todo[0].check_places()
+    groups, failures = together(todo), []
     on_gpu = any(job.axes["fit"].get("accelerator") == "gpu" for job in todo)
     times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("left"))
     columns = (TextColumn("runs"), BarColumn(bar_width=20), MofNCompleteColumn(), *times)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar, ExitStack() as stack:
         task = bar.add_task("runs", total=len(todo))
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            groups = together(todo)
-            wanted = processes or (1 if on_gpu else os.cpu_count() or 1)
-            pool = joblib.Parallel(n_jobs=min(wanted, len(groups)), return_as="generator_unordered")
-            done = pool(joblib.delayed(attempt)(group, os.getcwd(), os.getpid()) for group in groups)
-            meanwhile()
-            for job, outcome in chain.from_iterable(done):
-                if message := failure(outcome):
-                    failures.append(f"{job.name} width {job.width} seed {job.seed}: {message}")
-                    console.print(f"[red]failed[/red] {failures[-1]}")
-                else:
-                    console.print(line(job, outcome))
-                bar.advance(task)
+        workers = stack.enter_context(engine.workers(len(groups), max(job.threads for job in todo), on_gpu))
+        for job, outcome in outcomes(groups, workers, meanwhile):
+            if isinstance(outcome, Record) and not job.record_path.exists():  # the worker has folders of its own
+                write_record(job.results, outcome)
+            if message := failure(outcome):
+                failures.append(f"{job.name} width {job.width} seed {job.seed}: {message}")
+                console.print(f"[red]failed[/red] {failures[-1]}")
+            else:
+                console.print(line(job, outcome))
+            bar.advance(task)
+    sweep_leftovers(jobs)
     return failures
+
+
+def sweep_leftovers(jobs: Sequence[Job]) -> None:
+    """Remove what processes left that were killed while they computed one of these runs."""
+    for folder in {path.parent for job in jobs for path in (job.record_path, job.model_path)}:
+        sweep(folder)
+
+
+def outcomes(
+    groups: Sequence[Sequence[Job]], workers: Workers, meanwhile: Callable[[], object]
+) -> Iterator[tuple[Job, Outcome]]:
+    """The outcome of every run, as they come.
+
+    Runs that another study computes come last, after it. Where a worker is killed, the runs that were being computed
+    are tried once more after all others, one at a time; one that loses its worker again has failed.
+
+    Args:
+        groups: of runs, each for one worker.
+        workers: that compute them.
+        meanwhile: called once, while the processes start.
+    """
+    left = dict(enumerate(groups))
+    elsewhere: set[int] = set()  # another study computes them
+    suspects: set[int] = set()  # they were being computed when a worker was killed
+    crashes = 0  # since the last outcome
+    while left:
+        calm = [index for index in left if index not in suspects]
+        free = [index for index in calm if index not in elsewhere]
+        chosen = free or calm or [*left][:1]
+        calls = [(index, left[index], os.getcwd(), not free) for index in chosen]
+        try:
+            for index, found in computed(calls, workers, workers.at_once if calm else ALONE, meanwhile):
+                if found is None:
+                    elsewhere.add(index)
+                else:
+                    del left[index]
+                    crashes = 0
+                    yield from found
+        except workers.lost:
+            crashes += 1
+            if not calm or crashes > TRIES:
+                for index in chosen:
+                    yield from ((job, KILLED) for job in left.pop(index, ()))
+            suspects |= {index for index, group in left.items() if any(abandoned(job.lock) for job in group)}
+        except Exception as error:
+            needed = "they need bottleneck-zoo in the same version as here"
+            raise ZooError(f"the workers cannot compute runs ({type(error).__name__}: {error}); {needed}") from error
+        meanwhile = bool  # once is enough
+
+
+def computed(
+    calls: Sequence[tuple[Any, ...]], workers: Workers, at_once: int, meanwhile: Callable[[], object]
+) -> Iterator[tuple[int, list[tuple[Job, Outcome]] | None]]:
+    """What `attempt` returns for these arguments, as it comes."""
+    shield = without_interrupts() if workers.start_late else nullcontext()
+    with joblib.parallel_config(**workers.backend), shield:
+        # a cluster gets all at once, as it may grow; processes of this machine get what they need next
+        ahead = "2*n_jobs" if workers.start_late else "all"
+        pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
+        found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
+    try:
+        meanwhile()
+        for one in found:  # noqa: UP028 (`yield from` would close it without the filter below)
+            yield one
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".* tasks which were still being processed")
+            found.close()
 
 
 def failure(outcome: Record | str) -> str:
@@ -103,23 +176,41 @@ def together(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(groups.values())
 
 
-def attempt(jobs: Sequence[Job], folder: str, parent: int) -> list[tuple[Job, Record | str]]:
-    """Run a group of jobs in a worker, their paths relative to `folder`; a failure comes back as its message."""
-    if os.getpid() != parent:  # Ctrl-C is answered by the process that started the workers
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+def attempt(index: int, jobs: Sequence[Job], folder: str, wait: bool) -> tuple[int, list[tuple[Job, Outcome]] | None]:
+    """Run a group of jobs in a worker, their paths relative to `folder`; a failure comes back as its message.
+
+    Args:
+        index: of the group, which comes back.
+        jobs: the group.
+        folder: from which relative paths count.
+        wait: for another process that computes one of the runs; without, None comes back for the group.
+    """
+    try:
+        os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
+        with ExitStack() as stack:
+            locks = sorted({job.lock for job in jobs})
+            if not all(stack.enter_context(locked(lock, wait)) for lock in locks):
+                return index, None
+            return index, run_group(jobs)
+    except OSError as error:
+        return index, [(job, f"{socket.gethostname()}: {error}") for job in jobs]
+
+
+def run_group(jobs: Sequence[Job]) -> list[tuple[Job, Outcome]]:
+    """The outcomes of runs that differ in their seeds, fitted at once where that is the same."""
     from zoo.runs.single import fit_together, run_one
 
-    os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
-    fitted: list[Fitted] = []
-    if len(jobs) > 1:
+    fitted: dict[Path, Fitted] = {}
+    new = [job for job in jobs if job.existing() is None]  # others may have been done since
+    if len(new) > 1:
         try:
-            fitted = fit_together(jobs)
+            fitted = {job.record_path: model for job, model in zip(new, fit_together(new), strict=False)}
         except Exception as error:  # the loss of one diverged, or memory is short
-            print(f"{jobs[0].name}: joint fit of {len(jobs)} seeds failed ({error}); fitting one by one", flush=True)
-    outcomes: list[tuple[Job, Record | str]] = []
-    for job, model in zip_longest(jobs, fitted):
+            print(f"{jobs[0].name}: joint fit of {len(new)} seeds failed ({error}); fitting one by one", flush=True)
+    found: list[tuple[Job, Outcome]] = []
+    for job in jobs:
         try:
-            outcomes.append((job, run_one(job, model)))
+            found.append((job, run_one(job, fitted.get(job.record_path))))
         except Exception as error:
-            outcomes.append((job, str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"))
-    return outcomes
+            found.append((job, str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"))
+    return found

@@ -1,0 +1,126 @@
+"""Studies whose processes are killed or interrupted, and studies beside one another."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from zoo.runs.records import read_record
+
+SWEEP = ("run", "-m", "data=digits", "evaluation.groups=[reconstruction]")
+LONG = ("variant=vae", "budget.epochs=5000", "trainer.progress=false")
+SHORT = ("variant=linear_ae", "budget.epochs=2", "trainer.progress=false")
+TOLD = {
+    signal.SIGINT: (130, "interrupted: finished runs are kept; the same command resumes"),
+    signal.SIGTERM: (143, "terminated: finished runs are kept; the same command resumes"),
+}
+
+
+def lock(seed):
+    """Name of the lock of a run, as far as it is known here."""
+    return re.compile(rf"\..*-s{seed}\.lock")
+
+
+def seeds(folder: Path):
+    return sorted(read_record(path).seed for path in (folder / "outputs" / "records").rglob("*.json"))
+
+
+def hidden(folder: Path):
+    return [path for path in folder.rglob(".*") if "cache" not in path.name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_study_that_is_ended_leaves_no_process(launch, number):
+    command = launch(*SWEEP, *LONG, "seed=0,1", "processes=2")
+    command.holder(lock(0))
+    command.holder(lock(1))
+    if number == signal.SIGINT:
+        os.killpg(command.process.pid, number)  # as a terminal does
+    else:
+        os.kill(command.process.pid, number)
+    assert command.gone()
+    status, said = command.end()
+    if number != signal.SIGKILL:
+        assert status == TOLD[number][0]
+        assert said.splitlines()[1:] == ["", TOLD[number][1]], "below the number of runs"
+
+
+@pytest.mark.parametrize("number", TOLD)
+def test_a_fit_that_is_ended_says_so_in_one_line(launch, number):
+    command = launch("run", *LONG, "data=digits")
+    command.holder(lock(0))
+    time.sleep(2)  # the fit has begun
+    os.kill(command.process.pid, number)
+    status, said = command.end()
+    assert status == TOLD[number][0]
+    assert said.splitlines()[1:] == ["", TOLD[number][1]], "below the name of the run"
+
+
+@pytest.mark.parametrize("after", [0.4, 1.2, 2.0])
+def test_ctrl_c_while_importing_is_one_line(launch, after):
+    command = launch(*SWEEP, *LONG, "seed=0,1", "processes=2")
+    time.sleep(after)
+    os.killpg(command.process.pid, signal.SIGINT)
+    status, said = command.end()
+    assert status in (130, -signal.SIGINT), (
+        "or by the signal itself, as Python does if an extension imports; a shell says 130"
+    )
+    assert [line for line in said.splitlines() if line and " to run" not in line] == [TOLD[signal.SIGINT][1]]
+
+
+def test_a_run_whose_worker_is_killed_is_tried_once_more_after_the_others(launch, tmp_path):
+    command = launch(*SWEEP, *SHORT, "seed=0,1", "processes=2")
+    os.kill(command.holder(lock(1)), signal.SIGKILL)
+    status, said = command.end(120)
+    assert status == 0, said
+    assert seeds(tmp_path) == [0, 1]
+    assert "Traceback" not in said
+    assert hidden(tmp_path) == []
+
+
+def test_a_run_whose_worker_is_killed_twice_has_failed_and_the_study_goes_on(launch, tmp_path):
+    command = launch(*SWEEP, *SHORT, "seed=0,1,2", "processes=2")
+    first = command.holder(lock(1))
+    os.kill(first, signal.SIGKILL)
+    while (second := command.holder(lock(1))) == first:
+        pass
+    os.kill(second, signal.SIGKILL)
+    status, said = command.end(120)
+    assert status == 1, said
+    assert seeds(tmp_path) == [0, 2]
+    assert re.search(r"^  linear_ae .* seed 1: the process that computed it was killed, twice; did it run", said, re.M)
+    assert "Traceback" not in said
+    assert hidden(tmp_path) == []
+
+
+def test_two_studies_at_once_fit_every_run_once(launch, tmp_path):
+    arguments = (*SWEEP, *SHORT, "seed=0,1,2,3,4,5")
+    both = [launch(*arguments, "processes=1") for _ in range(2)]
+    models, made = tmp_path / "outputs" / "models", {}
+    while any(command.process.poll() is None for command in both):
+        for path in models.rglob("*.safetensors"):
+            if not path.parent.name.startswith("."):
+                made.setdefault(path, set()).add(path.stat().st_ino)
+        time.sleep(0.01)
+    for command in both:
+        status, said = command.end()
+        assert status == 0, said
+    assert len(made) == 6
+    assert all(len(files) == 1 for files in made.values()), "a second fit replaces the file"
+    assert hidden(tmp_path) == []
+
+
+def test_a_run_waits_for_another_process_that_computes_it(launch, tmp_path):
+    first = launch("run", *SHORT, "data=digits", "evaluation.groups=[reconstruction]")
+    first.holder(lock(0))
+    second = launch("run", *SHORT, "data=digits", "evaluation.groups=[reconstruction]")
+    (status, _), (other, said) = first.end(), second.end()
+    assert status == other == 0
+    assert "another process computes this run: waiting for it" in said
+    assert seeds(tmp_path) == [0]
+    assert hidden(tmp_path) == []

@@ -1,0 +1,336 @@
+"""Where runs are computed: an option of `engine`, each of them a backend of joblib."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import joblib
+from omegaconf import DictConfig
+
+from zoo.checks import check_count
+from zoo.errors import ZooError
+from zoo.options import build, node_of
+from zoo.runs.compose import resolved
+
+LOOK = 1.0  # seconds between two looks whether the parent of a worker is alive
+ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds until a scheduler answers, it has a worker, a queued job begins
+MOST_JOBS = 10
+TERMINATED = 143  # exit status after SIGTERM
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Processes that wait for runs.
+
+    Attributes:
+        backend: arguments of `joblib.parallel_config`.
+        at_once: how many runs are computed at once.
+        lost: what is raised where a worker was killed.
+        start_late: whether the processes start when the backend is first called.
+    """
+
+    backend: Mapping[str, Any]
+    at_once: int
+    lost: tuple[type[BaseException], ...]
+    start_late: bool = False
+
+
+class Engine(Protocol):
+    """Where runs are computed."""
+
+    def workers(self, runs: int, threads: int, gpu: bool) -> AbstractContextManager[Workers]:
+        """Start workers, which end with the context.
+
+        Args:
+            runs: how many there are to compute.
+            threads: CPU threads of each.
+            gpu: whether each needs one.
+
+        Raises:
+            ZooError: a package is not installed, or a cluster does not answer.
+        """
+        ...
+
+
+def engine_of(cfg: DictConfig) -> Engine:
+    """The engine that a composed configuration chooses."""
+    trust = tuple(cfg.trust)
+    node = node_of("engine", resolved(cfg, "engine"), dict(cfg.hydra.runtime.choices), trust)
+    engine: Engine = build("engine", node, trust)
+    return engine
+
+
+@dataclass(frozen=True)
+class Local:
+    """Processes of this machine.
+
+    Attributes:
+        processes: how many; None for as many as there are cores for their threads, or one for runs on a GPU.
+    """
+
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_processes(self.processes)
+
+    @contextmanager
+    def workers(self, runs: int, threads: int, gpu: bool) -> Iterator[Workers]:
+        """As `Engine` says."""
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        start = {"initializer": begin_worker, "initargs": (os.getpid(),)}
+        backend = {"backend": "loky", "inner_max_num_threads": 1, **start}
+        count = min(self.processes or _processes(threads, gpu), runs)
+        yield Workers(backend, count, (TerminatedWorkerError,), start_late=True)
+
+
+@dataclass(frozen=True)
+class Dask:
+    """A Dask cluster.
+
+    Attributes:
+        address: of its scheduler; None starts workers on this machine.
+        processes: how many are started on this machine; None for as many as `Local` starts.
+    """
+
+    address: str | None = None
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_processes(self.processes)
+        if self.address is not None and self.processes is not None:
+            raise ZooError(f"processes={self.processes}: the cluster of engine.address= has its own; leave it out")
+
+    @contextmanager
+    def workers(self, runs: int, threads: int, gpu: bool) -> Iterator[Workers]:
+        """As `Engine` says."""
+        distributed = _package("distributed", "dask")
+        if self.address is None:
+            count = min(self.processes or _processes(threads, gpu), runs)
+            with _retries_left_to_the_zoo(), ExitStack() as stack:
+                with without_interrupts():
+                    cluster = stack.enter_context(
+                        distributed.LocalCluster(
+                            n_workers=count,
+                            threads_per_worker=1,
+                            memory_limit=0,
+                            dashboard_address=None,
+                            silence_logs=logging.CRITICAL,
+                        )
+                    )
+                yield _dask_workers(stack.enter_context(distributed.Client(cluster)), count, JOIN)
+            return
+        try:
+            client = distributed.Client(self.address, timeout=ANSWER)
+        except (OSError, ValueError) as error:
+            raise ZooError(f"engine.address={self.address}: no Dask scheduler answers there ({error})") from error
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=JOIN)
+            except TimeoutError as error:
+                start = f"start some: dask worker {self.address} --nthreads 1"
+                raise ZooError(f"engine.address={self.address}: no worker within {JOIN} seconds; {start}") from error
+            found = client.nthreads()
+            if (most := max(found.values())) > 1:
+                raise ZooError(
+                    f"engine.address={self.address}: a worker with {most} threads computes {most} runs in one process, "
+                    "whose random numbers mix; start workers with --nthreads 1, several on a machine"
+                )
+            yield _dask_workers(client, len(found), JOIN)
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """Jobs of SLURM, each of them a Dask worker.
+
+    Attributes:
+        jobs: how many at once; None for one per run, at most 10.
+        partition: that they are queued in; None for SLURM's default.
+        time: after which SLURM ends a job, in its own format.
+        memory: of a job, "4GB".
+        gpus: of a job; None for one where runs need it.
+        requeue: whether SLURM queues jobs again that it interrupts.
+        logs: folder of what the jobs print.
+    """
+
+    jobs: int | None
+    partition: str | None
+    time: str
+    memory: str
+    gpus: int | None
+    requeue: bool
+    logs: str
+
+    def __post_init__(self) -> None:
+        _check_processes(self.jobs, "engine.jobs")
+        if self.gpus is not None:
+            check_count(self.gpus, "engine.gpus", 0)
+
+    @contextmanager
+    def workers(self, runs: int, threads: int, gpu: bool) -> Iterator[Workers]:
+        """As `Engine` says."""
+        jobqueue, distributed = _package("dask_jobqueue", "slurm"), _package("distributed", "slurm")
+        count = min(self.jobs or MOST_JOBS, runs)
+        gpus = int(gpu) if self.gpus is None else self.gpus
+        lines = ["--requeue" if self.requeue else "--no-requeue", *([f"--gres=gpu:{gpus}"] if gpus else [])]
+        with (
+            _retries_left_to_the_zoo(),
+            jobqueue.SLURMCluster(
+                queue=self.partition,
+                walltime=self.time,
+                cores=1,  # runs that a job computes at once
+                processes=1,
+                job_cpu=threads,
+                memory=self.memory,
+                job_extra_directives=lines,
+                worker_extra_args=["--memory-limit=0"],  # SLURM's holds; Dask would pause a worker before it
+                log_directory=str(Path(self.logs).absolute()),
+                scheduler_options={"dashboard_address": None},
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            cluster.adapt(minimum=count, maximum=count)  # so that a job that ends is replaced
+            print("waiting for SLURM to start a job", flush=True)
+            client.wait_for_workers(1)
+            yield _dask_workers(client, count, QUEUE)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """A Ray cluster.
+
+    Attributes:
+        address: of its head, "host:6379", or "auto" for the one of this machine; None starts one on this machine.
+        processes: how many; None for as many as there are cores for their threads, or GPUs.
+    """
+
+    address: str | None = None
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_processes(self.processes)
+
+    @contextmanager
+    def workers(self, runs: int, threads: int, gpu: bool) -> Iterator[Workers]:
+        """As `Engine` says."""
+        ray = _package("ray", "ray")
+        count = min(self.processes or _processes(threads, gpu), runs)
+        own = {"num_cpus": count * threads, "include_dashboard": False} if self.address is None else {}
+        try:
+            ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ZooError(f"engine.address={self.address}: no Ray cluster answers there ({error})") from error
+        try:
+            if self.address is not None:
+                has = ray.cluster_resources()
+                room = int(has.get("GPU", 0) if gpu else has.get("CPU", 0) // threads)
+                count = min(self.processes or room, room, runs)
+            if count < 1:
+                needs = "a GPU" if gpu else f"{threads} cores"
+                raise ZooError(f"engine.address={self.address}: the cluster lacks {needs} for a run")
+            joblib.register_parallel_backend("zoo-ray", _ray_backend())
+            each = {"num_cpus": threads, "num_gpus": int(gpu)}
+            yield Workers({"backend": "zoo-ray", "ray_remote_args": each}, count, (ray.exceptions.RayError,))
+        finally:
+            ray.shutdown()
+
+
+def begin_worker(parent: int) -> None:
+    """Prepare a process for the runs that process `parent` sends: it ends with its parent, and at SIGTERM at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the parent
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))  # where Lightning would only end the fit
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK)
+        os._exit(TERMINATED)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Ctrl-C waits until the end, and is blocked for good in processes that start within."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _processes(threads: int, gpu: bool) -> int:
+    return 1 if gpu else max((os.cpu_count() or 1) // threads, 1)
+
+
+def _check_processes(processes: int | None, name: str = "processes") -> None:
+    if processes is not None and (type(processes) is not int or processes < 1):
+        raise ZooError(f"{name}={processes}: runs are spread over a whole number of processes, at least 1")
+
+
+def _package(name: str, extra: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ZooError(f"engine={extra} needs other packages: pip install 'bottleneck-zoo[{extra}]'") from error
+
+
+@contextmanager
+def _retries_left_to_the_zoo() -> Iterator[None]:
+    import dask
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        yield
+
+
+def _dask_workers(client: Any, count: int, wait: int) -> Workers:
+    from distributed.scheduler import KilledWorker
+
+    joblib.register_parallel_backend("zoo-dask", _dask_backend())
+    backend = {"backend": "zoo-dask", "client": client, "wait_for_workers_timeout": wait}
+    return Workers(backend, count, (KilledWorker,))
+
+
+def _dask_backend() -> type:
+    from joblib._dask import DaskDistributedBackend
+
+    class Backend(DaskDistributedBackend):  # type: ignore[misc]
+        """joblib's own, which calls back for a task that failed, too: without, a generator waits for it for ever."""
+
+        def submit(self, func: Any, callback: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
+            future: Future[Any] = super().submit(func, lambda _: None)
+            if callback is not None:
+                future.add_done_callback(callback)
+            return future
+
+        def retrieve_result_callback(self, out: Future[Any]) -> Any:
+            return super().retrieve_result_callback(out.result())
+
+    return Backend
+
+
+def _ray_backend() -> type:
+    from ray.util.joblib.ray_backend import RayBackend
+
+    class Backend(RayBackend):
+        """Ray's own, which calls back for every task, as a generator of results needs it, and does not say so."""
+
+        supports_return_generator = True
+
+    return Backend
