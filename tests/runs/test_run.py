@@ -194,7 +194,10 @@ def truncated(folder):
         ),
         ("variant=linear_ae budget.epochs=0", r"epochs=0: must be a whole number, at least 1"),
         ("variant=linear_ae budget.batch_size=0", r"batch_size=0: must be a whole number"),
-        ("variant=deep_ae optimizer.lr=-1 trainer.progress=true", r"optimizer: Invalid learning rate: -1"),
+        (
+            "variant=deep_ae optimizer.lr=-1 trainer.progress=true",
+            r"optimizer\.lr=-1: must be greater than 0 and finite",
+        ),
         ("variant=deep_ae hidden=[8,0]", r"network.hidden=\[8, 0\]: must be a list of whole numbers, at least 1 each"),
         ("variant=topk width=2000", r"bottleneck\.k=2000: more active units than the bottleneck\.units=1024"),
         ("variant=vae likelihood.std=0", r"likelihood\.std=0: .* greater than 0"),

@@ -185,7 +185,7 @@ def test_groups_are_of_runs_that_differ_in_nothing_but_their_seed(compose_job, t
     assert [[job.seed for job in group] for group in groups] == [[0, 1]] * 4 + [[2]] * 4
     for group in groups:
         assert len({(job.variant, job.width) for job in group}) == 1
-    with pytest.raises(ZooError, match=r"^trainer\.stacked=0: so many seeds are fitted at once, at least 1$"):
+    with pytest.raises(ZooError, match=r"^trainer\.stacked=0: must be a whole number, at least 1$"):
         together([replace(job, stacked=0) for job in jobs(1)])
 
 

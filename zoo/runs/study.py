@@ -157,16 +157,10 @@ def line(job: Job, record: object) -> str:
 
 
 def together(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs in groups, up to `stacked` of those that are yet to be fitted and differ in nothing but their seed.
-
-    Raises:
-        ZooError: `stacked` is not a number of runs.
-    """
+    """Jobs in groups, up to `stacked` of those that are yet to be fitted and differ in nothing but their seed."""
     groups: dict[tuple[Path, int], list[Job]] = {}
     seen: Counter[Path] = Counter()
     for job in jobs:
-        if type(job.stacked) is not int or job.stacked < 1:
-            raise ZooError(f"trainer.stacked={job.stacked}: so many seeds are fitted at once, at least 1")
         if job.existing() is not None:
             groups[job.record_path, 0] = [job]
         else:
