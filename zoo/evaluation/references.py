@@ -63,10 +63,11 @@ class References:
         """Number of labels.
 
         Raises:
-            NotApplicable: the data set has none.
+            NotApplicable: the data set has none, or a single one.
         """
         if len(self.data.classes) < 2:
-            raise NotApplicable(f"the data set {self.data.name} has no labels")
+            reason = "has no labels" if not self.data.classes else f"is of one class, {self.data.classes[0]}"
+            raise NotApplicable(f"the data set {self.data.name} {reason}")
         return len(self.data.classes)
 
     @cached_property

@@ -12,6 +12,7 @@ from zoo.evaluation.measures.distances import (
     manifold,
 )
 from zoo.evaluation.measures.neighbours import nearest
+from zoo.evaluation.registry import NotApplicable
 
 SHARES = ("precision", "recall", "density", "coverage")
 
@@ -204,3 +205,8 @@ def test_reals_that_several_sets_are_compared_with_give_what_one_comparison_give
             assert one.value == two.value == three.value
             assert torch.equal(one.real, three.real)
             assert torch.equal(one.fake, three.fake)
+
+
+def test_a_single_image_is_no_set():
+    with pytest.raises(NotApplicable, match="single image"):
+        frechet_distance(draws(1), draws(20))

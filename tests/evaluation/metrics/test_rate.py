@@ -235,3 +235,10 @@ def test_jpeg_of_an_even_image_is_a_few_bits():
     from PIL import Image
 
     assert jpeg_scan_bytes(compressed(Image.new("L", (8, 8), 128), "JPEG", 50)) == 1
+
+
+def test_codes_of_less_than_one_bit_share_no_quality_with_others():
+    poor = RateDistortion([1.0, 0.5], [0.2, 0.9], [0.2, 0.9], [0.1, 0.09], 10)
+    rich = RateDistortion([1.0, 0.5], [5.0, 50.0], [5.0, 50.0], [0.1, 0.001], 10)
+    assert bd_rate(poor, rich) is None
+    assert bd_rate(rich, poor) is None

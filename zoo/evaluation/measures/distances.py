@@ -89,9 +89,14 @@ def frechet_distance(a: Tensor | Reals, b: Tensor) -> Compared:
     m_b, is 2 d (m_b - m_a) + d (1 - T) d, where T is the covariance of the best transport, S_a^1/2 (S_a^1/2 S_b
     S_a^1/2)^-1/2 S_a^1/2: T. Rippl, A. Munk, A. Sturm, "Limit laws of the empirical Wasserstein distance", 2016,
     arXiv:1507.04090. For a, it is the same with T^-1.
+
+    Raises:
+        NotApplicable: a set has a single member.
     """
     reals = a if isinstance(a, Reals) else Reals(a)
     a, b = reals.features.double(), b.double()
+    if min(len(a), len(b)) < 2:
+        raise NotApplicable("a single image has no covariance")
     root, inverse = reals.roots
     cov_b = b.T.cov()
     squares, axes = eigh(root @ cov_b @ root)

@@ -176,8 +176,9 @@ def bd_rate(curve: RateDistortion, reference: RateDistortion) -> float | None:
 
 def common_quality(curve: RateDistortion, reference: RateDistortion) -> tuple[float, float]:
     """The least and the greatest PSNR that both hulls have, in dB; the first is greater where they do not meet."""
-    ends = [[each.psnr()[place] for place in hull(each)] or [math.inf, -math.inf] for each in (curve, reference)]
-    return max(min(one) for one in ends), min(max(one) for one in ends)
+    qualities = [[each.psnr()[place] for place in hull(each)] for each in (curve, reference)]
+    low = max(min(each, default=math.inf) for each in qualities)
+    return low, min(max(each, default=-math.inf) for each in qualities)
 
 
 def bits_at(curve: RateDistortion, quality: np.ndarray) -> np.ndarray:
