@@ -207,6 +207,7 @@ class Source:
             such are known.
         left_out: test images of a class that is neither in `train` nor in `test`; None where there is none.
         factors: names of the factors that samples were made from; empty where they are not known.
+        pairs: (N, N), how often training samples, which are then words, occur near one another; None elsewhere.
     """
 
     name: str
@@ -219,3 +220,4 @@ class Source:
     atoms: Tensor | None = None
     left_out: Images | None = None
     factors: tuple[str, ...] = ()
+    pairs: csr_matrix | None = None

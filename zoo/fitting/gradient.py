@@ -49,6 +49,7 @@ Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W) with the indic
 
 MONITOR = "validation_total"
 STARTING_IMAGES = 10_000  # largest number of images for `StartsFromData.start_from_data`
+STARTING_VALUES = 1 << 26  # and of their values
 FEW_IMAGES = 1000  # sets of fewer images are fitted with smaller batches
 LEAST_STEPS, LEAST_BATCH = 10, 8  # per epoch of such sets: smaller batches than 8 made fits of VAEs diverge
 LOG = logging.getLogger(__name__)
@@ -249,9 +250,14 @@ def steps_batch(images: int, batch_size: int) -> int:
 def initialise_from_data(model: Autoencoder, data: Splits) -> None:
     """Initialise the modules that are `StartsFromData` from training images."""
     if starting := [module for module in model.modules() if isinstance(module, StartsFromData)]:
-        images = data.train[:STARTING_IMAGES]
+        images = data.train[: starting_images(data)]
         for module in starting:
             module.start_from_data(images)
+
+
+def starting_images(data: Splits) -> int:
+    """Number of images that are read at once to initialise a model: 10,000, or fewer large ones."""
+    return max(1, min(STARTING_IMAGES, STARTING_VALUES // math.prod(data.shape)))
 
 
 @torch.no_grad()
@@ -263,7 +269,7 @@ def calibrate(model: Autoencoder, data: Splits) -> None:
         inputs: list[Tensor] = []
         assert isinstance(module, nn.Module)
         hook = module.register_forward_pre_hook(partial(_collect, inputs))
-        for x in data.validation.batches(STARTING_IMAGES):
+        for x in data.validation.batches(starting_images(data)):
             model.encode(x)
         hook.remove()
         module.calibrate(torch.cat(inputs))

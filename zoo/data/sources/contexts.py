@@ -86,7 +86,7 @@ def _words(
     known, pairs, _ = counted(root, path, vocabulary, window, seen)
     matrix = identity(len(known), np.float32, "csr") if vectors == "one_hot" else ppmi(pairs, smoothing)
     samples = Images(SparseRows(matrix), torch.zeros(len(known), dtype=torch.int64), 1.0)
-    return Source("words", samples, samples, form=Form("vector", (len(known),), features=known))
+    return Source("words", samples, samples, form=Form("vector", (len(known),), features=known), pairs=pairs)
 
 
 @cache
