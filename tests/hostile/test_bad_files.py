@@ -20,7 +20,7 @@ def refused(outcome, told, folder):
     assert told in outcome.said
     assert outcome.said.count("\n") <= 2, "more than one sentence"
     assert not (folder / "trap").exists(), "code ran"
-    assert not (folder / "outputs" / "records").exists()
+    assert not [path for path in (folder / "outputs" / "records").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("name", ARRAYS)
