@@ -85,6 +85,7 @@ def test_a_fit_does_not_see_what_became_of_the_one_before():
     assert Bottleneck("pca", 2).fit(WINE).model_.config["network"]
 
 
+@pytest.mark.filterwarnings("ignore:an array of shape .* is read as")
 @pytest.mark.parametrize(("shape", "variant"), [((8, 8), "conv_ae"), ((1, 8, 8), "pca"), ((4, 4, 4), "conv_vae")])
 def test_flattened_images(shape, variant):
     found = Bottleneck(variant, 4, epochs=1, image_shape=shape).fit(DIGITS)

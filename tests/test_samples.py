@@ -38,6 +38,7 @@ def test_the_form_of_an_array(shape, kind, channels, inner):
 
 @settings(deadline=None, max_examples=40)
 @given(st.data(), array_shapes(min_dims=2, max_dims=4, min_side=1, max_side=5))
+@pytest.mark.filterwarnings("ignore:an array of shape .* is read as")
 def test_there_and_back_is_the_same(data, shape):
     x = data.draw(arrays(np.float32, shape, elements=st.floats(0, 8, width=32)))
     if x.ndim == 3 or x.ndim == 4:

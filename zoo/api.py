@@ -31,6 +31,7 @@ from zoo.runs.job import Job
 from zoo.samples import Form, Kind, as_tensor, feature_names, form_of, in_order
 from zoo.types import BindsCodebook, Discrete, DrawsCodes, FitReport, HasPrior
 
+LEAST = 4  # samples, of which half are learned from, and some of these are held out
 SIDES = ("train", "test")
 OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the data axis, whose defaults serve
 
@@ -191,7 +192,8 @@ def fit(
         variant: one of `zoo.variants()`: "pca", "deep_ae", "vae", ...
         x: images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D). The memory of a mapped file is used in
             place. The columns of a pandas table are features with names, by which the model finds them later.
-        width: units of the code; None for the default: 32 for images, 8 for vectors, and never more than they have.
+        width: units of the code; None for the default: 32 for images, 8 for vectors, and fewer where a sample has
+            fewer numbers, or there are fewer samples.
         epochs: passes over the samples; None for the default of such data.
         batch_size: likewise.
         seed: determines every random choice.
@@ -219,7 +221,8 @@ def fit(
         scaling = "given"
     given: dict[str, Any] = {"width": width, "budget.epochs": epochs, "budget.batch_size": batch_size}
     if width is None:
-        given["width"] = min(32 if form.kind == "image" else 8, max(1, int(np.prod(form.shape)) - 1))
+        most = min(int(np.prod(form.shape)), round(0.9 * len(images))) - 1
+        given["width"] = min(32 if form.kind == "image" else 8, max(1, most))
     given |= {"seed": seed, "trainer.threads": threads, "trainer.progress": progress, "trust": list(trust)}
     chosen = [f"{key}={written(value)}" for key, value in (given | dict(settings or {})).items() if value is not None]
     overrides = (f"data={OWN[form.kind]}", f"variant={variant}", *chosen)
@@ -300,8 +303,10 @@ def evaluate(
     arranged = model.form.arranged(x)
     if labels is not None and np.shape(labels) != (len(arranged),):
         raise ZooError(f"labels of shape {np.shape(labels)} for {len(arranged)} samples: give one per sample")
-    if train is None and len(arranged) < 2:
-        raise ZooError("1 sample to measure on: give at least 2, or the training samples, train=(x, labels)")
+    if train is None and len(arranged) < LEAST:
+        raise ZooError(
+            f"{len(arranged)} samples to measure on: give at least {LEAST}, or the training samples, train=(x, labels)"
+        )
     if train is None:
         middle = len(arranged) // 2
         order = torch.randperm(len(arranged), generator=torch.Generator().manual_seed(0))

@@ -206,7 +206,19 @@ def _made(name: str, described: Node, settings: Mapping[str, Any], trust: tuple[
         else:
             values[key] = _checked(f"{name}.{key}", value)
     _check_settings(name, target, values)
-    return partial(target, **values) if described.get(PARTIAL) else target(**values)
+    if described.get(PARTIAL):
+        return partial(target, **values)
+    if missing := [key for key in _required(target) if key not in values]:
+        raise ZooError(f"{name} lacks the setting {missing[0]}")
+    return target(**values)
+
+
+def _required(target: Callable[..., Any]) -> Iterator[str]:
+    """The settings that a class or function has no defaults for."""
+    for key, parameter in inspect.signature(target).parameters.items():
+        variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if parameter.default is inspect.Parameter.empty and not variadic:
+            yield key
 
 
 def _targets(described: Node, settings: Mapping[str, Any], trust: tuple[str, ...]) -> Iterator[str]:
@@ -216,9 +228,9 @@ def _targets(described: Node, settings: Mapping[str, Any], trust: tuple[str, ...
         if setting.axis:
             yield from targets(setting.axis, value, trust)
         elif setting.part is not None:
-            yield from _targets(setting.part, value, trust)
-        for part, item in zip(setting.parts, value if setting.parts else (), strict=True):
-            yield from _targets(part, item, trust)
+            yield from _targets(setting.part, _mapping(key, value), trust)
+        for part, item in _pairs(key, setting.parts, value) if setting.parts else ():
+            yield from _targets(part, _mapping(key, item), trust)
 
 
 def _plain(

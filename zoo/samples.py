@@ -112,7 +112,7 @@ class Form:
             raise ZooError("the samples hold negative values, and counts are 0 or more")
         white = self.scale[0] + self.shift[0]
         # images scaled to [0, 1] would be black to a model of bytes, or of scikit-learn's digits, whose white is 16
-        if self.kind == "image" and white >= 16 and len(found) and float(arranged.max()) <= 1:
+        if self.kind == "image" and white >= 16 and len(found) and 0 < float(arranged.max()) <= 1:
             warnings.warn(f"no value is above 1, and this model's white is {white:g}", stacklevel=3)
         return found
 
@@ -142,7 +142,9 @@ class Form:
         return form
 
 
-def form_of(x: ArrayLike | Tensor, kind: Kind | None = None, features: Sequence[str] = ()) -> Form:
+def form_of(
+    x: ArrayLike | Tensor, kind: Kind | None = None, features: Sequence[str] = (), channels: Channels | None = None
+) -> Form:
     """The form of an array of samples, without a scaling.
 
     Args:
@@ -150,9 +152,13 @@ def form_of(x: ArrayLike | Tensor, kind: Kind | None = None, features: Sequence[
             1, 3 or 4 long, else the first.
         kind: "image", "vector" or "counts"; None for vectors where `x` has two axes, else images.
         features: names of a vector's features.
+        channels: of images with four axes, "first" or "last"; None to find out.
 
     Raises:
         ZooError: an array of another shape, or of a shape that the kind does not have.
+
+    Warns:
+        UserWarning: the first and the last axis may be that of channels.
     """
     shape = tuple(np.shape(x) if not isinstance(x, Tensor) else x.shape)
     if kind is not None and kind not in KINDS:
@@ -163,9 +169,16 @@ def form_of(x: ArrayLike | Tensor, kind: Kind | None = None, features: Sequence[
         raise ZooError(f"an array of shape {shape}: samples of kind {kind} are {asked}")
     if 0 in shape:
         raise ZooError(f"an array of shape {shape} holds no values")
-    channels: Channels = "none"
-    if len(shape) == 4:
+    if len(shape) < 4:
+        channels = "none"
+    elif channels is None:
         channels = "last" if shape[3] in COLOURS and shape[1] not in COLOURS else "first"
+        if shape[3] in COLOURS and shape[1] in COLOURS and shape[3] > 1:
+            warnings.warn(
+                f"an array of shape {shape} is read as (N, C, H, W); if the last axis holds the channels, move it, "
+                "X.transpose(0, 3, 1, 2), or say data.source.channels=last",
+                stacklevel=2,
+            )
     return Form(kind, shape[1:], channels, features=tuple(features))
 
 
@@ -200,9 +213,11 @@ def as_tensor(x: ArrayLike | Tensor) -> Tensor:
 
     if issparse(x):
         raise ZooError("a sparse matrix: give a dense array, x.toarray()")
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ZooError("a masked array with missing values: drop these samples, or fill them, X.filled(0)")
     try:
         found = np.asarray(x)
-        if found.dtype.kind == "O":
+        if found.dtype.kind == "O" or found.dtype == np.longdouble:  # which torch does not know
             found = found.astype(np.float64)
         if found.dtype.kind not in "buif":
             raise ZooError(f"values of type {found.dtype}: samples are numbers")

@@ -78,6 +78,7 @@ def test_an_array_that_is_not_images_is_refused(saved, named, message):
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, ">u2", np.int64, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(20, 4, 3), (20, 4, 3, 2), (20, 2, 4, 3), (20, 4, 3, 4), (20, 7, 4, 3)])
+@pytest.mark.filterwarnings("ignore:an array of shape .* is read as")
 def test_images_of_any_type_range_and_channels_come_back_in_their_units(tmp_path, dtype, shape):
     images = DRAW.integers(0, 2 if dtype is bool else 100, shape).astype(dtype)
     np.save(tmp_path / "images.npy", images)
@@ -133,6 +134,7 @@ def test_a_class_of_one_image_stays_for_training(saved):
     assert (len(source.train), len(source.test)) == (16, 4), "all classes have one image: at random"
 
 
+@pytest.mark.filterwarnings("ignore:no value is above")
 def test_the_split_is_determined_by_its_seed_and_without_labels_that_of_earlier_versions(saved):
     images = np.arange(10, dtype=np.uint8)[:, None, None] + np.zeros((1, 2, 2), np.uint8)
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
@@ -240,7 +242,7 @@ def test_many_pictures_beside_the_subfolders_mean_no_classes(pictures):
 
 
 def test_unreadable_pictures_are_named(pictures):
-    with pytest.raises(ZooError, match="0 pictures"):
+    with pytest.raises(ZooError, match="missing: no such folder"):
         folder(str(pictures / "missing"))
     with pytest.raises(ZooError, match=r"data\.source\.size=0: must be 1 or more"):
         folder(str(pictures), size=0)

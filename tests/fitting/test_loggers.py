@@ -119,7 +119,7 @@ def test_a_logger_changes_neither_result_nor_identity(fitted, compose_job):
 
 
 def test_models_whose_history_is_logged_are_fitted_one_by_one(compose_job, tmp_path):
-    settings = ("variant=deep_ae", "hidden=[8]", "budget.epochs=1", f"paths.home={tmp_path}")
+    settings = ("variant=linear_ae", "hidden=[8]", "budget.epochs=1", f"paths.home={tmp_path}")
     for logger, together in (("none", 2), ("csv", 0)):
         jobs = [compose_job(*settings, f"logger={logger}", f"seed={seed}") for seed in (0, 1)]
         assert len(fit_together(jobs)) == together

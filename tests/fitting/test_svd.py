@@ -7,7 +7,9 @@ import pytest
 import torch
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA, TruncatedSVD
+from threadpoolctl import threadpool_info, threadpool_limits
 
+import zoo
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
@@ -178,3 +180,18 @@ def test_gradient_reaches_pcas_training_error_on_digits(compose_job, fit_job, va
     ratio = training_error(run) / training_error(pca)
     angles = np.round(np.sort(subspace_angles(decoder_columns(run.model), decoder_columns(pca.model))), 3)
     assert 1 - 1e-6 < ratio < 1.005, f"error {ratio:.4%} of PCA's, principal angles {angles} rad"
+
+
+@pytest.mark.parametrize(("variant", "solver"), [("pca", PCA), ("svd", TruncatedSVD)])
+def test_a_fit_limits_the_threads_of_numpy_too(monkeypatch, variant, solver):
+    """By default they are as many as there are cores, and the last bits of a product depend on them."""
+    seen, solve = [], solver.fit
+
+    def watched(self, x):
+        seen.extend(info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas")
+        return solve(self, x)
+
+    monkeypatch.setattr(solver, "fit", watched)
+    with threadpool_limits(2, "blas"):
+        zoo.fit(variant, np.random.default_rng(0).random((60, 8, 8)), width=4, progress=False)
+    assert set(seen) == {1}

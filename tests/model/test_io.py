@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import zoo
 from zoo.errors import ZooError
@@ -48,9 +48,25 @@ def test_a_file_holds_weights_and_options_as_plain_data(saved, compose_job):
     assert "zoo." not in json.dumps(json.loads(about["zoo"])["config"]), "an import path is stored"
 
 
-def test_equal_models_give_equal_files(saved):
-    one = saved("vae")[0].read_bytes()
-    assert saved("vae")[0].read_bytes() == one
+@pytest.mark.parametrize("variant", ["vae", "linear_ae_tied", "topk"])
+def test_equal_models_give_equal_files(saved, variant):
+    """Also where parts share weights, of which each is stored once, without a word about the others."""
+    one = saved(variant)[0].read_bytes()
+    assert all(saved(variant)[0].read_bytes() == one for _ in range(5))
+    with safe_open(str(saved(variant)[0]), framework="pt") as file:
+        assert list(file.metadata()) == ["zoo"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(saved, value):
+    path, _ = saved("pca")
+    tensors = load_file(path)
+    with safe_open(str(path), framework="pt") as file:
+        about = file.metadata()
+    tensors["model.decoder.0.weight"][0, 0] = value
+    save_file(tensors, path, about)
+    with pytest.raises(ZooError, match=r"model\.decoder\.0\.weight holds numbers that are not finite"):
+        load_model(path)
 
 
 @pytest.mark.parametrize("path_of", [str, Path], ids=["str", "Path"])

@@ -9,7 +9,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from zoo.errors import ZooError
 from zoo.fitting.shared_batches import share_of
 from zoo.runs.processes import mistake_in
-from zoo.runs.single import fit_one, read
+from zoo.runs.single import fit_one, fit_together, read
 
 IMAGES = 1293  # of the digits
 BATCH = 34  # the last batch of an epoch has one image, and one process none
@@ -45,6 +45,13 @@ def test_processes_are_part_of_a_runs_identity_only_where_there_are_several(comp
     assert "devices" not in plain.config["fit"]
     assert shared.config["fit"]["devices"] == 2
     assert plain.key != shared.key
+
+
+def test_a_fit_by_processes_is_not_stacked(compose_job):
+    alike = ("variant=linear_ae", "hidden=[16]", "budget.epochs=1")
+    for settings, together in (((), 2), (("trainer=ddp",), 0)):
+        jobs = [compose_job(*alike, *settings, f"seed={seed}") for seed in (0, 1)]
+        assert len(fit_together(jobs)) == together
 
 
 def test_a_mistake_in_a_process_is_told_as_in_one():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +10,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from zoo.data.images import COPIED, Images, Scaling, Source
+from zoo.data.room import check_room
 from zoo.errors import ZooError
 from zoo.samples import Form
 
 BLOCK = 1 << 26  # bytes of float64 that are checked at once
+ZIP = b"PK"  # the first bytes of a .npz file
+DARK = 16  # bytes up to it are nearly black
+WHOLE = 2.0**53  # up to which floats hold every whole number
+LARGEST = torch.finfo(torch.float32).max
 NAMES = {  # in .npz files, by what an array is; the first name that a file has counts
     "train": ("X", "train", "X_train", "x_train", "train_images"),
     "train_labels": ("y", "train_labels", "y_train"),
@@ -54,21 +60,35 @@ def arrays_in(path: str) -> Arrays:
     Raises:
         ZooError: no such file, a file of Python objects, or a .npz file without samples.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ZooError(f"{path}: not a file; give a .npy or .npz file")
     try:
-        content = np.load(path, mmap_mode="c", allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return Arrays(path, ("array", content))
-        with content:
-            names = {role: next((n for n in known if n in content), None) for role, known in NAMES.items()}
-            found = {role: (name, content[name]) for role, name in names.items() if name is not None}
-            if "train" not in found:
-                raise ZooError(
-                    f"{path}: contains {sorted(content)}, but no array named train or X; give the samples this name"
-                )
-        return Arrays(path, **found)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        advice = PLAIN if "object" in str(error).lower() or "pickle" in str(error) else ADVICE
-        raise ZooError(f"{path}: no .npy or .npz file ({error}); {advice}") from error
+        with open(path, "rb") as file:  # NumPy leaves a broken archive open
+            if file.read(len(ZIP)) != ZIP:
+                return Arrays(path, ("array", np.load(path, mmap_mode="c", allow_pickle=False)))
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                return _archived(path, archive)
+    except ZooError:
+        raise
+    except Exception as error:  # what NumPy raises depends on how the file is broken
+        told = str(error)
+        if "pickle" in told or "object" in told.lower():
+            raise ZooError(f"{path}: no .npy or .npz file of numbers, but Python objects or other; {PLAIN}") from error
+        raise ZooError(f"{path}: no .npy or .npz file ({told}); {ADVICE}") from error
+
+
+def _archived(path: str, archive: NpzFile) -> Arrays:
+    """The arrays of a .npz file, read where there is room for them."""
+    names = {role: next((n for n in known if n in archive), None) for role, known in NAMES.items()}
+    chosen = {role: name for role, name in names.items() if name is not None}
+    if "train" not in chosen:
+        raise ZooError(f"{path}: contains {sorted(archive)}, but no array named train or X; give the samples this name")
+    assert archive.zip is not None  # it is open
+    sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
+    needed = sum(sizes[name] for name in chosen.values())
+    check_room(needed, f"{path}: what it holds", "store the samples as .npy, which is mapped and not read")
+    return Arrays(path, **{role: (name, archive[name]) for role, name in chosen.items()})
 
 
 def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_seed: int) -> Source:
@@ -113,10 +133,10 @@ def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_
 def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
     """Samples as a set without labels, their form, and how their scaling is found.
 
-    Bytes are divided by 255; images of floats in [0, 1], binary images and counts stay as they are: the returned form
-    holds this scaling, and the third value is "given". The scaling of other images, "range", and of vectors,
-    "standard", is learned later, from the training samples alone. Large arrays, above 256 MiB, stay where they are, in
-    memory or in a mapped file.
+    Bytes are divided by 255, unless all are 0 or 1; images of floats in [0, 1], binary images and counts stay as they
+    are: the returned form holds this scaling, and the third value is "given". The scaling of other images, "range", and
+    of vectors, "standard", is learned later, from the training samples alone. Large arrays, above 256 MiB, stay where
+    they are, in memory or in a mapped file.
 
     Raises:
         ZooError: another shape; values that are no numbers, not finite, or negative counts.
@@ -129,7 +149,7 @@ def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]
     if form.kind == "counts":
         scaling = "given"
     elif form.kind == "image" and pixels.dtype in (torch.uint8, torch.bool):
-        form, scaling = replace(form, scale=(255.0 if pixels.dtype == torch.uint8 else 1.0,)), "given"
+        form, scaling = replace(form, scale=(white_of(pixels),)), "given"
     elif form.kind == "image" and pixels.is_floating_point() and low >= 0 and high <= 1:
         scaling = "given"
         pixels = pixels.float() if pixels.nbytes <= COPIED else pixels
@@ -138,18 +158,43 @@ def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]
     return Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).scaled(form), form, scaling
 
 
+def white_of(pixels: Tensor) -> float:
+    """The value that means white in truth values or bytes: 1 if there is no other than 0 and 1, else 255.
+
+    Warns:
+        UserWarning: bytes so small that the images are nearly black.
+    """
+    if pixels.dtype == torch.bool:
+        return 1.0
+    brightest = 0
+    for block in torch.split(pixels, max(1, BLOCK // max(1, pixels[:1].numel()))):
+        brightest = max(brightest, int(block.max()))
+        if brightest > DARK:
+            return 255.0
+    if brightest > 1:
+        warnings.warn(
+            f"no value is above {brightest}, and white is 255 in bytes, so these images are nearly black; store them "
+            "as floats, X.astype('float32'), to be scaled by their own range",
+            stacklevel=3,
+        )
+    return 1.0 if brightest == 1 else 255.0
+
+
 def ends(pixels: Tensor) -> tuple[float, float]:
     """The least and the greatest of all values, read block by block.
 
     Raises:
-        ZooError: values that are not finite.
+        ZooError: values that are not finite, or beyond the range of float32.
     """
     size = max(1, BLOCK // (8 * max(1, pixels[0].numel()))) if len(pixels) else 1
     found = [torch.stack(torch.aminmax(block.double())) for block in torch.split(pixels, size)]
     low, high = torch.stack(found).unbind(1)
     if not (low.isfinite().all() and high.isfinite().all()):
         raise ZooError("the samples hold values that are not finite (nan or inf): drop or fill them first")
-    return low.min().item(), high.max().item()
+    least, greatest = low.min().item(), high.max().item()
+    if max(-least, greatest) > LARGEST:
+        raise ZooError(f"the samples hold values beyond {LARGEST:.2g}, the range of float32: divide them first")
+    return least, greatest
 
 
 def numbered(
@@ -171,18 +216,28 @@ def numbered(
             found = found.astype(np.str_)
         if found.shape != (n,):
             raise ZooError(f"{path}: {name} must be {n} labels, one per sample, and has the shape {given.shape}")
-        if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found == np.round(found)).all()):
+        if found.dtype.kind == "f" and not ((np.abs(found) <= WHOLE).all() and (found == np.round(found)).all()):
             raise ZooError(
                 f"{path}: {name} holds real numbers; labels are classes: whole numbers or texts, one per sample"
             )
+        if found.dtype.kind == "S":
+            found = _decoded(path, name, found)
         if found.dtype.kind not in "biufSU":
             raise ZooError(f"{path}: {name} holds values of type {found.dtype}; labels are whole numbers or texts")
-        plain[side] = found.astype({"f": np.int64, "S": np.str_}.get(found.dtype.kind, found.dtype))
+        plain[side] = found.astype(np.int64) if found.dtype.kind == "f" else found
     if not plain:
         return {}, ()
     classes, numbers = np.unique(np.concatenate(list(plain.values())), return_inverse=True)
     parts = torch.split(torch.from_numpy(numbers.astype(np.int64)), [len(found) for found in plain.values()])
     return dict(zip(plain, parts, strict=True)), tuple(map(str, classes.tolist()))
+
+
+def _decoded(path: str, name: str, labels: NDArray[np.bytes_]) -> NDArray[np.str_]:
+    """Labels in bytes as texts."""
+    try:
+        return np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        raise ZooError(f"{path}: {name} holds bytes that are no text in UTF-8; store labels as text") from error
 
 
 def divided(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.density.held_out import check_enough, check_positive, check_seed, fit_held_out
+from zoo.density.held_out import check_enough, check_positive, check_seed, fit_held_out, steps_within
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class AutoregressiveDensity:
 
     Args:
         units: of the network's state.
-        steps: of the optimiser.
+        steps: of the optimiser, at most.
+        epochs: passes over the codes, at most.
         batch_size: codes per step.
         rate: largest learning rate of AdamW, in one cycle.
         seed: determines initial weights and the order of the codes.
@@ -40,11 +41,18 @@ class AutoregressiveDensity:
     learned: ClassVar[bool] = True
 
     def __init__(
-        self, units: int = 128, steps: int = 1500, batch_size: int = 128, rate: float = 4e-3, seed: int = 0
+        self,
+        units: int = 128,
+        steps: int = 1500,
+        epochs: int = 150,
+        batch_size: int = 128,
+        rate: float = 4e-3,
+        seed: int = 0,
     ) -> None:
-        check_positive("autoregressive", units=units, steps=steps, batch_size=batch_size, rate=rate)
+        check_positive("autoregressive", units=units, steps=steps, epochs=epochs, batch_size=batch_size, rate=rate)
         check_seed("autoregressive", seed)
-        self.units, self.steps, self.batch_size, self.rate, self.seed = units, steps, batch_size, rate, seed
+        self.units, self.steps, self.epochs, self.batch_size = units, steps, epochs, batch_size
+        self.rate, self.seed = rate, seed
         self._codebook: Discrete | None = None
 
     def bind_codebook(self, codebook: Discrete) -> Self:
@@ -79,7 +87,7 @@ class AutoregressiveDensity:
                 self.network,
                 lambda part, _: self.network.loss(part),
                 symbols,
-                steps=self.steps,
+                steps=steps_within(self.steps, self.epochs, len(symbols), self.batch_size),
                 batch_size=self.batch_size,
                 rate=self.rate,
                 seed=self.seed,

@@ -32,6 +32,11 @@ def check_seed(density: str, seed: int) -> None:
     checks.check_count(seed, f"density.{density}.seed", least=0)
 
 
+def steps_within(steps: int, epochs: int, n: int, batch_size: int) -> int:
+    """Steps of an optimiser, at most `steps`, and no more than so many passes over n codes without those held out."""
+    return min(steps, epochs * math.ceil((n - math.ceil(n / SHARE)) / batch_size))
+
+
 def fit_held_out(
     module: nn.Module,
     loss: Loss,

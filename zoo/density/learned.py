@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from zoo.density.held_out import SHARE, check_enough, check_positive, check_seed, fit_held_out
+from zoo.density.held_out import check_enough, check_positive, check_seed, fit_held_out, steps_within
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 
@@ -86,13 +85,11 @@ class LearnedDensity:
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(self.seed)
             self.learner = self._build(self.lead)
-            trained = len(u) - math.ceil(len(u) / SHARE)
-            steps = min(self.steps, self.epochs * math.ceil(trained / self.batch_size))
             fit_held_out(
                 self.learner,
                 self.learner.loss,
                 u,
-                steps=steps,
+                steps=steps_within(self.steps, self.epochs, len(u), self.batch_size),
                 batch_size=self.batch_size,
                 rate=self.rate,
                 seed=self.seed,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import logging
 import math
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from zoo.evaluation.chosen_densities import ChosenDensities
 from zoo.evaluation.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
 from zoo.evaluation.subject import Subject
 from zoo.model.autoencoder import Autoencoder
+from zoo.model.io import weights_digest
 
 if TYPE_CHECKING:
     from zoo.data.images import Images
@@ -125,7 +127,7 @@ def seeds_of(metric: Metric, siblings: Mapping[int, Path]) -> dict[str, dict[str
     """The siblings that a metric rests on: {"seeds": {seed: digest of the model's file}}; empty if it rests on none."""
     if not siblings or Subject.RESTS_ON_SEEDS.isdisjoint(metric.needs):
         return {}
-    digests = {seed: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for seed, path in siblings.items()}
+    digests = {seed: weights_digest(path)[:10] for seed, path in siblings.items()}
     return {SEEDS: {str(seed): digest for seed, digest in digests.items()}}
 
 
@@ -239,8 +241,9 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     if (kind := subject.data.kind) not in metric.kinds:
         return {"value": None, "n": None, "reason": f"it has no meaning for samples of kind {kind}"}
     try:
-        arguments = [getattr(subject, name) for name in metric.needs]
-        found = summary(metric.function(*arguments), metric.direction, subject)
+        with quiet():
+            arguments = [getattr(subject, name) for name in metric.needs]
+            found = summary(metric.function(*arguments), metric.direction, subject)
     except NotApplicable as reason:
         return {"value": None, "n": None, "reason": str(reason)}
     except Exception as error:
@@ -250,8 +253,23 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     counted = [len(argument) for argument in arguments if isinstance(argument, Tensor)]
     found = {"n": counted[-1] if counted else None} | found
     if not finite(found):
-        return {"value": None, "n": found["n"], "reason": "the model's outputs gave a value that is not finite"}
+        return {"value": None, "n": found["n"], "reason": why_not_finite(subject)}
     return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings of what a record says anyway: divisions by zero, and classes of one sample."""
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than")  # scikit-learn's
+        yield
+
+
+def why_not_finite(subject: Subject) -> str:
+    """Why a value is not finite, in one sentence."""
+    if not subject.model.reconstruct(subject.batch).isfinite().all():
+        return "the model's outputs are not finite"
+    return "for these samples the value is not finite: its formula divides by zero or overflows"
 
 
 def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[str, Any]:

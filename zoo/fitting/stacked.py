@@ -99,9 +99,10 @@ def stackable(fit: Fit, models: Sequence[Autoencoder], data: Splits, objective: 
 
     It does not where a step draws noise, because the models' generators cannot be mapped; where a step changes buffers;
     where torch cannot map it, or computes another gradient; for closed forms and adversarial fits; for optimisers that
-    are not elementwise (Muon); and with clipping, early stopping, augmentation or callbacks.
+    are not elementwise (Muon); with clipping, early stopping, augmentation or callbacks; and
+    where several processes share a fit.
     """
-    if type(fit) is not Gradient:
+    if type(fit) is not Gradient or fit.devices is not None:
         return False
     if fit.clip is not None or fit.patience is not None or fit.augment is not None or fit.callbacks:
         return False

@@ -101,9 +101,12 @@ class Svd:
             with np.errstate(invalid="ignore"):  # of equal images, its shares of the variance are 0 / 0
                 pca = PCA(width, svd_solver=solver).fit(x.numpy())
             return torch.from_numpy(pca.components_), torch.from_numpy(pca.mean_)
+        if x.shape[1] == 1 or not x.any():  # which scikit-learn refuses; of black images, all axes are equally good
+            return torch.eye(width, x.shape[1], dtype=x.dtype), x.new_zeros(x.shape[1])
         # ARPACK is exact but cannot compute all components; the randomised solver is exact for all of them
         algorithm = "arpack" if width < min(x.shape) else "randomized"
-        svd = TruncatedSVD(width, algorithm=algorithm, random_state=seed).fit(x.numpy())
+        with np.errstate(divide="ignore", invalid="ignore"):  # as above
+            svd = TruncatedSVD(width, algorithm=algorithm, random_state=seed).fit(x.numpy())
         return torch.from_numpy(svd.components_.copy()), x.new_zeros(x.shape[1])
 
 

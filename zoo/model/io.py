@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,8 +41,10 @@ def build_model(
         kind: of the samples.
 
     Raises:
-        ZooError: a part does not serve samples of this kind.
+        ZooError: a part is missing, or does not serve samples of this kind.
     """
+    if missing := [axis for axis in PARTS if axis not in config]:
+        raise ZooError(f"its configuration has no {missing[0]}")
     parts = {axis: build_part(axis, config[axis], trust) for axis in PARTS}
     for axis in ("likelihood", "corruption"):
         check_kind(f"{axis}={config[axis]['option']}", parts[axis], kind)
@@ -116,6 +119,8 @@ def save_model(
 ) -> None:
     """Write the weights, and the options that rebuild the model, to one safetensors file, whole or not at all.
 
+    Equal models give equal files, byte for byte.
+
     Args:
         path: of the file; its folder is made.
         model: the model.
@@ -127,7 +132,18 @@ def save_model(
     kept = _Kept(model, torch.zeros(0, model.bottleneck.out_features) if codes is None else codes)
     about = {"config": dict(config), "form": form.as_json(), "seed": seed}
     with writing(path) as partial:
-        safetensors.save_model(kept, str(partial), metadata={ABOUT: json.dumps(about, sort_keys=True)})
+        safetensors.save_file(stored(kept), str(partial), {ABOUT: json.dumps(about, sort_keys=True)})
+
+
+def stored(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a module's state by name; those that modules share, once."""
+    once = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    return {name: tensor.contiguous() for name, tensor in module.state_dict().items() if name in once}
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a model file, in hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -165,7 +181,7 @@ def read_model(path: str | Path, trust: tuple[str, ...] = ()) -> Saved:
         trust: packages from elsewhere whose parts may be built.
 
     Raises:
-        ZooError: no such file, not a model of the zoo, or one with parts from elsewhere.
+        ZooError: no such file, not a model of the zoo, one with parts from elsewhere, or weights that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -178,6 +194,9 @@ def read_model(path: str | Path, trust: tuple[str, ...] = ()) -> Saved:
         model = build_model(about["config"], form.inner_shape, about["seed"], trust, form.kind)
         kept = _Kept(model, torch.zeros(codes_shape))
         safetensors.load_model(kept, str(path))
+        weights = [*kept.named_parameters(), ("codes", kept.codes)]
+        if broken := [name for name, tensor in weights if not tensor.isfinite().all()]:
+            raise ZooError(f"its {broken[0]} holds numbers that are not finite (nan or inf); fit it again")
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,14 +74,26 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
         axis, _, option = str(error.missing_cfg_file).rpartition("/")
         raise ZooError(f"{axis}={option}: no such {axis}{nearest(option, error.options or ())}") from error
     except OverrideParseException as error:
-        problem = str(error.message).splitlines()[0]
-        raise ZooError(
-            f"{error.override}: cannot be read as a setting ({problem}); write key=value, and quote values with "
-            "special characters: 'key=\"a, b\"'"
-        ) from error
+        raise ZooError(f"{error.override}: cannot be read as a setting; {quoting_of(str(error.override))}") from error
     except (HydraException, OmegaConfBaseException) as error:
         foreign = re.match(r"Could not override '(.+?)'", str(error))
         raise ZooError(f"{foreign[1]}: no such setting" if foreign else " ".join(str(error).split())) from error
+
+
+def quoting_of(override: str) -> str:
+    """How to write an override that Hydra cannot read: the end of a message."""
+    key, equals, value = override.partition("=")
+    if not key or not equals:
+        return "write key=value"
+    if value.startswith("~/"):
+        return f"no shell replaces ~ there: write {key}=$HOME{value[1:]}"
+    return f"where the value holds special characters, quote it twice: {quoted(key, value)}"
+
+
+def quoted(key: str, value: str) -> str:
+    """An override whose value is one text, as a shell takes it."""
+    escaped = value.replace('"', '\\"')
+    return shlex.quote(f'{key}="{escaped}"')
 
 
 def resolved(cfg: DictConfig, key: str) -> Any:
@@ -178,7 +191,9 @@ def refuse_foreign(parsed: Sequence[Override]) -> None:
         if override.is_delete():
             raise ZooError(f"{override.input_line}: a setting cannot be taken away; give it another value")
         if override.is_sweep_override():
-            raise ZooError(f"{override.input_line}: several values are a sweep; add -m to run them all")
+            line = override.input_line or ""
+            one = quoted(key, line.partition("=")[2])
+            raise ZooError(f"{line}: several values are a sweep; add -m to run them all, or if it is one, write {one}")
 
 
 def refuse_unknown_options(parsed: Sequence[Override]) -> None:

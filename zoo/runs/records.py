@@ -7,6 +7,7 @@ of the configuration that determines the fitted model, so that a run whose recor
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from zoo.options import Node, check_type
 from zoo.runs.identity import digest
 
 SCHEMA = 2
+SEAL = "seal"  # of a record's file: the digest of all else in it, by which a change by hand is told; not in older ones
 KINDS = {  # of the fields that are one value, by keys of `options.PLAIN_TYPES`
     **dict.fromkeys(("name", "variant", "data", "hash", "code", "kind"), ("str",)),
     **dict.fromkeys(("width", "seed"), ("int",)),
-    "path": ("str", "None"),
+    **dict.fromkeys(("path", "weights"), ("str", "None")),
     "trust": ("Sequence[str]",),
 }
 KINDS_OF_METRIC = {"value": ("float", "None"), **dict.fromkeys(("unit", "direction", "group"), ("str",))}
@@ -54,6 +56,7 @@ class Record:
         path: where files of one's own lay; None for published data.
         trust: packages from elsewhere that parts come from.
         kind: of the samples: "image", "vector" or "counts".
+        weights: SHA-256 of the model file, by which a file that is not this run's is told; None in older records.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Record:
     path: str | None = None
     trust: list[str] = field(default_factory=list)
     kind: str = "image"
+    weights: str | None = None
     schema: int = SCHEMA
 
     def measured(self, found: Mapping[str, dict[str, Any]], commit: str | None) -> Record:
@@ -98,7 +102,9 @@ def lock_of(path: Path) -> Path:
 def write_record(root: Path, record: Record) -> Path:
     """Write `record` to its place below `root` and return the path."""
     path = record_path(root, record.data, record.variant, record.hash, record.seed)
-    write_atomically(path, json.dumps(asdict(record), indent=1, allow_nan=False).encode() + b"\n")
+    content = json.loads(json.dumps(asdict(record)))  # as it will be read
+    text = json.dumps(content | {SEAL: digest(content)}, indent=1, allow_nan=False)
+    write_atomically(path, text.encode() + b"\n")
     return path
 
 
@@ -106,15 +112,24 @@ def read_record(path: Path) -> Record:
     """Read one record.
 
     Raises:
-        ZooError: the file is not a record of this schema, or was changed by hand.
+        ZooError: the file cannot be read, is not a record of this schema, or was changed or renamed by hand.
     """
+    if not path.is_file():
+        raise ZooError(f"{path}: no such record")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise ZooError(f"its schema is {content.get('schema') if isinstance(content, dict) else None}")
+        seal = content.pop(SEAL, None)
+        if seal not in (None, digest(content)):
+            raise ZooError("it was changed by hand")
         record = Record(**content)
         check_record(record)
-    except (ValueError, TypeError, ZooError) as error:
+        if path.stem != (name := f"{record.hash}-s{record.seed}"):
+            raise ZooError(f"it is of the run {name}")
+    except OSError as error:
+        raise ZooError(f"{path}: this record cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, RecursionError, ZooError) as error:
         raise ZooError(f"{path}: not a record of schema {SCHEMA} ({error}); delete it and run again") from error
     return record
 
@@ -137,5 +152,15 @@ def check_record(record: Record) -> None:
 
 
 def read_records(root: Path, data: str) -> list[Record]:
-    """All records of one data set below `root`, in the order of their paths."""
-    return [read_record(path) for path in sorted((root / "records" / data).glob("*/*.json"))]
+    """All records of one data set below `root`, in the order of their paths.
+
+    Warns:
+        UserWarning: a file there is no record, and is left out.
+    """
+    found = []
+    for path in sorted((root / "records" / data).glob("*/*.json")):
+        try:
+            found.append(read_record(path))
+        except ZooError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,9 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     import torch  # takes a second to import
 
     from zoo.evaluation.evaluator import due, evaluate, in_groups
-    from zoo.model.io import load_model
     from zoo.runs.bars import evaluation_bar
     from zoo.runs.single import commit
+    from zoo.runs.weights import model_of
 
     record = read_record(path)
     root = path.resolve().parents[3]
@@ -104,13 +104,13 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
         raise ZooError(f"{path}: lies elsewhere than its content says; records lie at records/<data>/<variant>/<hash>")
     file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     siblings, given = siblings_of(file), (asked.densities, asked.trust)
-    outliers = asked.outliers or partner(record.config["data"], asked.trust)
+    outliers = asked.outliers or partner(data_node(path, record.config), asked.trust)
     lacking = due(record.metrics, asked.groups, *given, [outliers] if outliers else [], siblings)
     names = in_groups(asked.groups) if asked.again else lacking
     if not names:
         return record, []
     torch.set_num_threads(asked.threads)
-    model = load_model(file, asked.trust)
+    model = model_of(record, file, asked.trust)
     data = data_of(path, record, asked)
     outside = outside_images(outside_node(outliers, asked.places, asked.trust), data, names, asked.trust)
     with evaluation_bar(record.name, asked.progress) as show:
@@ -119,6 +119,16 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
         record = read_record(path).measured(found, commit())
         write_record(root, record)
     return record, list(found)
+
+
+def data_node(path: Path | str, config: Mapping[str, Node]) -> Node:
+    """The data of a stored configuration; ZooError where it describes none. `path` is for the message."""
+    node = config.get("data")
+    if not isinstance(node, dict) or not all(
+        isinstance(node.get(k), t) for k, t in (("option", str), ("source", dict))
+    ):
+        raise ZooError(f"{path}: its configuration describes no data")
+    return node
 
 
 def partner(node: Node, trust: tuple[str, ...]) -> str | None:
@@ -133,7 +143,7 @@ def data_of(path: Path, record: Record, asked: Rescoring) -> Any:
     Raises:
         ZooError: files of one's own are gone, or have changed since.
     """
-    return data_from(path, record.config["data"], record.path, asked)
+    return data_from(path, data_node(path, record.config), record.path, asked)
 
 
 def data_from(path: Path | str, node: Node, own: str | None, asked: Rescoring) -> Any:

@@ -26,7 +26,7 @@ from zoo.evaluation.shortfall import shortfall
 from zoo.fitting.loggers import Silent
 from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
-from zoo.model.io import build_model, kept_codes, load_model, save_model
+from zoo.model.io import build_model, kept_codes, save_model, weights_digest
 from zoo.model.linear_decoder import atoms_of
 from zoo.options import build
 from zoo.runs.bars import evaluation_bar
@@ -36,6 +36,7 @@ from zoo.runs.processes import fit_by_processes
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
+from zoo.runs.weights import model_of
 from zoo.types import FitReport, HasPrior, Logs, Resumes
 
 PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
@@ -83,7 +84,7 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
         if not due:
             return record
         if job.model_path.exists():
-            return measured(job, record, load_model(job.model_path, job.trust), read(job), due)
+            return measured(job, record, model_of(record, job.model_path, job.trust), read(job), due)
         if not job.refit:
             raise ZooError(
                 f"{job.model_path}: this model is not on this machine, so the {len(due)} metrics that its record lacks "
@@ -227,6 +228,7 @@ def written(job: Job, fitted: Fitted) -> Record:
         path=None if job.path is None else str(job.path),
         trust=list(job.trust),
         kind=fitted.data.kind,
+        weights=weights_digest(job.model_path),
     )
     write_record(job.results, record)
     job.checkpoint_path.unlink(missing_ok=True)

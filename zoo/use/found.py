@@ -20,7 +20,8 @@ from zoo.hub import ADDRESS
 from zoo.runs.compose import composed, composing, trusted_in
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_record
-from zoo.runs.rescore import Rescoring, data_from
+from zoo.runs.rescore import Rescoring, data_from, data_node
+from zoo.runs.weights import check_model, is_of
 from zoo.use.reading import read_samples
 
 KNOWN = ("run", "data", "path", "paths", "trust")
@@ -57,10 +58,11 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
         needs_data: read the data, too.
 
     Raises:
-        ZooError: no model, no such record, another setting, or data that was named and cannot be used.
+        ZooError: no model, no such record, a model that is not its record's, another setting, or data that was named
+            and cannot be used.
     """
-    places = [word for word in words if "=" not in word]
-    overrides = [word for word in words if "=" in word]
+    places = [word for word in words if not is_setting(word)]
+    overrides = [word for word in words if is_setting(word)]
     for override in overrides:
         if override.partition("=")[0].partition(".")[0] not in KNOWN:
             raise ZooError(f"{override}: not a setting of a saved model; give {', '.join(f'{key}=' for key in KNOWN)}")
@@ -73,23 +75,29 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
         known = files.existing(run[0])
         if not known.is_file():
             raise ZooError(f"run={known}: no such record; give the file of one run, outputs/records/.../<hash>-s0.json")
-        record: Record | None = read_record(known)
-        assert record is not None
-        place = str(asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors")
+        record: Record | None = (own := read_record(known))
+        place = str(asked.models / own.data / own.variant / f"{own.hash}-s{own.seed}.safetensors")
+        model = load(place, trusted_in(overrides))
+        check_model(own, Path(place), model.config, model.seed)
     else:
         place = places[0] if places[0].startswith(ADDRESS) else str(files.existing(places[0]))
-        record = _record_of(Path(place))
-    model = load(place, trusted_in(overrides))
+        model = load(place, trusted_in(overrides))
+        record = _record_of(Path(place), model)
     name = Path(place.removeprefix(ADDRESS)).stem if record is None else f"{record.name} on {record.data}"
     data, about = None, ""
     if needs_data and any(override.startswith("data") for override in overrides):
         data = _named([o for o in overrides if not o.startswith(("run=", "path="))])
     elif needs_data:
         try:
-            data = data_from(place, model.config["data"], None if record is None else record.path, asked)
-        except (ZooError, KeyError) as error:
+            data = data_from(place, data_node(place, model.config), None if record is None else record.path, asked)
+        except ZooError as error:
             about = f"without data ({error}); give data=..."
     return Found(model, place, name, data, about, record)
+
+
+def is_setting(word: str) -> bool:
+    """Whether a word of a command is a setting, and not a file or folder, whose name may hold an equals sign, too."""
+    return "=" in word and not Path(word).exists()
 
 
 def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
@@ -101,7 +109,7 @@ def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
     Raises:
         ZooError: no model, no samples, or samples of another form.
     """
-    places = [word for word in words if "=" not in word]
+    places = [word for word in words if not is_setting(word)]
     if any(word.startswith("run=") for word in words):
         places = ["", *places]
     if len(places) == 2:
@@ -130,13 +138,18 @@ def _named(overrides: list[str]) -> Splits:
     return data
 
 
-def _record_of(place: Path) -> Record | None:
-    """The record of the run that wrote a model to <results>/models/<data>/<variant>/<hash>-s<seed>.safetensors."""
+def _record_of(place: Path, model: Model) -> Record | None:
+    """The record of the run that wrote a model to <results>/models/<data>/<variant>/<hash>-s<seed>.safetensors.
+
+    A record there that is of another fit does not count.
+    """
     below = place.resolve()
     if len(below.parents) < 4:
         return None
     inner = Path("records", *below.with_suffix(".json").parts[-3:])
     for root in (below.parents[3], files.home() / "outputs", files.home() / "results"):
         if (root / inner).is_file():
-            return read_record(root / inner)
+            record = read_record(root / inner)
+            if is_of(record, place, model.config, model.seed):
+                return record
     return None

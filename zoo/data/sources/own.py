@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,15 +15,15 @@ from numpy.typing import NDArray
 
 from zoo.data.arrays import Seen, arrays_in, divided, seen_files, source_of
 from zoo.data.images import COPIED, Images, Source
+from zoo.data.room import check_room
 from zoo.errors import ZooError
-from zoo.samples import Form, form_of
+from zoo.samples import Channels, Form, form_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
-CHANNELS = ("first", "last")
 
 
 def array(
@@ -32,10 +31,11 @@ def array(
 ) -> Source:
     """Images in a NumPy file: any type and range of numbers, any number of channels.
 
-    Forms: (N, H, W), (N, H, W, C) or (N, C, H, W). Of bytes, 255 is white; floats in [0, 1] stay as they are; others
-    are scaled so that the least and the greatest value of the training images become 0 and 1. A .npy file is mapped and
-    not read, and above 256 MiB never copied. A .npz file is read whole; it has an array `X` or `train`, and may have
-    `y` or `train_labels`, `test` or `X_test`, and `test_labels` or `y_test` (other names: `zoo.data.arrays.NAMES`).
+    Forms: (N, H, W), (N, H, W, C) or (N, C, H, W). Of bytes, 255 is white, or 1 where all are 0 or 1; floats in [0, 1]
+    stay as they are; others are scaled so that the least and the greatest value of the training images become 0 and 1.
+    A .npy file is mapped and not read, and above 256 MiB never copied. A .npz file is read whole; it has an array `X`
+    or `train`, and may have `y` or `train_labels`, `test` or `X_test`, and `test_labels` or `y_test` (other names:
+    `zoo.data.arrays.NAMES`).
 
     Limitations: images of several exposures share one scale; the outliers of a sensor squeeze all other values.
 
@@ -51,7 +51,7 @@ def array(
     """
     if path is None:
         raise ZooError("data=array reads a file of your own: add data.source.path=images.npy, or .npz")
-    if channels is not None and channels not in CHANNELS:
+    if channels not in (None, "first", "last"):
         raise ZooError(f"data.source.channels={channels}: choose first or last, or null to find out")
     try:
         seen = seen_files([Path(path)])
@@ -61,7 +61,7 @@ def array(
 
 
 @cache
-def _array(path: str, channels: str | None, test_fraction: float, split_seed: int, seen: Seen) -> Source:
+def _array(path: str, channels: Channels | None, test_fraction: float, split_seed: int, seen: Seen) -> Source:
     """`array`; `seen` makes the cache miss where the file has changed."""
     found = arrays_in(path)
     name, values = found.train
@@ -71,13 +71,9 @@ def _array(path: str, channels: str | None, test_fraction: float, split_seed: in
             f"data.source.path={path}, or reshape them to images (N, H, W)"
         )
     try:
-        form = form_of(values, "image")
+        form = form_of(values, "image", channels=channels)
     except ZooError as error:
         raise ZooError(f"{path}: {name}: {error}") from error
-    if channels == "last" and len(form.shape) == 3:
-        form = replace(form, channels="last")
-    elif channels == "first" and len(form.shape) == 3:
-        form = replace(form, channels="first")
     return source_of("array", found, form, test_fraction, split_seed)
 
 
@@ -123,6 +119,8 @@ def folder(
         raise ZooError(f"data.source.size={shown}: must be 1 or more, or [height, width]")
     if Path(path).is_file():
         raise ZooError(f"{path}: a file; data=folder reads a folder, data=array and data=table read files")
+    if not Path(path).is_dir():
+        raise ZooError(f"{path}: no such folder; data=folder reads a folder of pictures")
     files = without_strays(Path(path), pictures_in(Path(path)))
     if len(files) < 2:
         raise ZooError(f"{path}: {len(files)} pictures ({' '.join(PICTURES)}) in this folder; it needs at least 2")
@@ -203,7 +201,9 @@ def _cached(files: Sequence[Path], size: tuple[int, int], colour: bool, decoded:
 
 def _pictures(files: Sequence[Path], size: tuple[int, int], colour: bool, seen: Seen = ()) -> NDArray[np.uint8]:
     """Pictures as (N, H, W, C); `seen`, path, size and time of each file, is the key of the cache."""
-    found = np.empty((len(files), *size, 3 if colour else 1), np.uint8)
+    shape = (len(files), *size, 3 if colour else 1)
+    check_room(math.prod(shape), f"data.source.size={list(size)} of {len(files)} pictures", "choose a smaller size")
+    found = np.empty(shape, np.uint8)
     for place, file in enumerate(files):
         found[place] = picture_in(file, size, colour)
     return found

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from zoo.checks import check_fraction
 from zoo.data.images import Images, Source
+from zoo.data.room import check_room
 from zoo.data.sources.own import PICTURES
 from zoo.data.sources.printed import INK, PAGE, PAPER, Part, printed_pages
 from zoo.errors import ZooError
@@ -201,6 +202,7 @@ def _cut(whole: Sequence[Tensor], size: int, n: int, scales: tuple[float, float]
         raise ZooError(
             f"data.source.size={size}: a page of {small[0].shape[2]}x{small[0].shape[1]} is smaller than a patch"
         )
+    check_room(n * size**2, f"data=pages of data.source.size={size}", "choose a smaller size, or fewer images")
     found = torch.empty(n, 1, size, size, dtype=torch.uint8)
     for i in range(n):
         page = whole[int(torch.randint(len(whole), (), generator=generator))]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.images import Images, Source
+from zoo.data.room import check_room
 from zoo.data.sources.download import download
 from zoo.errors import ZooError
 
@@ -111,6 +112,8 @@ def patches(
         raise ZooError(f"data.source.n_train={n_train}, n_test={n_test}: must be at least 2 and 1")
     if not epsilon > 0:
         raise ZooError(f"data.source.epsilon={epsilon}: must be greater than 0")
+    needed = (n_train + n_test) * (3 if colour else 1) * size**2 * (9 if whiten else 1)
+    check_room(needed, f"data=patches of data.source.size={size}", "choose a smaller size, or fewer images")
     photographs = np.stack(load_sample_images().images)
     if not colour:
         photographs = np.rint(photographs @ np.array([[0.299], [0.587], [0.114]])).astype(np.uint8)

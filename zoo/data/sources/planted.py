@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from zoo.checks import check_count, check_finite
 from zoo.data.images import Images, Source
+from zoo.data.room import check_room
 from zoo.errors import ZooError
 
 AT_ONCE, TRIED = 64, 50  # random directions that are drawn at once, and how often, until one can be an atom
@@ -64,6 +65,8 @@ def planted(
         raise ZooError(f"data.source.active={active}: an image has at most all of data.source.atoms={atoms}")
     if not 0 < coherence <= 1:
         raise ZooError(f"data.source.coherence={coherence}: a cosine above 0, at most 1")
+    needed = 8 * (atoms * size**2 + (n_train + n_test) * (atoms + 3 * size**2))
+    check_room(needed, f"data=planted of data.source.size={size}", "choose a smaller size, or fewer images or atoms")
     generator = torch.Generator().manual_seed(seed)
     found = incoherent(atoms, size**2, coherence, generator)
     frequencies = torch.arange(1, atoms + 1, dtype=torch.float64) ** -exponent

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.images import Images, Source
+from zoo.data.room import check_room
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def documents(
         raise ZooError(f"data.source.n_train={n_train}, n_test={n_test}, pages={pages}: must be at least 1 each")
     generator = torch.Generator().manual_seed(seed)
     channels, parts = 3 if colour else 1, {"train": n_train, "test": n_test}
+    needed = 2 * (n_train + n_test) * channels * size**2 + 2 * pages * PAGE[0] * PAGE[1]
+    check_room(needed, f"data=documents of data.source.size={size}", "choose a smaller size, or fewer images or pages")
     train, test = (_cut(printed_pages(part, pages, seed), size, parts[part], channels, generator) for part in FONTS)
     return Source("documents" + "_colour" * colour, train, test)
 

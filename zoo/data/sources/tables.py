@@ -138,11 +138,8 @@ def frame_in(path: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    parquet = Path(path).suffix.lower() in PARQUET
     try:
-        frame: pd.DataFrame = pd.read_parquet(path) if parquet else _text(path)
-    except ImportError as error:
-        raise ZooError(f"{path}: Parquet needs another package: pip install 'bottleneck-zoo[parquet]'") from error
+        frame = _parquet(path) if Path(path).suffix.lower() in PARQUET else _text(path)
     except UnicodeDecodeError as error:
         raise ZooError(f"{path}: no text in UTF-8 ({error}); save it as UTF-8, or as .parquet or .npy") from error
     except pd.errors.EmptyDataError as error:
@@ -156,6 +153,19 @@ def frame_in(path: str) -> pd.DataFrame:
     if frame.empty:
         raise ZooError(f"{path}: {len(frame)} rows and {frame.shape[1]} columns; it needs rows of numbers")
     return frame
+
+
+def _parquet(path: str) -> pd.DataFrame:
+    """A table in a Parquet file."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except ImportError as error:
+        raise ZooError(f"{path}: Parquet needs another package: pip install 'bottleneck-zoo[parquet]'") from error
+    except Exception as error:  # what is raised depends on how the file is broken
+        told = " ".join(f"{type(error).__name__} {error}".split())
+        raise ZooError(f"{path}: no table that can be read ({told}); write it again") from error
 
 
 def _text(path: str) -> pd.DataFrame:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zoo.evaluation.registry import NotApplicable
+
 
 @dataclass(frozen=True)
 class GapPoints:
@@ -51,7 +53,9 @@ def in_box(codes: Tensor, n: int, seed: int) -> Tensor:
 
 
 def pairs(codes: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """n pairs of two different codes each: twice (n, D)."""
+    """n pairs of two different codes each: twice (n, D); NotApplicable if there is a single code."""
+    if len(codes) < 2:
+        raise NotApplicable("there is a single test image, and no gap between codes")
     generator = torch.Generator().manual_seed(seed)
     first = torch.randint(len(codes), (n,), generator=generator)
     other = (first + torch.randint(1, len(codes), (n,), generator=generator)) % len(codes)

@@ -81,7 +81,7 @@ def train_classifier(train: Images, classes: int, seed: int = 0) -> FeatureNetwo
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         network = FeatureNetwork(train.shape, classes)
-        epochs = max(EPOCHS, math.ceil(STEPS * BATCH / len(train)))
+        epochs = min(max(EPOCHS, math.ceil(STEPS * BATCH / len(train))), STEPS)  # of few images, one step an epoch
         steps = epochs * math.ceil(len(train) / BATCH)
         optimizer = torch.optim.AdamW(network.parameters(), fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)

@@ -176,6 +176,8 @@ def active(codes: Tensor) -> Tensor:
 
 def covariance(codes: Tensor) -> Tensor:
     """Covariance of those units of codes (N, D) that vary: (U, U) float64; NotApplicable if all codes are equal."""
+    if len(codes) == 1:
+        raise NotApplicable("there is a single test image, whose code has no variance")
     varying = (codes != codes[0]).any(0)
     if not varying.any():
         raise NotApplicable("the codes of all test images are equal")

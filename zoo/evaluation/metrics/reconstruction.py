@@ -143,6 +143,8 @@ def explained_variance(x: Tensor, x_hat: Tensor) -> float:
     parts = list(zip(torch.split(x, CHUNK), torch.split(x_hat, CHUNK), strict=True))  # less than all in float64
     mean = torch.stack([part.sum(0, dtype=torch.float64) for part, _ in parts]).sum(0) / len(x)
     total = sum((part - mean).square().sum().item() for part, _ in parts)
+    if len(x) == 1:
+        raise NotApplicable("there is a single test image, which has no variance")
     if total == 0:
         raise NotApplicable("all test images are equal, so their variance is zero")
     return 1 - sum((a - b).double().square().sum().item() for a, b in parts) / total

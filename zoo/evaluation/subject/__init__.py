@@ -7,12 +7,24 @@ from zoo.evaluation.subject.corrupted import Corrupted
 from zoo.evaluation.subject.dictionary_atoms import DictionaryAtoms
 from zoo.evaluation.subject.factored import Factored
 from zoo.evaluation.subject.quantised import Quantised
+from zoo.evaluation.subject.termed import Termed
 from zoo.evaluation.subject.unusual import Unusual
 from zoo.evaluation.subject.variational import Variational
+from zoo.evaluation.subject.vocabulary import Vocabulary
 
 
 class Subject(
-    AcrossSeeds, BetweenCodes, Clustered, Corrupted, DictionaryAtoms, Factored, Unusual, Variational, Quantised
+    AcrossSeeds,
+    BetweenCodes,
+    Clustered,
+    Corrupted,
+    DictionaryAtoms,
+    Factored,
+    Termed,
+    Unusual,
+    Variational,
+    Vocabulary,
+    Quantised,
 ):
     """A fitted model under evaluation. Each public property is a name that a metric may use as a parameter.
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from zoo.evaluation.measures.code_points import GapPoints, in_box, pairs, spherical, straight
 from zoo.evaluation.measures.neighbours import nearest
+from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded, not_applicable
 
 POINTS = 2_000
@@ -33,6 +34,8 @@ class BetweenCodes(Encoded):
         }
         scale = (self.train_codes - centre).square().sum(1).mean().sqrt()
         usual = nearest(self.test_features, train_features, 1)[0][:, 0]
+        if not usual.any():
+            raise NotApplicable("the test images are among the training images, so distances have no unit")
         low, high = usual.quantile(usual.new_tensor([0.025, 0.975]))
         distance, shift = {}, {}
         for kind, z in points.items():

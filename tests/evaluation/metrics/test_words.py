@@ -1,0 +1,91 @@
+"""Metrics of words on vectors made by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from zoo.evaluation.measures import word_judgements
+from zoo.evaluation.measures.word_judgements import analogies, answered, similarity, unit_length, word_pairs
+from zoo.evaluation.metrics.words import word_neighbours, wordsim353
+from zoo.evaluation.registry import NotApplicable
+from zoo.evaluation.subject import Subject
+from zoo.evaluation.subject.vocabulary import WordCodes
+from zoo.runs.single import fit_one, read
+
+PLACE = {"king": 0, "queen": 1, "man": 2, "woman": 3, "tree": 4}
+CODES = unit_length(
+    torch.tensor([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.1, 1.0, 0.0], [0.1, -1.0, 0.0], [0.0, 0.0, 1.0]])
+)
+
+
+def test_similarity_is_the_rank_correlation_of_cosines():
+    pairs = [
+        ("king", "man", 9.0),
+        ("king", "queen", 5.0),
+        ("king", "woman", 4.0),
+        ("king", "none", 1.0),
+        ("man", "woman", 1.0),
+    ]
+    assert similarity(CODES, PLACE, pairs) == (pytest.approx(1.0), 4)
+    turned = [(a, b, -value) for a, b, value in pairs]
+    assert similarity(CODES, PLACE, turned) == (pytest.approx(-1.0), 4)
+    with pytest.raises(NotApplicable, match="1 of the 2 pairs"):
+        similarity(CODES, PLACE, [("king", "queen", 1.0), ("a", "b", 2.0)])
+    with pytest.raises(NotApplicable, match="same cosine"):
+        similarity(torch.ones(5, 1), PLACE, pairs)
+
+
+def test_analogies_leave_the_words_of_the_question_out():
+    questions = [
+        ("family", ("man", "woman", "king", "queen")),
+        ("family", ("man", "woman", "king", "tree")),
+        ("other", ("man", "woman", "king", "none")),
+    ]
+    right, sections = answered(CODES, PLACE, questions)
+    assert right.tolist() == [True, False]
+    assert sections == ["family", "family"]
+    with pytest.raises(NotApplicable, match="no question"):
+        answered(CODES, PLACE, questions[2:])
+
+
+def test_neighbours_of_words_that_are_there():
+    codes = WordCodes(("king", "queen", "man", "woman", "tree"), CODES, PLACE)
+    found = word_neighbours(codes)
+    assert found.table["word"] == ["king"]
+    assert found.table["neighbours"][0].split()[0] == "man"
+    with pytest.raises(NotApplicable, match="none of the words"):
+        word_neighbours(WordCodes(("a",), CODES[:1], {"a": 0}))
+
+
+def test_the_judgements_of_gensim():
+    pytest.importorskip("gensim")
+    assert len(word_pairs("wordsim353")) == 353
+    assert word_pairs("wordsim353")[0] == ("love", "sex", 6.77)
+    assert len(word_pairs("simlex999")) == 999
+    assert analogies()[0] == ("capital-common-countries", ("athens", "greece", "baghdad", "iraq"))
+
+
+def test_without_gensim_the_package_is_named(monkeypatch):
+    monkeypatch.setattr(word_judgements, "find_spec", lambda name: None)
+    word_pairs.cache_clear()
+    with pytest.raises(NotApplicable, match=r"pip install 'bottleneck-zoo\[words\]'"):
+        wordsim353(WordCodes(("king",), CODES[:1], {"king": 0}))
+
+
+def test_all_words_are_encoded_those_of_validation_too(compose_job, tmp_path):
+    (tmp_path / "a.txt").write_text("the cat sat on the mat and the dog sat on the rug " * 3)
+    job = compose_job(
+        "variant=svd", "data=words", f"data.source.path={tmp_path}", "width=2", "data.source.vocabulary=8"
+    )
+    data = read(job)
+    with torch.no_grad():
+        subject = Subject(fit_one(job, data).model, data, {})
+        assert len(data.train) < len(subject.word_codes.words) == 8
+        assert subject.word_codes.words[0] == "the"
+        torch.testing.assert_close(subject.word_codes.codes.norm(dim=1), torch.ones(8))
+
+
+def test_samples_that_are_no_words_have_none(small_model, digits):
+    with pytest.raises(NotApplicable, match="are no words"):
+        _ = Subject(small_model, digits, {}).word_codes

@@ -1,0 +1,76 @@
+"""Documents: how well words are predicted, and whether documents of one subject have codes of one direction."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from zoo.evaluation.measures.retrieval import Retrieval
+from zoo.evaluation.registry import Curve, NotApplicable, metric
+from zoo.evaluation.subject.termed import Topics
+
+
+@metric("documents", "words", "lower", kinds=("counts",))
+def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
+    """exp of the mean negative log probability of a held-out word: how many equally likely words a guess is among.
+
+    The words of each test document are divided at random into halves. The first is encoded, and the terms' shares in
+    its reconstruction are the probabilities of the words in the second. A model that gives every term the same
+    probability has as many as there are terms. D. Blei, A. Ng, M. Jordan, "Latent Dirichlet allocation", 2003; in
+    halves: A. Asuncion et al., "On smoothing and inference for topic models", 2009.
+
+    Args:
+        held_out_words: (N, D), counts of the second halves.
+        term_log_probabilities: (N, D).
+
+    Raises:
+        NotApplicable: no document has a second half.
+    """
+    if not (words := held_out_words.sum().item()):
+        raise NotApplicable("no test document has two words")
+    nats = -(held_out_words.double() * term_log_probabilities).sum().item()
+    return Curve(math.exp(nats / words), {}, len(held_out_words))
+
+
+@metric("documents", "fraction", "higher", kinds=("counts", "vector"))
+def retrieval_precision(code_retrieval: Retrieval) -> Tensor:
+    """Of the ten test samples whose codes have the largest cosine with that of a test sample, those of its label.
+
+    Args:
+        code_retrieval: of codes.
+
+    Returns:
+        (N,), for each test sample as the query.
+    """
+    return code_retrieval.precision[10]
+
+
+@metric("documents", "fraction", "none", kinds=("counts", "vector"))
+def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
+    """The same for the features themselves, without a model: (N,); a reference."""
+    return term_retrieval.precision[10]
+
+
+@metric("documents", "fraction", "higher", kinds=("counts", "vector"))
+def retrieval_curve(code_retrieval: Retrieval) -> Curve:
+    """Mean precision over numbers of retrieved samples, each twice the one before; the curve has recall and precision.
+
+    As figure 4 of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006.
+    """
+    numbers = [number for number in code_retrieval.precision if number != 10]
+    precision = [code_retrieval.precision[number].mean().item() for number in numbers]
+    recall = [code_retrieval.recall[number].mean().item() for number in numbers]
+    mean, queries = sum(precision) / len(precision), len(code_retrieval.precision[10])
+    return Curve(mean, {"retrieved": [*map(float, numbers)], "recall": recall, "precision": precision}, queries)
+
+
+@metric("documents", "1", "higher", kinds=("counts", "vector"))
+def topic_coherence(topics: Topics) -> Curve:
+    """How often the ten terms that a unit adds most to occur together: normalised mutual information, from -1 to 1.
+
+    Mean over units; the curve has every unit's terms.
+    """
+    order = topics.coherence.argsort(descending=True)
+    table = {"terms": [" ".join(topics.terms[i]) for i in order], "coherence": topics.coherence[order].tolist()}
+    return Curve(topics.coherence.mean().item(), table)

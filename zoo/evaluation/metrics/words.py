@@ -1,0 +1,70 @@
+"""Words: whether words that people find similar have codes of one direction."""
+
+from __future__ import annotations
+
+from zoo.evaluation.measures.word_judgements import analogies, answered, shares, similarity, word_pairs
+from zoo.evaluation.registry import Curve, NotApplicable, metric
+from zoo.evaluation.subject.vocabulary import WordCodes
+
+PROBES = (
+    *("orbit", "doctor", "windows", "game", "god", "car", "gun", "government", "key", "disk", "israel", "encryption"),
+    *("king", "water", "music", "red"),
+)
+NEIGHBOURS = 5
+
+
+@metric("words", "rank correlation", "higher", kinds=("vector",))
+def wordsim353(word_codes: WordCodes) -> Curve:
+    """Spearman's rank correlation of the cosines of 353 pairs of words with how related people find them.
+
+    Pairs with a word outside the vocabulary do not count. L. Finkelstein et al., "Placing search in context", 2002.
+    """
+    return judged(word_codes, "wordsim353")
+
+
+@metric("words", "rank correlation", "higher", kinds=("vector",))
+def simlex999(word_codes: WordCodes) -> Curve:
+    """Spearman's rank correlation of the cosines of 999 pairs of words with how similar people find them.
+
+    Related words that are not similar, such as coffee and cup, have low judgements. Pairs with a word outside the
+    vocabulary do not count. F. Hill, R. Reichart, A. Korhonen, "SimLex-999", 2015.
+    """
+    return judged(word_codes, "simlex999")
+
+
+def judged(found: WordCodes, name: str) -> Curve:
+    """The correlation, with the number of pairs."""
+    pairs = word_pairs(name)
+    value, count = similarity(found.codes, found.place, pairs)
+    return Curve(value, {"pairs": [float(len(pairs))], "in the vocabulary": [float(count)]}, count)
+
+
+@metric("words", "fraction", "higher", kinds=("vector",))
+def analogy_accuracy(word_codes: WordCodes) -> Curve:
+    """How often the word nearest to b - a + c, these left out, is d, for questions "a is to b as c is to d".
+
+    Questions with a word outside the vocabulary do not count; the curve has each section. T. Mikolov et al., "Efficient
+    estimation of word representations in vector space", 2013.
+    """
+    right, sections = answered(word_codes.codes, word_codes.place, analogies())
+    each = shares(right, sections)
+    return Curve(right.float().mean().item(), {"section": [*each], "fraction": [*each.values()]}, len(right))
+
+
+@metric("words", "cosine", "none", kinds=("vector",))
+def word_neighbours(word_codes: WordCodes) -> Curve:
+    """Mean cosine of sixteen words with their nearest neighbours; the curve has five neighbours of each.
+
+    Raises:
+        NotApplicable: none of the sixteen is in the vocabulary.
+    """
+    codes, words, place = word_codes.codes, word_codes.words, word_codes.place
+    probes = [word for word in PROBES if word in place]
+    if not probes:
+        raise NotApplicable("none of the words whose neighbours are shown is in the vocabulary")
+    rows = [place[word] for word in probes]
+    cosines = codes[rows] @ codes.T
+    cosines[range(len(rows)), rows] = -2.0
+    best = cosines.topk(min(NEIGHBOURS, len(words) - 1), 1)
+    near = [" ".join(words[i] for i in row) for row in best.indices.tolist()]
+    return Curve(best.values[:, 0].mean().item(), {"word": probes, "neighbours": near}, len(probes))
