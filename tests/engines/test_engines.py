@@ -34,7 +34,7 @@ def results(folder):
     for path in (folder / "outputs" / "records").rglob("*.json"):
         record = read_record(path)
         metrics = {name: entry for name, entry in record.metrics.items() if not entry["measured"]}
-        fit = {key: value for key, value in record.fit.items() if key not in ("seconds", "peak_memory")}
+        fit = {key: value for key, value in record.fit.items() if key not in ("seconds", "peak_memory", "load")}
         found[path.name] = json.dumps([record.name, record.config, record.code, fit, metrics, record.images])
     for path in (folder / "outputs" / "models").rglob("*.safetensors"):
         found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
