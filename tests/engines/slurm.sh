@@ -37,7 +37,15 @@ chmod 700 "$folder/munge"; chmod 400 "$folder/munge/key"
 munged --foreground --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" \
   --pid-file="$folder/munge/pid" --log-file="$folder/munge/log" --seed-file="$folder/munge/seed" >/dev/null 2>&1 &
 running=$!
-stop() { kill $running 2>/dev/null || true; wait; }
+stop() {
+  scancel --state=PENDING --state=RUNNING --quiet 2>/dev/null || true
+  kill $running 2>/dev/null || true
+  for _ in $(seq 50); do
+    [ -z "$(jobs -r)" ] && return
+    sleep 0.1
+  done
+  kill -9 $running 2>/dev/null || true
+}
 trap stop EXIT
 for _ in $(seq 50); do [ -S "$folder/munge/socket" ] && break; sleep 0.1; done
 slurmctld -D >/dev/null 2>&1 &

@@ -127,7 +127,7 @@ class Dask:
                             n_workers=count,
                             threads_per_worker=1,
                             memory_limit=0,
-                            dashboard_address=None,
+                            dashboard_address=":0",
                             silence_logs=logging.CRITICAL,
                         )
                     )
@@ -198,7 +198,7 @@ class Slurm:
                 job_extra_directives=lines,
                 worker_extra_args=["--memory-limit=0"],  # SLURM's holds; Dask would pause a worker before it
                 log_directory=str(Path(self.logs).absolute()),
-                scheduler_options={"dashboard_address": None},
+                scheduler_options={"dashboard_address": ":0"},
                 silence_logs=logging.CRITICAL,
             ) as cluster,
             distributed.Client(cluster) as client,
