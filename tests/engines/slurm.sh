@@ -37,12 +37,17 @@ chmod 700 "$folder/munge"; chmod 400 "$folder/munge/key"
 munged --foreground --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" \
   --pid-file="$folder/munge/pid" --log-file="$folder/munge/log" --seed-file="$folder/munge/seed" >/dev/null 2>&1 &
 running=$!
-stop() {  # at once: a step that ends waits for minutes to tell a controller that is gone
+stop() {
+  scancel --state=PENDING --state=RUNNING --quiet 2>/dev/null || true
+  kill $running 2>/dev/null || true
+  for _ in $(seq 50); do
+    [ -z "$(jobs -r)" ] && break
+    sleep 0.1
+  done
   kill -9 $running 2>/dev/null || true
-  for step in $(pgrep slurmstepd || true); do
+  for step in $(pgrep slurmstepd || true); do  # one that ends waits for minutes to tell a controller that is gone
     if grep -qz "SLURM_CONF=$SLURM_CONF" "/proc/$step/environ" 2>/dev/null; then kill -9 "$step" 2>/dev/null || true; fi
   done
-  wait
 }
 trap stop EXIT
 for _ in $(seq 50); do [ -S "$folder/munge/socket" ] && break; sleep 0.1; done

@@ -127,7 +127,7 @@ class Dask:
                             n_workers=count,
                             threads_per_worker=1,
                             memory_limit=0,
-                            dashboard_address=None,
+                            dashboard_address=":0",
                             silence_logs=logging.CRITICAL,
                         )
                     )
@@ -198,7 +198,7 @@ class Slurm:
                 job_extra_directives=lines,
                 worker_extra_args=["--memory-limit=0"],  # SLURM's holds; Dask would pause a worker before it
                 log_directory=str(Path(self.logs).absolute()),
-                scheduler_options={"dashboard_address": None},
+                scheduler_options={"dashboard_address": ":0"},
                 silence_logs=logging.CRITICAL,
             ) as cluster,
             distributed.Client(cluster) as client,
@@ -293,24 +293,20 @@ def _package(name: str, extra: str) -> ModuleType:
 
 @contextmanager
 def _retries_left_to_the_zoo() -> Iterator[None]:
-    import dask
-
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+    with _package("dask", "dask").config.set({"distributed.scheduler.allowed-failures": 0}):
         yield
 
 
 def _dask_workers(client: Any, count: int, wait: int) -> Workers:
-    from distributed.scheduler import KilledWorker
-
     joblib.register_parallel_backend("zoo-dask", _dask_backend())
     backend = {"backend": "zoo-dask", "client": client, "wait_for_workers_timeout": wait}
-    return Workers(backend, count, (KilledWorker,))
+    return Workers(backend, count, (_package("distributed", "dask").scheduler.KilledWorker,))
 
 
 def _dask_backend() -> type:
     from joblib._dask import DaskDistributedBackend
 
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
+    class RetrievingDask(DaskDistributedBackend):  # type: ignore[misc]
         """joblib's own, which calls back for a task that failed, too: without, a generator waits for it for ever."""
 
         def submit(self, func: Any, callback: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
@@ -322,15 +318,15 @@ def _dask_backend() -> type:
         def retrieve_result_callback(self, out: Future[Any]) -> Any:
             return super().retrieve_result_callback(out.result())
 
-    return Backend
+    return RetrievingDask
 
 
 def _ray_backend() -> type:
-    from ray.util.joblib.ray_backend import RayBackend
+    backend: Any = _package("ray.util.joblib.ray_backend", "ray").RayBackend
 
-    class Backend(RayBackend):
+    class RetrievingRay(backend):  # type: ignore[misc]
         """Ray's own, which calls back for every task, as a generator of results needs it, and does not say so."""
 
         supports_return_generator = True
 
-    return Backend
+    return RetrievingRay
