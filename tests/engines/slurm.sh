@@ -38,7 +38,11 @@ munged --foreground --force --key-file="$folder/munge/key" --socket="$folder/mun
   --pid-file="$folder/munge/pid" --log-file="$folder/munge/log" --seed-file="$folder/munge/seed" >/dev/null 2>&1 &
 running=$!
 stop() {
-  scancel --state=PENDING --state=RUNNING --quiet 2>/dev/null || true
+  for job in $(squeue --noheader --format=%i); do scancel --quiet "$job" || true; done
+  for _ in $(seq 100); do
+    [ -z "$(squeue --noheader)" ] && break
+    sleep 0.2
+  done
   kill $running 2>/dev/null || true
   for _ in $(seq 50); do
     [ -z "$(jobs -r)" ] && break
