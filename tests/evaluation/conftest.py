@@ -1,7 +1,7 @@
 """A real data set and real small models for the evaluator's tests."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import NoCorruption
 from zoo.model.likelihoods import GaussianLikelihood
+from zoo.samples import Form
 
 # Short fits of small networks where a test is about what becomes of the samples
 SHORT = {
@@ -37,6 +38,7 @@ class FixedSplits:
     kind: str = "image"
     atoms: Tensor | None = None
     left_out: Images | None = None
+    form: Form = field(default_factory=lambda: Form("vector", (1,)))  # without names of features
 
     def bounded(self) -> "FixedSplits":
         """All of them are few."""

@@ -54,7 +54,7 @@ def test_what_failed_but_not_what_does_not_apply(entries):
 
 
 def test_an_unknown_group(entries):
-    with pytest.raises(ZooError, match=r"evaluation.groups=\[codes\]: no such group; did you mean code, cost\?"):
+    with pytest.raises(ZooError, match=r"evaluation.groups=\[codes\]: no such group; did you mean code, cost, words\?"):
         due(entries, ["codes"])
 
 

@@ -94,7 +94,7 @@ def bench(tmp_path, monkeypatch):
         return function(*arguments, **named)
 
     def made(**sizes):
-        return Bench(OmegaConf.create({"paths": {"data": ""}} | sizes), here, here, Memory(tmp_path, verbose=0))
+        return Bench(OmegaConf.create({"paths": {"data": "data"}} | sizes), here, here, Memory(tmp_path, verbose=0))
 
     return made
 

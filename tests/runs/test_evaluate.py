@@ -88,7 +88,7 @@ def test_a_record_that_was_moved_is_refused(records, again, tmp_path):
     records[0].rename(moved)
     outcome = again(f"run={moved}")
     assert outcome.status == 1
-    assert "lies elsewhere than its content says" in outcome.said
+    assert "not a record of schema 2 (it is of the run " in outcome.said
 
 
 @pytest.mark.parametrize(

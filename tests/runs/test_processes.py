@@ -17,7 +17,14 @@ BATCH = 34  # the last batch of an epoch has one image, and one process none
 
 def test_two_processes_give_the_loss_of_one(compose_job, tmp_path):
     assert IMAGES % BATCH == 1
-    settings = ("hidden=[16]", "budget.epochs=2", f"budget.batch_size={BATCH}", "fit.clip=1", f"paths.home={tmp_path}")
+    settings = (
+        "hidden=[16]",
+        "optimizer=adamw",
+        "budget.epochs=2",
+        f"budget.batch_size={BATCH}",
+        "fit.clip=1",
+        f"paths.home={tmp_path}",
+    )
     job = compose_job("variant=deep_ae", *settings)
     shared = compose_job("variant=deep_ae", *settings, "trainer=ddp")
     data = read(job)

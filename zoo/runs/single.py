@@ -28,7 +28,7 @@ from zoo.fitting.memory import peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, save_model, weights_digest
 from zoo.model.linear_decoder import atoms_of
-from zoo.options import build
+from zoo.options import build, template
 from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import AXES, Job
 from zoo.runs.outside import outside_images
@@ -107,7 +107,8 @@ def check_parts(job: Job) -> None:
         parts["bottleneck"]()
     job.make_logger()
     for node in job.densities.values():
-        build("density", node, job.trust)
+        if not node.items() <= {"option": node["option"], **template("density", node["option"], job.trust)}.items():
+            build("density", node, job.trust)  # as its file has it, a density is right, and may take long to import
 
 
 def fit_one(job: Job, data: Splits) -> Fitted:
