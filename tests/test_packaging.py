@@ -62,6 +62,7 @@ def test_the_wheel_holds_the_package_with_its_option_files_and_nothing_else(whee
     assert {name for name in names if name.endswith(".py")} == modules
 
 
+@pytest.mark.slow
 def test_it_fits_saves_loads_and_encodes_in_an_environment_elsewhere(wheel, tmp_path):
     """Its dependencies come from this environment, the zoo itself does not."""
     place = tmp_path / "env"

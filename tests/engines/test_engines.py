@@ -21,7 +21,7 @@ from zoo.options import build, names, template
 from zoo.runs import engines
 from zoo.runs.records import read_record
 
-pytestmark = pytest.mark.xdist_group("engines")  # they fill the machine
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engines")]  # they fill the machine
 SWEEP = ("run", "-m", "data=digits", "evaluation.groups=[reconstruction]", "trainer.progress=false", "processes=2")
 RUNS = (*SWEEP, "variant=pca,linear_ae,vae", "seed=0,1", "budget.epochs=2", "trainer.stacked=2")
 PACKAGES = {"dask": "distributed", "ray": "ray", "slurm": "dask_jobqueue"}

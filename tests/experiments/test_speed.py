@@ -117,6 +117,7 @@ def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
     assert (len(plain.samples), len(wild.samples)) == (2, 1), "the best have all seeds"
 
 
+@pytest.mark.slow
 def test_a_command_on_a_large_array_is_timed_with_its_memory(bench):
     sizes = {"images": [300, 600], "side": 8, "variants": {"pca": []}}
     found = growth.growth(bench(growth=sizes))

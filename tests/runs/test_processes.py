@@ -15,6 +15,7 @@ IMAGES = 1293  # of the digits
 BATCH = 34  # the last batch of an epoch has one image, and one process none
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_of_one(compose_job, tmp_path):
     assert IMAGES % BATCH == 1
     settings = (

@@ -24,6 +24,7 @@ def one(folder, pattern):
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(command, repository, home):
     killed, whole = home / "killed", home / "whole"
     arguments = [sys.executable, "-m", "experiments.run", *RUN, f"paths.home={killed}"]

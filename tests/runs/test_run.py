@@ -396,6 +396,7 @@ def test_files_of_ones_own_count_by_their_content(command, tmp_path):
 # Sweeps
 
 
+@pytest.mark.slow
 def test_a_sweep_on_all_cores(process, left):
     outcome = process("-m", "variant=pca,svd", "seed=0,1", "evaluation.groups=[reconstruction]")
     assert outcome.status == 0, outcome.said

@@ -12,6 +12,7 @@ import pytest
 
 from zoo.runs.records import read_record
 
+pytestmark = pytest.mark.slow
 SWEEP = ("run", "-m", "data=digits", "evaluation.groups=[reconstruction]")
 LONG = ("variant=vae", "budget.epochs=5000", "trainer.progress=false")
 SHORT = ("variant=linear_ae", "budget.epochs=2", "trainer.progress=false")
