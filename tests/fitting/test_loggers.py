@@ -11,6 +11,8 @@ from zoo.errors import ZooError
 from zoo.fitting import loggers
 from zoo.runs.single import fit_one, fit_together, read
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("variant=vae", "hidden=[8]", "budget.epochs=3")
 TERMS = ("train_total", "validation_total", "train_kl")
 

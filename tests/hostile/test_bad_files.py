@@ -12,6 +12,8 @@ import pytest
 from tests.hostile.corpus import ARRAYS, IMAGES, PICTURES, TABLES, labelled, npz, pictures, with_pipes
 from zoo.runs.records import read_record
 
+pytestmark = pytest.mark.slow
+
 FAST = ("variant=pca", "width=1", "trainer.progress=false", "evaluation.groups=[reconstruction,probing]")
 
 

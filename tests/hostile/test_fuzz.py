@@ -33,6 +33,8 @@ from zoo.runs.records import Record, read_record, write_record
 from zoo.runs.rescore import data_node
 from zoo.samples import Form, form_of
 
+pytestmark = pytest.mark.slow
+
 TIMES = int(os.environ.get("ZOO_FUZZ", "1"))
 HEALTHY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much]
 

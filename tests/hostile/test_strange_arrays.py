@@ -8,6 +8,8 @@ import pytest
 import zoo
 from zoo.errors import ZooError
 
+pytestmark = pytest.mark.slow
+
 R = np.random.default_rng(0)
 IMAGES = R.random((40, 8, 8))
 ROWS = R.normal(size=(40, 5))
