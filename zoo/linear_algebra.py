@@ -45,15 +45,12 @@ def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     sparse code cost nothing.
     """
     mean = x.double().mean(0)
-    varying = (x != x[0]).any(0)
-    if varying.all():
-        centred = x - mean.to(x)
-        variances, axes = eigh((centred.T @ centred).double() / len(x))
-        return mean, variances.flip(0), axes.flip(1)
-    _, inside, turn = principal_axes(x[:, varying]) if varying.any() else (mean, mean[:0], mean.new_zeros(0, 0))
-    count = len(inside)
-    variances, axes = torch.zeros_like(mean), mean.new_zeros(len(mean), len(mean))
-    variances[:count] = inside
-    axes[varying.nonzero(), torch.arange(count)] = turn
-    axes[(~varying).nonzero()[:, 0], torch.arange(count, len(mean))] = 1
+    varies = (x != x[0]).any(0)
+    varying, constant = varies.nonzero()[:, 0], (~varies).nonzero()[:, 0]
+    centred = (x if varies.all() else x[:, varying]) - mean[varying].to(x)
+    inside, turn = eigh((centred.T @ centred).double() / len(x))
+    variances = torch.cat([inside.flip(0), mean.new_zeros(len(constant))])
+    axes = mean.new_zeros(len(mean), len(mean))
+    axes[varying, : len(varying)] = turn.flip(1)
+    axes[constant, torch.arange(len(varying), len(mean))] = 1
     return mean, variances, axes

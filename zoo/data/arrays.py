@@ -249,32 +249,46 @@ def divided(
     form: Form | None = None,
     scaling: Scaling = "given",
 ) -> Source:
-    """Split a set without test samples of its own: at random, and with classes so that each keeps its share.
+    """Split a set without test samples of its own, see `split_places`."""
+    train, test = split_places(images.labels, len(classes) > 1, fraction, seed)
+    return Source(name, images.subset(train), images.subset(test), classes, False, form, scaling)
+
+
+def split_places(labels: Tensor, by_class: bool, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Which samples are for training and which for testing: at random, and by class so that each keeps its share.
 
     Samples in random order, sorted by class, are taken for testing at even distances: as many of each class as its
     share, rounded up or down. A class with a single member stays in the training part.
 
+    Args:
+        labels: (N,).
+        by_class: whether the labels are classes.
+        fraction: of the samples that is for testing.
+        seed: determines which these are.
+
+    Returns:
+        Places of training and of test samples, ascending.
+
     Raises:
         ZooError: a fraction that leaves one side without samples.
     """
-    n = round(fraction * len(images))
-    if not 0 < n < len(images):
+    n = round(fraction * len(labels))
+    if not 0 < n < len(labels):
         raise ZooError(
-            f"data.source.test_fraction={fraction}: takes {n} of {len(images)} samples; train and test need at least "
+            f"data.source.test_fraction={fraction}: takes {n} of {len(labels)} samples; train and test need at least "
             "one"
         )
-    order: Tensor = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    if len(classes) > 1:
-        members = images.labels.bincount()[images.labels]
+    order: Tensor = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    if by_class:
+        members = labels.bincount()[labels]
         several = order[members[order] > 1]
         pool = several if len(several) > n else order
-        pool = pool[images.labels[pool].argsort(stable=True)]
+        pool = pool[labels[pool].argsort(stable=True)]
         test = pool[((torch.arange(n, dtype=torch.float64) + 0.5) * len(pool) / n).long()]
-        train = torch.ones(len(images), dtype=torch.bool).index_fill(0, test, False).nonzero()[:, 0]
+        train = torch.ones(len(labels), dtype=torch.bool).index_fill(0, test, False).nonzero()[:, 0]
     else:
         train, test = order[n:], order[:n]
-    train, test = train.sort().values, test.sort().values
-    return Source(name, images.subset(train), images.subset(test), classes, False, form, scaling)
+    return train.sort().values, test.sort().values
 
 
 def _set(path: str, named: tuple[str, NDArray[Any]], form: Form) -> tuple[Images, Form, Scaling]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.data.arrays import Seen, seen_files
+from zoo.data.arrays import Seen, seen_files, split_places
 from zoo.data.images import Images, Source
 from zoo.data.sources.tables import frame_in
 from zoo.data.sparse_rows import SparseRows
@@ -228,25 +228,18 @@ def labelled(texts: Sequence[str], names: Sequence[str]) -> Corpus:
 
 
 def divided_corpus(where: str, corpus: Corpus, test_fraction: float, split_seed: int) -> tuple[Corpus, Corpus]:
-    """Training and test documents, divided by class where each class has two documents or more.
+    """Training and test documents, see `zoo.data.arrays.split_places`.
 
     Raises:
         ZooError: a fraction out of range, or too few documents.
     """
-    from sklearn.model_selection import train_test_split
-
     if not 0 < test_fraction < 1:
         raise ZooError(f"data.source.test_fraction={test_fraction}: must be between 0 and 1, both excluded")
     if (count := len(corpus.texts)) < 3:
         raise ZooError(f"{where}: {count} documents; train, validation and test need at least one each")
-    places = np.arange(count)
-    by_class = corpus.labels if corpus.classes and np.bincount(corpus.labels).min() > 1 else None
-    try:
-        parts = train_test_split(places, test_size=test_fraction, random_state=split_seed, stratify=by_class)
-    except ValueError:  # a class is too small to be on both sides
-        parts = train_test_split(places, test_size=test_fraction, random_state=split_seed)
-    train, test = (corpus.part(np.sort(index)) for index in parts)
-    return train, test
+    labels = torch.from_numpy(corpus.labels)
+    train, test = split_places(labels, bool(corpus.classes), test_fraction, split_seed)
+    return corpus.part(train.numpy()), corpus.part(test.numpy())
 
 
 def vectors(name: str, train: Corpus, test: Corpus, terms: int, weights: Weights, stop_words: bool) -> Source:
