@@ -72,15 +72,16 @@ def compare(found: Findings, comparison: str, arms: dict[str, partial[Sample]], 
 def recipe(bench: Bench) -> Findings:
     """Each recipe's test error after equal time, on one thread, for each network and each data set.
 
-    First every recipe is timed, alone on the machine, by an epoch of few images. Then each is fitted for as many epochs
-    as the time of its network holds, several fits at once: all recipes with one seed, and the best with the others. The
-    fits are kept in the cache, so that an interrupted search goes on where it stopped.
+    Time is CPU time of one thread, which other work on the machine changes little. First every recipe is timed, by an
+    epoch of few images. Then each is fitted for as many epochs as the time of its network holds, several fits at once:
+    all recipes with one seed, and the best with the others. The fits are kept in the cache, so that an interrupted
+    search resumes.
     """
     size = bench.sizes.recipe
     known = {**size.recipes, **size.more}
     found = Findings(
         notes=[
-            "as many epochs as the seconds hold, by an epoch timed alone before; one thread per fit",
+            "as many epochs as the CPU seconds allow, by an epoch that was timed before; one thread per fit",
             f"every recipe with one seed; the best {size.finalists} of each comparison with {size.seeds}",
             *(f"{name}: `{' '.join(said)}`" for name, said in known.items()),
         ]
@@ -114,14 +115,14 @@ def recipe(bench: Bench) -> Findings:
 
 
 def seconds_of_epoch(bench: Bench, job: Job, key: str, images: int) -> float:
-    """Seconds of an epoch over all images, from one over `images` of them; 0 where the fit diverges.
+    """CPU seconds of an epoch over all images, from one over `images` of them; 0 where the fit diverges.
 
     `key` tells the cache which job it is.
     """
     n = whole(job)
     short = min(images, n)
     try:
-        return median(bench.ours(fit_zoo, job, short, seed).seconds for seed in range(3)) * n / short
+        return median(bench.ours(fit_zoo, job, short, seed).cpu for seed in range(3)) * n / short
     except ZooError:
         return 0.0
 
