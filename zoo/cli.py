@@ -124,6 +124,16 @@ limitations. zoo.load takes the folder. --push puts it on the Hugging Face hub
   zoo card outputs/models/digits/vae/<hash>-s0.safetensors folder
   zoo card run=outputs/records/digits/vae/<hash>-s0.json folder
   zoo card model.safetensors folder --push user/name"""
+CLAIMS = """Test what courses say about bottlenecks: an experiment and a verdict each.
+
+Without a name, all claims are tested, in a quarter of an hour on two cores.
+Numbers, figures and a page are written to outputs/claims/, and with
+paths.results=results to the repository's own results/claims/. The claims belong
+to the checkout of the repository, not to the installed package.
+
+  zoo claims                                   all, on MNIST and others
+  zoo claims linear denoising                  two of them
+  zoo claims data=digits                       reduced, without a download"""
 VARIANTS = """List the methods, or those of one family.
 
   zoo variants
@@ -508,6 +518,26 @@ def check(arguments: argparse.Namespace) -> int:
     return FAILED if changed else 0
 
 
+def claims(arguments: argparse.Namespace) -> int:
+    """Tests of claims, which are a study in code of the checkout."""
+    from zoo.files import in_checkout
+
+    if not in_checkout():
+        raise ZooError(
+            "zoo claims: the current folder is no checkout of the zoo; the claims are in its experiments/claims/"
+        )
+    try:
+        tests = import_module("experiments.claims.__main__")
+    except ModuleNotFoundError as error:
+        if error.name != "experiments":
+            raise
+        raise ZooError(
+            "zoo claims: the zoo is not installed from this checkout; run python -m experiments.claims"
+        ) from error
+    tests.run_claims(arguments.overrides)
+    return 0
+
+
 def advise(arguments: argparse.Namespace) -> int:
     """Advice for some data, and its page."""
     from zoo.advice.asked import advice_for
@@ -693,6 +723,7 @@ COMMANDS = {
     "evaluate": Command(evaluate, EVALUATE, "key=value"),
     "report": Command(report, REPORT, "key=value"),
     "advise": Command(advise, ADVISE, "data=name [minutes=5]"),
+    "claims": Command(claims, CLAIMS, "name [key=value]"),
     "show": Command(show, SHOW, "model.safetensors|run=record [data=...]"),
     "encode": Command(encode, ENCODE, "model.safetensors samples"),
     "outliers": Command(outliers, OUTLIERS, "model.safetensors samples"),

@@ -1,0 +1,159 @@
+"""What a claim consists of, and how its verdict follows from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from experiments.claims.lab import Lab
+
+HOLDS, DEPENDS, FAILS = "holds", "holds when ...", "does not hold"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured number with its 95 % interval.
+
+    Attributes:
+        value: the number.
+        low: end of the interval; None with `high`, where nothing varies it.
+        high: likewise.
+        unit: empty for pure numbers.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+
+    def above(self, bound: float) -> bool | None:
+        """Whether the number is above `bound`; None where the interval includes it."""
+        below = self.below(bound)
+        return None if below is None else not below
+
+    def below(self, bound: float) -> bool | None:
+        """Whether the number is below `bound`; None where the interval includes it."""
+        low, high = (self.value if end is None else end for end in (self.low, self.high))
+        return True if high < bound else False if low > bound else None
+
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f" ({plain(self.low)} to {plain(self.high or 0.0)})"
+        return f"{plain(self.value)}{interval}"
+
+
+def plain(value: float) -> str:
+    """A number to three digits, as people write it."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+Numbers = Mapping[str, Number]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One part of a claim, decided by one number.
+
+    Attributes:
+        when: the condition, as it is read behind "holds".
+        number: name of the number that decides.
+        holds: None where its interval leaves that open.
+    """
+
+    when: str
+    number: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The outcome of an experiment on one data set.
+
+    Attributes:
+        numbers: by their names.
+        shown: what else the figure shows.
+    """
+
+    numbers: Numbers
+    shown: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim and the experiment that tests it; see `experiments.claims`.
+
+    Attributes:
+        title: one short sentence.
+        claim: what is claimed.
+        why: why one would believe it.
+        equation: in plain text.
+        done: what was done.
+        fails: when it fails.
+        data: the data sets of the full version.
+        fits: {name: overrides} of the models for a data set.
+        measure: the experiment.
+        cases: the parts of the claim, from the numbers of one data set.
+        draw: the figure, from what was found on each data set.
+        reduced: the data set of the reduced version.
+    """
+
+    title: str
+    claim: str
+    why: str
+    equation: str
+    done: str
+    fails: str
+    data: tuple[str, ...]
+    fits: Callable[[str], Mapping[str, Sequence[str]]]
+    measure: Callable[[Lab], Found]
+    cases: Callable[[Numbers], list[Case]]
+    draw: Callable[[Mapping[str, Found]], Figure]
+    reduced: str = "digits"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the cases of all data sets amount to.
+
+    Attributes:
+        outcome: "holds", "holds when ..." or "does not hold".
+        text: the same with the conditions.
+    """
+
+    outcome: str
+    text: str
+
+
+def verdict(cases: Mapping[str, Sequence[Case]]) -> Verdict:
+    """The verdict on a claim from its cases on each data set."""
+    every = [case for each in cases.values() for case in each]
+    true = [case for case in every if case.holds]
+    if len(true) == len(every):
+        return Verdict(HOLDS, HOLDS)
+    if not true:
+        return Verdict(FAILS, FAILS)
+    parts = [f"{head} {listed}" for head, holds in HEADS.items() if (listed := conditions(cases, holds))]
+    return Verdict(DEPENDS, "; ".join(parts))
+
+
+HEADS: dict[str, bool | None] = {"holds": True, "does not hold": False, "is left open": None}
+
+
+def conditions(cases: Mapping[str, Sequence[Case]], holds: bool | None) -> str:
+    """The conditions of those cases that came out as `holds`, with the data sets where these are not all."""
+    where: dict[str, list[str]] = {}
+    for data, each in cases.items():
+        for case in each:
+            where.setdefault(case.when, [])
+            where[case.when] += [data] if case.holds is holds else []
+    kept = {when: sets for when, sets in where.items() if sets}
+    named = [f"{when}{'' if len(sets) == len(cases) else f' ({listing(sets)})'}" for when, sets in kept.items()]
+    return listing(named)
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names as in a sentence: "a, b and c"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)

@@ -1,0 +1,97 @@
+"""What the figures of claims are made of: panels of lines and of dots with intervals, and rows of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional as F
+
+from experiments.claims.claim import Number, plain
+from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, oklch, place, sheet, styled
+
+COLOURS = tuple(oklch(0.45 + 0.15 * (k % 2), 0.14, 0.71 + 0.381966 * k) for k in range(12))
+MARKERS = "os^Dv<>phPX*"
+FOOT = 0.5  # inches below the lowest panel: its ticks and its label
+CELL = 0.5  # inches of an image
+
+Box = tuple[float, float, float, float]
+
+
+def look(k: int) -> dict[str, Any]:
+    """Colour and marker of the k-th series of a figure."""
+    return {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
+
+
+@styled
+def canvas(title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """A figure under a headline, and an axes for each box: left, top, width, height, in inches below the headline.
+
+    Args:
+        title: of the figure.
+        subtitle: what it shows.
+        boxes: one per axes.
+        right: inches that are kept free to the right of all boxes, for a legend.
+    """
+    width = max(left + wide for left, _, wide, _ in boxes) + MARGIN + right
+    height = max(top + high for _, top, _, high in boxes) + HEAD + FOOT
+    figure, _ = sheet(width, height, title, subtitle)
+    return figure, [place(figure, left, HEAD + top, wide, high) for left, top, wide, high in boxes]
+
+
+@styled
+def draw_lines(ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Number]]]) -> None:
+    """Numbers over x, a line with its intervals for each series, with a legend to the right of the panel."""
+    for k, (name, (x, numbers)) in enumerate(series.items()):
+        y, bars = [one.value for one in numbers], errors(numbers)
+        ax.errorbar(x, y, bars, label=name, ms=3.5, mec="white", mew=0.3, elinewidth=0.8, **look(k))
+    ax.grid(True)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=SMALL, frameon=False)
+
+
+@styled
+def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = None) -> None:
+    """Numbers from top to bottom, each with its interval and its value; `bound` is marked by a line."""
+    places = range(len(numbers))
+    if bound is not None:
+        ax.axvline(bound, color=MUTED, lw=0.8, ls="--")
+    for k, one in enumerate(numbers.values()):
+        ax.errorbar([one.value], [k], xerr=errors([one]), ms=4, capsize=2, elinewidth=0.9, **look(k) | {"marker": "o"})
+        ax.annotate(
+            plain(one.value), (one.value, k), (0, 5), textcoords="offset points", ha="center", size=SMALL, color=INK
+        )
+    ax.set_yticks(list(places), list(numbers))
+    ax.set_ylim(len(numbers) - 0.5, -0.6)
+    ax.grid(True, axis="x")
+
+
+def errors(numbers: Sequence[Number]) -> list[list[float]]:
+    """Lengths of the intervals below and above the numbers, as matplotlib takes them."""
+    below = [one.value - (one.value if one.low is None else one.low) for one in numbers]
+    above = [(one.value if one.high is None else one.high) - one.value for one in numbers]
+    return [below, above]
+
+
+def rows_box(left: float, top: float, count: int, rows: int, cell: float = CELL) -> Box:
+    """The box that `rows` rows of `count` images take."""
+    return left, top, count * cell, rows * cell
+
+
+@styled
+def draw_rows(ax: Axes, rows: Mapping[str, Tensor]) -> None:
+    """Rows of as many images each: {name: (N, C, H, W) in [0, 1], clipped}."""
+    height = next(iter(rows.values())).shape[2] + 2
+    strips = [
+        F.pad(images.clamp(0, 1), (1, 1, 1, 1), value=1.0).permute(1, 2, 0, 3).flatten(2) for images in rows.values()
+    ]
+    whole = torch.cat(strips, 1).movedim(0, -1).expand(-1, -1, 3)
+    ax.imshow(whole.numpy(), interpolation="nearest", aspect="auto")
+    ax.set_yticks([(k + 0.5) * height - 0.5 for k in range(len(rows))], list(rows))
+    ax.set_xticks([])
+    ax.tick_params(length=0, labelcolor=INK)
+    for spine in ax.spines.values():
+        spine.set_visible(False)

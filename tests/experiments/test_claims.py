@@ -1,0 +1,137 @@
+"""Every claim in its reduced version comes to the verdict of results/claims/, whose page is what its files hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.claims import NAMES, claim_of, statistics
+from experiments.claims.__main__ import run_claims
+from experiments.claims.claim import Case, Number, verdict
+from experiments.claims.page import numbers_of, page, texts
+from zoo.errors import ZooError
+
+RESULTS = Path(__file__).parents[2] / "results" / "claims"
+
+
+def committed(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A home of its own, in which the reduced versions share their models."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reduced_version_comes_to_the_same_verdict(name, home, monkeypatch):
+    monkeypatch.setenv("ZOO_HOME", str(home))
+    reduced, whole = claim_of(name).reduced, committed(name)
+    run_claims([name, f"data={reduced}", "processes=1"])
+    found = json.loads((home / "outputs" / "claims" / f"{name}.json").read_text())
+    assert answers(found["cases"][reduced]) == answers(next(iter(whole["cases"].values())))
+    with Image.open(home / "outputs" / "claims" / found["figure"]) as figure:
+        assert min(figure.size) > 200
+
+
+def answers(cases: list[dict[str, Any]]) -> dict[str, bool | None]:
+    return {case["when"]: case["holds"] for case in cases}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_holds_the_texts_of_its_claim_and_what_follows_from_its_numbers(name):
+    claim, known = claim_of(name), committed(name)
+    assert texts(claim) == {key: known[key] for key in texts(claim)}, f"run zoo claims {name} paths.results=results"
+    assert tuple(known["numbers"]) == claim.data
+    cases = {data: claim.cases(numbers) for data, numbers in numbers_of(known).items()}
+    assert {data: [asdict(case) for case in each] for data, each in cases.items()} == known["cases"]
+    assert asdict(verdict(cases)) == known["verdict"]
+    assert (RESULTS / known["figure"]).is_file()
+
+
+def test_the_page_is_what_the_files_hold():
+    assert (RESULTS / "README.md").read_text() == page(RESULTS), "run zoo claims paths.results=results"
+
+
+def cases_of(*holds: bool | None) -> list[Case]:
+    return [Case(f"for {k}", "n", each) for k, each in enumerate(holds)]
+
+
+@pytest.mark.parametrize(
+    ("cases", "outcome", "text"),
+    [
+        ({"mnist": cases_of(True, True)}, "holds", "holds"),
+        ({"mnist": cases_of(False, None)}, "does not hold", "does not hold"),
+        ({"mnist": cases_of(True, False)}, "holds when ...", "holds for 0; does not hold for 1"),
+        ({"mnist": cases_of(True, None)}, "holds when ...", "holds for 0; is left open for 1"),
+        (
+            {"mnist": cases_of(True, True, True, False)},
+            "holds when ...",
+            "holds for 0, for 1 and for 2; does not hold for 3",
+        ),
+        (
+            {"mnist": cases_of(True, True), "faces": cases_of(True, False)},
+            "holds when ...",
+            "holds for 0 and for 1 (mnist); does not hold for 1 (faces)",
+        ),
+    ],
+)
+def test_a_verdict_follows_from_the_cases(cases, outcome, text):
+    found = verdict(cases)
+    assert (found.outcome, found.text) == (outcome, text)
+
+
+def test_an_interval_that_includes_the_bound_leaves_a_case_open():
+    assert Number(1.0, 0.5, 1.5).above(0.4) is True
+    assert Number(1.0, 0.5, 1.5).above(1.6) is False
+    assert Number(1.0, 0.5, 1.5).above(1.1) is None
+    assert Number(1.0, 0.5, 1.5).below(1.6) is True
+    assert Number(1.0).below(1.1) is True
+
+
+def test_intervals_over_images_are_paired_and_cover_the_truth():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=2000)
+    a, b = common + 0.1 * rng.normal(size=2000) + 0.05, common
+    paired = statistics.difference(a, b)
+    assert paired.low is not None
+    assert paired.high is not None
+    assert paired.low < 0.05 < paired.high
+    assert paired.above(0.0) is True
+    expected = 1.96 * 0.1 / np.sqrt(2000)
+    assert paired.high - paired.value == pytest.approx(expected, rel=0.15)
+    mean = statistics.mean(a)
+    assert mean.above(0.0) is None, "images differ far more than the two values of one image do"
+    assert statistics.ratio(a + 1, b + 1).value == pytest.approx((a + 1).mean() / (b + 1).mean())
+
+
+def test_seeds_widen_an_interval():
+    rng = np.random.default_rng(0)
+    same = np.stack([rng.normal(size=500)] * 3)
+    apart = same + np.array([[-0.5], [0.0], [0.5]])
+    narrow, wide = statistics.mean(same), statistics.mean(apart)
+    assert narrow.value == pytest.approx(wide.value)
+    assert wide.high - wide.low > 5 * (narrow.high - narrow.low)
+    seeds = statistics.over_seeds([1.0, 2.0, 3.0])
+    assert seeds.high - seeds.value == pytest.approx(4.3027 / np.sqrt(3), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["linaer"], "did you mean linear"),
+        (["linear", "data=mnist"], "data=digits"),
+        (["linear", "seed=1"], "no such setting"),
+        (["linear", "processes=0"], "1 or more"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(words, said):
+    with pytest.raises(ZooError, match=said):
+        run_claims(words)
