@@ -20,6 +20,7 @@ from experiments.claims.lab import Lab
 from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.measures.restoration import median_filter
 from zoo.model.corruptions import GaussianNoise, Pixelate, SaltAndPepper, Stain
+from zoo.model.io import read_model
 from zoo.types import Corruption
 
 STDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
@@ -105,9 +106,9 @@ def misread(images: Tensor, labels: Tensor, lab: Lab) -> NDArray[np.float64]:
 
 def on_pages() -> Found:
     """Errors on drawn pages, and those on scanned pages that experiments.documents has measured."""
-    from zoo.data.sources.printed import black_pages
+    from zoo.data.sources.page_pairs import black_pages
 
-    saved = documents.read_model(documents.MODEL)
+    saved = read_model(documents.MODEL)
     true = black_pages("test", PAGES, documents.SEED).float().div(255)
     dirty = corrupted(documents.WHOLE, true)
     clean = torch.stack([documents.clean(saved.model, saved.config, page[None])[0] for page in dirty])

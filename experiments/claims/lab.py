@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from zoo.evaluation.references import References
     from zoo.model.autoencoder import Autoencoder
 
-SEEDS = 3
+SEEDS = 3  # of the full version
 COMMON = ("evaluation.groups=[reconstruction]", "trainer.progress=false")
 SETTINGS = {  # short fits: all claims together take minutes
     "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=5"),
     "faces": ("width=40", "budget.epochs=60"),
-    "digits": ("width=8", "hidden=[128,64]", "budget.epochs=20"),
+    "digits": ("width=8", "hidden=[64]", "budget.epochs=15", "budget.batch_size=128"),
 }
 
 
@@ -35,12 +35,14 @@ class Lab:
     Attributes:
         data: option of the axis `data`.
         full: False in the reduced version.
+        seeds: of each model: three, and one in the reduced version.
         overrides: of `zoo run` for each model, by its name in the claim.
         jobs: the runs of each model, one per seed.
     """
 
     data: str
     full: bool
+    seeds: int
     overrides: Mapping[str, tuple[str, ...]]
     jobs: Mapping[str, list[Job]]
 
@@ -49,7 +51,8 @@ class Lab:
         """The lab of a claim; nothing is fitted yet."""
         base = (f"data={data}", *SETTINGS.get(data, ()))
         overrides = {name: (*base, *own) for name, own in claim.fits(data).items()}
-        return cls(data, full, overrides, {name: jobs_of(each) for name, each in overrides.items()})
+        seeds = SEEDS if full else 1
+        return cls(data, full, seeds, overrides, {name: jobs_of(each, seeds) for name, each in overrides.items()})
 
     @cached_property
     def _plain(self) -> Job:
@@ -95,11 +98,10 @@ class Lab:
         return [load_model(job.model_path) for job in self.jobs[name]]
 
 
-def jobs_of(overrides: Sequence[str]) -> list[Job]:
+def jobs_of(overrides: Sequence[str], seeds: int) -> list[Job]:
     """The runs of a model: one per seed, a single one where the fit is a closed form."""
     job = job_of((*COMMON, *overrides))
-    seeds = SEEDS if "epochs" in job.axes["fit"] else 1
-    return [replace(job, seed=seed) for seed in range(seeds)]
+    return [replace(job, seed=seed) for seed in range(seeds if "epochs" in job.axes["fit"] else 1)]
 
 
 def job_of(overrides: tuple[str, ...]) -> Job:
