@@ -17,6 +17,7 @@ from experiments.claims import statistics
 from experiments.claims.claim import Case, Claim, Found, Number, Numbers
 from experiments.claims.drawing import canvas, draw_lines, draw_rows, rows_box
 from experiments.claims.lab import Lab
+from experiments.claims.models import per_image
 from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.measures.restoration import median_filter
 from zoo.model.corruptions import GaussianNoise, Pixelate, SaltAndPepper, Stain
@@ -86,10 +87,7 @@ def corrupted(corruption: Corruption, x: Tensor) -> Tensor:
 def errors_of(corruption: Corruption, x: Tensor, ways: Mapping[str, list[Way]]) -> dict[str, NDArray[np.float64]]:
     """Mean squared error of each restored image: {way: (S, N)}."""
     seen = corrupted(corruption, x)
-    return {
-        name: np.array([(way(seen) - x).square().flatten(1).mean(1).double().numpy() for way in each])
-        for name, each in ways.items()
-    }
+    return {name: np.array([per_image(way(seen) - x) for way in each]) for name, each in ways.items()}
 
 
 def against_best(errors: Mapping[str, NDArray[np.float64]]) -> Number:
@@ -118,7 +116,7 @@ def on_pages() -> Found:
         "median filter": torch.stack([documents.median(page) for page in dirty]),
         "divided by its background": torch.stack([documents.flattened(page) for page in dirty]),
     }
-    errors = {name: (pages - true).square().flatten(1).mean(1).double().numpy()[None] for name, pages in ways.items()}
+    errors = {name: per_image(pages - true)[None] for name, pages in ways.items()}
     numbers = {"error over that of the best other way, drawn pages": against_best(errors)}
     scanned = json.loads(PAGE_ERRORS.read_text())["rmse"]["test pages"]
     best = min(each["all"] for name, each in scanned.items() if name != "document_ae")

@@ -16,6 +16,7 @@ from experiments.claims import statistics
 from experiments.claims.claim import Case, Claim, Found, Number, Numbers
 from experiments.claims.drawing import canvas, draw_dots, draw_lines
 from experiments.claims.lab import Lab
+from experiments.claims.models import errors
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.linear_decoder import columns
 
@@ -45,15 +46,13 @@ def measure(lab: Lab) -> Found:
     """Errors on test images, and angles between the subspaces of decoders."""
     (pca,), (svd,) = lab.models("pca"), lab.models("svd")
     axes = atoms(pca)
-    reference = squared_errors(pca, lab.test)
+    reference = errors(pca, lab.test)
     numbers: dict[str, Number] = {}
     shown: dict[str, list[Number]] = {}
     for key, way in WAYS.items():
         models = lab.models(key)
         turned = np.array([principal_angles(axes, atoms(model)) for model in models])
-        numbers[f"error over that of PCA, {way}"] = statistics.ratio(
-            [squared_errors(m, lab.test) for m in models], reference
-        )
+        numbers[f"error over that of PCA, {way}"] = statistics.ratio([errors(m, lab.test) for m in models], reference)
         numbers[f"largest angle to the subspace of PCA, {way}"] = statistics.over_seeds(turned.max(1), DEGREES)
         shown[way] = [statistics.over_seeds(column, DEGREES) for column in turned.T]
     free = lab.models("free")
@@ -67,7 +66,7 @@ def measure(lab: Lab) -> Found:
     numbers["error over that of PCA, whitened images"] = ratio
     numbers["largest angle to the subspace of PCA, whitened images"] = statistics.over_seeds(turned.max(1), DEGREES)
     shown["free weights, whitened images"] = [statistics.over_seeds(column, DEGREES) for column in turned.T]
-    numbers["error over that of PCA, SVD without centring"] = statistics.ratio(squared_errors(svd, lab.test), reference)
+    numbers["error over that of PCA, SVD without centring"] = statistics.ratio(errors(svd, lab.test), reference)
     first, mean = atoms(svd)[:1], lab.train.mean(0).flatten()[None]
     numbers["angle between the first axis of SVD without centring and the mean image"] = Number(
         float(principal_angles(first, mean)[0]), unit=DEGREES
@@ -80,12 +79,6 @@ def atoms(model: Autoencoder) -> Tensor:
     width = model.bottleneck.out_features
     with torch.no_grad():
         return columns(model.decode, width, model.decode(torch.zeros(1, width))).flatten(1)
-
-
-def squared_errors(model: Autoencoder, x: Tensor) -> NDArray[np.float64]:
-    """Squared error of each reconstruction: (N,)."""
-    with torch.no_grad():
-        return (model.reconstruct(x) - x).square().flatten(1).sum(1).double().numpy()
 
 
 def principal_angles(a: Tensor, b: Tensor) -> NDArray[np.float64]:
@@ -123,9 +116,9 @@ def whitened(lab: Lab) -> tuple[Number, NDArray[np.float64]]:
     train, test = (white.transform(part).astype(np.float32) for part in rows)
     fitted = partial(zoo.fit, x=train, width=width, kind="vector", standardise=False, progress=False)
     pca, models = fitted("pca"), [fitted("linear_ae", seed=seed, epochs=20) for seed in range(lab.seeds)]
-    errors = [((model.reconstruct(test) - test) ** 2).sum(1) for model in (pca, *models)]
+    lost = [((model.reconstruct(test) - test) ** 2).sum(1) for model in (pca, *models)]
     turned = [principal_angles(atoms(pca.module), atoms(model.module)) for model in models]
-    return statistics.ratio(errors[1:], errors[0]), np.array(turned)
+    return statistics.ratio(lost[1:], lost[0]), np.array(turned)
 
 
 def cases(numbers: Numbers) -> list[Case]:
@@ -168,13 +161,13 @@ def draw(found: Mapping[str, Found]) -> Figure:
         boxes,
     )
     for k, (data, one) in enumerate(found.items()):
-        angles, errors = panels[2 * k : 2 * k + 2]
+        angles, ratios = panels[2 * k : 2 * k + 2]
         draw_lines(angles, {way: (range(1, len(each) + 1), each) for way, each in one.shown.items()})
         angles.set(yscale="log", xlabel="principal angle, smallest first", ylabel="degrees (log scale)", title=data)
         draw_dots(
-            errors, {n.partition(", ")[2]: v for n, v in one.numbers.items() if n.startswith("error over")}, bound=1.0
+            ratios, {n.partition(", ")[2]: v for n, v in one.numbers.items() if n.startswith("error over")}, bound=1.0
         )
-        errors.set(xlabel="test error over that of PCA", xscale="log")
+        ratios.set(xlabel="test error over that of PCA", xscale="log")
     return figure
 
 
