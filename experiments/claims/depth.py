@@ -27,7 +27,7 @@ def fits(data: str) -> dict[str, list[str]]:
     """
     hidden, wide, filters, longer = {
         "digits": (64, 40, "[6,12]", 35),
-        "mnist": (128, 128, "[8,16]", 12),
+        "mnist": (128, 128, "[8,16]", 7),
     }[data]
     one = f"hidden=[{hidden}]"
     return {

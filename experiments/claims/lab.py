@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEEDS = 3  # of the full version
 COMMON = ("evaluation.groups=[reconstruction]", "trainer.progress=false")
 SETTINGS = {  # short fits: all claims together take minutes
-    "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=5"),
+    "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=3"),
     "faces": ("width=40", "budget.epochs=60"),
     "digits": ("width=8", "hidden=[64]", "budget.epochs=15", "budget.batch_size=128"),
 }

@@ -159,7 +159,7 @@ CLAIM = Claim(
         asked for the masked part only learns that dependence.""",
     equation="""
         min sum_p w_p (x_p - g(f(m x))_p)^2, m = 0 on masked pixels; w = 1 there, and 0.25 elsewhere
-        the optimum on masked pixels is E[x_p | visible pixels]: a mean, blurred where several things may stand there""",
+        the optimum on masked pixels is E[x_p | visible pixels]: a mean, blurred where several values are possible""",
     done="""The masked autoencoder was fitted to images with one block of half their height and width masked. Test
         images were masked in the same way, by smaller and larger blocks, and pixel by pixel. The error is that of
         masked pixels alone. PCA was given its best chance: the code is the most likely one given the visible
