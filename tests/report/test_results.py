@@ -10,7 +10,7 @@ import pytest
 
 from zoo.catalogue import variants
 from zoo.options import names
-from zoo.report.publish import PAGE, check_study, quoted_in
+from zoo.report.publish import PAGE, check_study, quoted_in, quotes
 from zoo.report.reported import reported
 from zoo.runs.identity import digest
 from zoo.runs.job import Job
@@ -53,7 +53,7 @@ def test_the_readme_quotes_tables_of_committed_studies() -> None:
     assert all((ROOT / "results" / name / PAGE).is_file() for name in QUOTED)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/studies.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/studies.md", "docs/getting-started.md", "CONTRIBUTING.md"])
 def test_no_result_is_typed_by_hand(name: str) -> None:
     """Decimal numbers outside quoted tables and code are values that `conf/references.yaml` gives a source for."""
     text = (ROOT / name).read_text()
@@ -63,8 +63,20 @@ def test_no_result_is_typed_by_hand(name: str) -> None:
     assert set(re.findall(r"\d+\.\d+|\d[\d.]* ?%|±", text)) <= known
 
 
+def test_the_readme_says_what_the_records_of_its_table_are() -> None:
+    (quoted,) = quotes((ROOT / "README.md").read_text())
+    assert len(quoted.rows) == len(quoted.metrics) + 1 == 5
+    records = [r for r in map(read_record, RECORDS.glob("mnist/*/*.json")) if r.name in quoted.rows and r.width == 30]
+    assert {record.seed for record in records} == {0, 1, 2}
+    (topk, *_) = (record for record in records if record.name == "topk")
+    assert [topk.metrics[name]["value"] for name in ("l0", "code_width")] == [30, 1024]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert "MNIST, 30 numbers per image, three seeds." in text
+    assert "`topk` uses 30 active units of 1,024." in text
+
+
 def test_the_readme_counts_the_methods() -> None:
-    assert f"Each of {len(variants())} methods" in (ROOT / "README.md").read_text()
+    assert f"fits\n{len(variants())} such methods" in (ROOT / "README.md").read_text()
 
 
 def test_every_record_is_where_its_content_says() -> None:
@@ -76,5 +88,5 @@ def test_every_record_is_where_its_content_says() -> None:
 
 def test_readme_lists_every_variant() -> None:
     text = (ROOT / "README.md").read_text()
-    table = text[text.index("| family | variants |") : text.index("[docs/extending.md]")]
+    table = text[text.index("| family | methods |") : text.index("[Methods](docs/methods.md)")]
     assert sorted(re.findall(r"`(\w+)`", table)) == names("variant")

@@ -16,7 +16,7 @@ from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
 from zoo.report.publish import check_study, publish, quoted_in, quoting, report_data, report_study, write_report
 from zoo.report.statistics import decoded
-from zoo.report.table import apart, benchmark, columns, markdown, print_table, print_tables, summary
+from zoo.report.table import apart, benchmark, columns, excerpt, markdown, print_table, print_tables
 from zoo.runs.identity import code_digest
 from zoo.runs.job import Job
 from zoo.runs.records import write_record
@@ -198,7 +198,7 @@ def test_changes_that_all_rows_share_are_written_once() -> None:
     page = markdown(changed, COMMAND)
     assert "All rows with `budget.epochs=4`." in page
     assert {row[0] for row in table_rows(page, "Reconstruction")[1:]} == set(VARIANTS)
-    assert "budget.epochs" not in summary(changed)
+    assert "budget.epochs" not in excerpt(changed, ["pca"], ["mse"])
     assert "All rows" not in markdown(table_records(), COMMAND)
     lists = [replace(r, name=f"{r.name} hidden=[{r.variant}, 4]") for r in table_records()]
     assert "All rows" not in markdown(lists, COMMAND), "a part of a change is no change"
@@ -279,7 +279,8 @@ def test_rows_of_other_code_are_named(tmp_path: Path) -> None:
 # Quoting
 
 
-README = "Text.\n<!-- table: digits -->\nold\n<!-- end -->\nMore.\n"
+MARK, END = "<!-- table: digits | svd, deep_ae | ssim, mse -->", "<!-- end -->"
+README = f"Text.\n{MARK}\nold\n{END}\nMore.\n"
 
 
 def test_a_file_that_quotes_a_table_is_updated_only_if_it_is_given(tmp_path: Path, monkeypatch) -> None:
@@ -289,22 +290,41 @@ def test_a_file_that_quotes_a_table_is_updated_only_if_it_is_given(tmp_path: Pat
         publish(table_records(), [], tmp_path / "results" / "digits", COMMAND)
         assert readme.read_text() == README
         publish(table_records(), [], tmp_path / "results" / "digits", COMMAND, readme)
-    assert readme.read_text() == f"Text.\n<!-- table: digits -->\n{summary(table_records())}\n<!-- end -->\nMore.\n"
+    table = excerpt(table_records(), ["svd", "deep_ae"], ["ssim", "mse"])
+    assert readme.read_text() == f"Text.\n{MARK}\n{table}\n{END}\nMore.\n"
 
 
-def test_a_mark_that_is_missing_is_an_error() -> None:
+def test_a_quoted_table_has_the_rows_and_columns_of_its_mark() -> None:
+    header, _, *rows = excerpt(table_records(), ["deep_ae", "svd"], ["ssim", "mse"]).splitlines()
+    assert [cell.split()[0] for cell in header.strip("|").split("|")] == ["variant", "ssim", "mse"]
+    assert [row.strip("|").split()[0] for row in rows] == ["svd", "deep_ae"], "the smaller mse first"
+    for rows, metrics, lacking in ((["svd", "vaee"], ["mse"], "vaee"), (["svd"], ["mse", "msee"], "msee")):
+        with pytest.raises(ZooError, match=f"the quoted table names {lacking}, which the study does not have"):
+            excerpt(table_records(), rows, metrics)
+
+
+def test_a_file_may_quote_two_tables_of_one_study() -> None:
+    twice = README + README.replace("svd, deep_ae | ssim, mse", "pca | parameters")
+    text = quoting(twice, "digits", table_records())
+    assert text.count("parameters ↓") == text.count("ssim ↑") == 1
+    assert quoting(text, "digits", table_records()) == text
+
+
+def test_a_mark_that_is_missing_or_incomplete_is_an_error() -> None:
     other = README.replace("digits", "own-1a2b3c4d")
     assert quoted_in(README + other) == ["digits", "own-1a2b3c4d"]
     assert quoted_in("nothing") == []
-    start, end = "<!-- table: digits -->", "<!-- end -->"
-    wrong_order = README.replace(start, "?").replace(end, start).replace("?", end)
-    for broken in (README.replace(end, ""), README.replace(start, ""), README.replace(end, "") + other, wrong_order):
+    wrong_order = README.replace(MARK, "?").replace(END, MARK).replace("?", END)
+    for broken in (README.replace(END, ""), README.replace(MARK, ""), README.replace(END, "") + other, wrong_order):
         with pytest.raises(ZooError, match="one of them is missing"):
             quoted_in(broken)
         with pytest.raises(ZooError, match="one of them is missing"):
             quoting(broken, "digits", table_records())
-    with pytest.raises(ZooError, match=r"no table of mnist is quoted: the mark <!-- table: mnist --> is missing"):
+    with pytest.raises(ZooError, match=r"no table of mnist is quoted: the mark <!-- table: mnist \| <rows> \| <me"):
         quoting(README, "mnist", table_records())
+    for short in ("digits", "digits | svd"):
+        with pytest.raises(ZooError, match="the mark of a quoted table of digits is incomplete"):
+            quoted_in(README.replace("digits | svd, deep_ae | ssim, mse", short))
 
 
 # Whole studies and data sets
@@ -417,6 +437,11 @@ def test_seconds_of_two_machines_stand_in_no_table(tmp_path) -> None:
     mixed = [*same[:-1], replace(same[-1], environment=other)]
     for records, expected in ((same, True), (mixed, False)):
         write_report(records, tmp_path, COMMAND)
-        texts = (tmp_path / "benchmark.md").read_text(), (tmp_path / "benchmark.csv").read_text(), summary(records)
-        assert [("fit_seconds" in text) for text in texts] == [expected] * 3
+        texts = (tmp_path / "benchmark.md").read_text(), (tmp_path / "benchmark.csv").read_text()
+        assert [("fit_seconds" in text) for text in texts] == [expected] * 2
         assert all("parameters" in text for text in texts)
+        if expected:
+            assert "fit_seconds" in excerpt(records, ["pca"], ["fit_seconds"])
+        else:
+            with pytest.raises(ZooError, match="the quoted table names fit_seconds, which the study does not have"):
+                excerpt(records, ["pca"], ["fit_seconds"])

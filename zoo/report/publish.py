@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -14,15 +15,15 @@ from zoo.files import write_atomically
 from zoo.report.figures import FIGURES
 from zoo.report.figures.style import content, content_of, save
 from zoo.report.statistics import timed_together
-from zoo.report.table import RERUN, STALE, benchmark, brief, common, markdown, print_table, summary
+from zoo.report.table import RERUN, STALE, benchmark, brief, common, excerpt, markdown, print_table
 from zoo.runs.identity import is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_records
 
 OF_SWEEP = {"error_against_width", "explained_variance_against_l0"}  # figures that also show other widths
 PAGE, TABLE = "benchmark.md", "benchmark.csv"
-MARK, END = "<!-- table: {} -->", "<!-- end -->"
-MARKS = re.compile(r"<!-- (?:table: (\S+)|end) -->")
+MARK, END = "<!-- table: {} | <rows> | <metrics> -->", "<!-- end -->"
+MARKS = re.compile(r"<!-- (?:table: (.*?)|end) -->")
 Contents = dict[Path, "bytes | Figure | None"]  # of files; None for one that is not to be there
 
 
@@ -229,28 +230,62 @@ def union(records: Sequence[Record], sweep: Sequence[Record]) -> list[Record]:
     return list({(record.name, record.hash, record.seed): record for record in (*records, *sweep)}.values())
 
 
-def quoted_in(text: str) -> list[str]:
-    """Names of the studies whose tables a text quotes, each table between its mark and an end mark.
+@dataclass(frozen=True)
+class Quoted:
+    """What a mark says about the quoted table below it.
+
+    Attributes:
+        study: name of the study.
+        rows: names of its rows.
+        metrics: names of its columns.
+    """
+
+    study: str
+    rows: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+def quotes(text: str) -> list[Quoted]:
+    """What the marks of a text's quoted tables say.
 
     Raises:
-        ZooError: a mark has no end mark after it, or an end mark no mark before it.
+        ZooError: a mark has no end mark after it, or an end mark no mark before it, or a mark is incomplete.
     """
-    names = [found[1] for found in MARKS.finditer(text)]
-    starts, ends = names[::2], names[1::2]
+    marks = [found[1] for found in MARKS.finditer(text)]
+    starts, ends = marks[::2], marks[1::2]
     if len(starts) != len(ends) or None in starts or any(ends):
         raise ZooError(
             f"a quoted table begins with {MARK.format('<study>')} and ends with {END}, in turn; one of them is missing"
         )
-    return starts
+    return [read_mark(start) for start in starts]
+
+
+def read_mark(mark: str) -> Quoted:
+    """A quoted table from the text of its mark, "mnist | pca, vae | mse, ssim"."""
+    study, *lists = (part.strip() for part in mark.split("|"))
+    names = [tuple(name.strip() for name in part.split(",")) for part in lists]
+    if len(names) != 2:
+        raise ZooError(f"the mark of a quoted table of {study} is incomplete; write {MARK.format(study)}")
+    return Quoted(study, *names)
+
+
+def quoted_in(text: str) -> list[str]:
+    """Names of the studies whose tables a text quotes; errors as of `quotes`."""
+    return [quoted.study for quoted in quotes(text)]
 
 
 def quoting(text: str, name: str, records: Sequence[Record]) -> str:
-    """`text` with the summary of the records as the quoted table of the study `name`.
+    """`text` with its quoted tables of the study `name` made from the records.
 
     Raises:
-        ZooError: the text does not quote this study, or a mark is missing.
+        ZooError: the text does not quote this study, a mark is missing or incomplete, or see `excerpt`.
     """
     if name not in quoted_in(text):
         raise ZooError(f"no table of {name} is quoted: the mark {MARK.format(name)} is missing")
-    mark = MARK.format(name)
-    return re.sub(f"{re.escape(mark)}.*?(?={END})", lambda _: f"{mark}\n{summary(records)}\n", text, flags=re.S)
+
+    def replaced(found: re.Match[str]) -> str:
+        quoted = read_mark(found[1])
+        table = f"{excerpt(records, quoted.rows, quoted.metrics)}\n" if quoted.study == name else found[2]
+        return f"<!-- table: {found[1]} -->\n{table}{END}"
+
+    return re.sub(f"<!-- table: (.*?) -->\n(.*?){re.escape(END)}", replaced, text, flags=re.S)

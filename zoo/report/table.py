@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zoo.errors import ZooError
 from zoo.report.reported import reported, reported_for
 from zoo.report.statistics import Cell, by_name, cells, estimate_of, scope, timed_together
 from zoo.runs.records import Record
@@ -154,10 +155,12 @@ def markdown(
     return "\n\n".join(parts) + "\n"
 
 
-def markdown_table(records: Sequence[Record], shown: Iterable[Column]) -> str:
-    """Some columns of the benchmark as a Markdown table, the best in bold."""
+def markdown_table(records: Sequence[Record], shown: Iterable[Column], seeds: bool = True) -> str:
+    """Some columns of the benchmark as a Markdown table, the best in bold, with or without the number of seeds."""
     rows = by_name(records)
-    text = {"variant": [name.replace("|", r"\|") for name in rows], "seeds": [str(len(r)) for r in rows.values()]}
+    text = {"variant": [name.replace("|", r"\|") for name in rows]}
+    if seeds:
+        text["seeds"] = [str(len(group)) for group in rows.values()]
     for each in shown:
         text[each.name + each.unit] = each.texts(rows, "**{}**")
     alignment = ("left", *["right"] * (len(text) - 1))
@@ -201,10 +204,27 @@ def words(name: str) -> list[str]:
     return re.split(r" (?=[\w./]+=)", name)
 
 
-def summary(records: Sequence[Record]) -> str:
-    """The main metrics as a Markdown table."""
+def excerpt(records: Sequence[Record], rows: Sequence[str], metrics: Sequence[str]) -> str:
+    """Some rows and metrics of the benchmark as a Markdown table, rows in the order of their mse.
+
+    Which rows are bold is decided among these rows alone.
+
+    Args:
+        records: of one data set.
+        rows: names of rows, without the changes that all rows share.
+        metrics: names of metrics, in the order of the columns.
+
+    Raises:
+        ZooError: there is no such row, or no row has a value of such a metric.
+    """
     records = brief(timed_together(records), common(records))
-    return markdown_table(records, [each for each in columns(records) if each.metric in SUMMARY])
+    chosen = [record for record in records if record.name in rows]
+    found = {column.metric: column for column in columns(chosen)}
+    names = {record.name for record in chosen}
+    lacking = [*(each for each in rows if each not in names), *(each for each in metrics if each not in found)]
+    if lacking:
+        raise ZooError(f"the quoted table names {', '.join(lacking)}, which the study does not have; change its mark")
+    return markdown_table(chosen, [found[metric] for metric in metrics], seeds=False)
 
 
 def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:

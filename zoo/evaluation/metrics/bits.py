@@ -23,13 +23,19 @@ def code_bits(rate_curve: RateDistortion) -> Curve:
 
     The step has the fewest bits among those whose mean squared error is at most 5 % above the smallest. The curve shows
     all steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see bd_rate_against_pca.
+
+    Misleads: fewer bits are better at equal error only: see bd_rate_against_pca. The decoder itself is not counted.
     """
     return Curve(rate_curve.bits[chosen(rate_curve)], rate_curve.table(), rate_curve.n)
 
 
 @metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
 def code_entropy(rate_curve: RateDistortion) -> Curve:
-    """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits."""
+    """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits.
+
+    Misleads: the frequencies are those of the test codes themselves, which no decoder knows: a real coder needs
+    code_bits.
+    """
     return Curve(rate_curve.entropy[chosen(rate_curve)], {}, rate_curve.n)
 
 
@@ -38,6 +44,9 @@ def code_gap(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy minus entropy at the step of code_bits: the cost of coding under the training histograms.
 
     This is the Kullback-Leibler divergence of training from test frequencies.
+
+    Misleads: a wide code with a fine step has many bins that training codes never fill, so the gap grows with the
+    width.
     """
     place = chosen(rate_curve)
     return Curve(rate_curve.bits[place] - rate_curve.entropy[place], {}, rate_curve.n)
@@ -46,6 +55,8 @@ def code_gap(rate_curve: RateDistortion) -> Curve:
 @metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
 def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
     """Bits of a discrete code's entries under an autoregressive density fitted to the training codes.
+
+    Misleads: fewer bits are better at equal error only, and the density that predicts the entries is not counted.
 
     Args:
         index_bits: (N,), of the test images.
@@ -63,6 +74,8 @@ def bits_back(bits_back_rate: RateDistortion) -> Curve:
     bits of other data. G. Hinton, D. van Camp, "Keeping neural networks simple by minimizing the description length of
     the weights", 1993; J. Townsend, T. Bird, D. Barber 2019, arXiv:1901.04866; as rate and distortion: A. Alemi et al.
     2018, arXiv:1711.00464.
+
+    Misleads: it is a rate for coding many samples in a row with a stochastic code; a single sample costs more.
     """
     return Curve(bits_back_rate.bits[0], bits_back_rate.table(), bits_back_rate.n)
 
@@ -74,13 +87,19 @@ def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -
     At each rate PCA has the best number of components and the best step, so that codes of every width have one
     reference, which PCA of one width does not beat. The curve is that of PCA. Bjøntegaard 2001; see
     zoo.evaluation.measures.rate_distortion.
+
+    Misleads: it is a mean over the range of quality that both share, which may be narrow: see bd_rate_span. Weights of
+    the decoder are not counted.
     """
     return against(rate_curve, pca_curve, "PCA")
 
 
 @metric("rate", "dB", "none", kinds=IMAGES)
 def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
-    """Width of the range of PSNR over which bd_rate_against_pca is a mean."""
+    """Width of the range of PSNR over which bd_rate_against_pca is a mean.
+
+    Misleads: a wide range is no merit of a code: it says how much bd_rate_against_pca rests on.
+    """
     low, high = common_quality(rate_curve, pca_curve)
     return Curve(max(high - low, 0.0), {}, rate_curve.n)
 
@@ -88,6 +107,8 @@ def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve
 @metric("rate", "%", "lower", kinds=IMAGES)
 def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Bits of a discrete code, which has one rate, against those of PCA at the same PSNR: the difference in percent.
+
+    Misleads: it compares at one quality only, which each discrete code chooses for itself.
 
     Raises:
         NotApplicable: the code is not discrete, or PCA does not have its PSNR.
@@ -106,6 +127,8 @@ def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion)
     """Mean difference in bits at equal PSNR against JPEG without headers and tables, on 500 test images.
 
     The curve is that of JPEG.
+
+    Misleads: JPEG serves all images and stores no decoder of megabytes; a code fitted to one kind of image should win.
     """
     return against(rate_curve, jpeg_curve, "JPEG")
 
@@ -115,6 +138,8 @@ def bd_rate_against_webp(rate_curve: RateDistortion, webp_curve: RateDistortion)
     """Mean difference in bits at equal PSNR against lossy WebP without headers, on 500 test images.
 
     The curve is that of WebP.
+
+    Misleads: WebP serves all images and stores no decoder of megabytes; a code fitted to one kind of image should win.
     """
     return against(rate_curve, webp_curve, "WebP")
 

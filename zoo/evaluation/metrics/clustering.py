@@ -15,6 +15,8 @@ NEIGHBOURS = 10
 def class_overlap(test_codes: Tensor, test_labels: Tensor) -> Tensor:
     """Fraction of a test code's 10 nearest other test codes that have another label, by Euclidean distance.
 
+    Misleads: distances depend on the scales of the units, and in a small test set the nearest other codes are far away.
+
     Args:
         test_codes: (N, D).
         test_labels: (N,).
@@ -30,6 +32,9 @@ def class_overlap(test_codes: Tensor, test_labels: Tensor) -> Tensor:
 def linear_probe_accuracy_of_pixels(pixel_probe: Tensor) -> Tensor:
     """Accuracy of the linear probe on the pixels themselves: a reference, the same for every model.
 
+    Misleads: it describes the data set, not a model. A code above it has made classes easier to separate; it has not
+    gained information.
+
     Args:
         pixel_probe: (N,) booleans, whether each test image's label was predicted.
     """
@@ -42,6 +47,9 @@ def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
 
     Mutual information over the mean of both entropies. For all metrics `kmeans_*`: the best of 4 initialisations on
     the training codes (at most 10,000); each test code is assigned to the nearest centre.
+
+    Misleads: k-means finds round clusters of similar size, on the scales that the units happen to have. A class that
+    forms two clean clusters scores low.
 
     Args:
         kmeans_clusters: (N,), cluster of each test code.
@@ -56,6 +64,8 @@ def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
 
     L. Hubert, P. Arabie, "Comparing partitions", 1985.
 
+    Misleads: as for kmeans_nmi; pairs within large classes also count more than pairs within small ones.
+
     Args:
         kmeans_clusters: (N,), cluster of each test code.
         test_labels: (N,).
@@ -66,6 +76,8 @@ def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
 @metric("clustering", "fraction", "higher")
 def kmeans_accuracy(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
     """Accuracy of k-means clusters as labels, under the one-to-one matching of clusters and labels that maximises it.
+
+    Misleads: as for kmeans_nmi; where one class is much larger than the others, a single large cluster scores high.
 
     Args:
         kmeans_clusters: (N,), cluster of each test code.
@@ -82,6 +94,9 @@ def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> float:
     10,000) on their leading principal components (at most 32); each test code is assigned to its most probable
     component.
 
+    Misleads: at most 32 principal components are clustered, so classes that differ only in directions of small variance
+    are missed, and clusters of sparse codes are far from Gaussian.
+
     Args:
         mixture_clusters: (N,), cluster of each test code.
         test_labels: (N,).
@@ -93,6 +108,8 @@ def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> float:
 def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> float:
     """Adjusted Rand index between labels and Gaussian-mixture clusters of codes.
 
+    Misleads: as for mixture_nmi; pairs within large classes also count more than pairs within small ones.
+
     Args:
         mixture_clusters: (N,), cluster of each test code.
         test_labels: (N,).
@@ -103,6 +120,8 @@ def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> float:
 @metric("clustering", "fraction", "higher")
 def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> float:
     """Accuracy of Gaussian-mixture clusters as labels, matched one to one as for k-means.
+
+    Misleads: as for mixture_nmi; where one class is much larger than the others, a single large cluster scores high.
 
     Args:
         mixture_clusters: (N,), cluster of each test code.
@@ -117,6 +136,8 @@ def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> float:
 
     Each test image is assigned to the component of the fitted prior that is most probable for its code.
 
+    Misleads: components of a prior may describe the data well and yet divide it by style rather than by class.
+
     Args:
         prior_clusters: (N,), component of each test code.
         test_labels: (N,).
@@ -127,6 +148,8 @@ def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> float:
 @metric("clustering", "fraction", "higher")
 def prior_accuracy(prior_clusters: Tensor, test_labels: Tensor) -> float:
     """Accuracy of the components of the model's own prior as labels, matched one to one as for k-means.
+
+    Misleads: components of a prior may describe the data well and yet divide it by style rather than by class.
 
     Args:
         prior_clusters: (N,), component of each test code.

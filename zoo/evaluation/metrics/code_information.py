@@ -26,6 +26,8 @@ def mutual_information(aggregate_bounds: AggregateBounds) -> Curve:
     has settled where both bounds agree. B. Poole et al. 2019, arXiv:1905.06922; see
     zoo.evaluation.measures.aggregate_posterior.
 
+    Misleads: it cannot exceed log M, so a very informative code looks as informative as the bound allows.
+
     Raises:
         NotApplicable: the model is not variational, or its q(z | x) has no closed form.
     """
@@ -41,6 +43,8 @@ def aggregate_kl(aggregate_bounds: AggregateBounds) -> Curve:
 
     I is mutual_information, from the same codes. The bias: where I is near log M, the value is too large, and the truth
     lies anywhere between it and the lower bound that the curve shows for M = 100, 1,000, 10,000 and all samples.
+
+    Misleads: where mutual_information is near its limit log M, the value is too large.
 
     Raises:
         NotApplicable: as for mutual_information.

@@ -18,6 +18,9 @@ def active_units(test_codes: Tensor) -> float:
     For a VAE this is the statistic A_u = Var_x(E[u | x]) > 0.01 of Y. Burda, R. Grosse, R. Salakhutdinov 2015,
     arXiv:1509.00519, section 5.2. It depends on the scale of the code, which differs between methods.
 
+    Misleads: rescaling a code changes the count, so only codes with a fixed scale compare, such as those of VAEs with a
+    standard normal prior.
+
     Args:
         test_codes: (N, D).
     """
@@ -27,6 +30,8 @@ def active_units(test_codes: Tensor) -> float:
 @metric("code", "code variance", "none")
 def unit_variance(test_codes: Tensor) -> Curve:
     """Variance of each unit over the test images: mean over units, and deciles.
+
+    Misleads: most decoders can undo any scale of the code, so a large variance means nothing by itself.
 
     Args:
         test_codes: (N, D).
@@ -45,6 +50,9 @@ def unit_kl(posterior_kl: Tensor) -> Curve:
 
     The prior of a unit is a standard normal or a standard Laplace distribution.
 
+    Misleads: the same mean results from a few informative units beside many unused ones, and from evenly used units:
+    look at the deciles.
+
     Args:
         posterior_kl: (N, D), in nats.
     """
@@ -58,6 +66,9 @@ def effective_rank(test_codes: Tensor) -> float:
     """exp(H(p)), p_i = s_i / sum s: effective number of dimensions, by the entropy of the codes' singular values s.
 
     O. Roy, M. Vetterli, "The effective rank", 2007. From 1 to D; independent of rotation and overall scale.
+
+    Misleads: it rests on variances, and a direction of small variance may carry as much information as one of large
+    variance.
 
     Args:
         test_codes: (N, D); they are centred first.
@@ -75,6 +86,8 @@ def participation_ratio(test_codes: Tensor) -> float:
 
     From 1 to D; independent of rotation and overall scale.
 
+    Misleads: one direction of large variance hides all others, however much information these carry.
+
     Args:
         test_codes: (N, D).
 
@@ -88,6 +101,9 @@ def participation_ratio(test_codes: Tensor) -> float:
 @metric("code", "units", "none")
 def l0(test_codes: Tensor) -> Tensor:
     """Active units per image: those whose code is not exactly zero.
+
+    Misleads: fewer active units are better only at equal error, and a unit that is nearly but not exactly zero counts
+    as active.
 
     Args:
         test_codes: (N, D).
@@ -105,6 +121,8 @@ def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
     A map is one feature at many places: it is in use even if no image has it at some place. The curve shows the test
     samples, too: among few of them, units that fire rarely are silent without being dead.
 
+    Misleads: in a small training set, units that are rarely active look dead.
+
     Args:
         train_maps: (N, M, places).
         test_maps: (K, M, places).
@@ -119,6 +137,9 @@ def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
 @metric("code", "fraction of samples", "none")
 def firing_frequency(test_codes: Tensor) -> Curve:
     """Fraction of test images for which a unit is not zero: mean over units, and number of units by frequency.
+
+    Misleads: the same mean results from half of the units always being active, and from all being active half of the
+    time: look at the curve.
 
     Args:
         test_codes: (N, D).
@@ -136,6 +157,8 @@ def firing_frequency(test_codes: Tensor) -> Curve:
 def codebook_use(code_indices: Tensor, codebook_size: int, codebooks: int) -> float:
     """Fraction of a codebook's entries that occur in the codes of test samples, mean over codebooks.
 
+    Misleads: an entry that occurs once counts as much as one that occurs in every sample.
+
     Args:
         code_indices: (N, M) int64, the entry at each of a sample's M positions.
         codebook_size: number of entries.
@@ -149,6 +172,8 @@ def codebook_perplexity(code_indices: Tensor, codebook_size: int, codebooks: int
     """exp(H), H the entropy of the frequencies of a codebook's entries in all test samples, mean over codebooks.
 
     Frequencies are those of the whole test set, not averages over batches. From 1 to the codebook's size.
+
+    Misleads: even use is not useful by itself: entries assigned at random have the highest perplexity.
 
     Args:
         code_indices: (N, M) int64, the entry at each of a sample's M positions.

@@ -22,7 +22,11 @@ BUSY = 1.25  # processes per core
 
 @metric("cost", "parameters", "lower")
 def parameters(model: Autoencoder) -> float:
-    """Trainable numbers, shared ones counted once."""
+    """Trainable numbers, shared ones counted once.
+
+    Misleads: size is neither time nor arithmetic: a small convolution may need more multiplications than a large dense
+    layer.
+    """
     return sum(p.numel() for p in model.parameters())
 
 
@@ -31,6 +35,8 @@ def macs(model: Autoencoder, image: Tensor) -> float:
     """Multiply-accumulates of matrix products, convolutions and attention that encode and decode one image.
 
     Biases, activations and normalisation are not counted.
+
+    Misleads: arithmetic is not time: small models mostly wait for memory and for calls.
 
     Args:
         model: the model.
@@ -44,13 +50,20 @@ def macs(model: Autoencoder, image: Tensor) -> float:
 
 @metric("cost", "numbers per sample", "none")
 def code_width(test_codes: Tensor) -> float:
-    """Numbers in the code of one image; test_codes: (N, D)."""
+    """Numbers in the code of one image; test_codes: (N, D).
+
+    Misleads: numbers are not bits: a sparse or discrete code of many numbers may hold fewer bits than a narrow dense
+    one. See code_bits.
+    """
     return test_codes.shape[1]
 
 
 @metric("cost", "seconds", "lower", measured=True)
 def fit_seconds(fit: Mapping[str, Any]) -> float:
     """Wall-clock time of the fit, including validation and excluding data loading.
+
+    Misleads: it depends on the machine, its load, the number of threads and the chosen number of epochs, more than on
+    the method.
 
     Raises:
         NotApplicable: the machine did other work, too: its load was above 1.25 processes per core.
@@ -64,6 +77,8 @@ def fit_seconds(fit: Mapping[str, Any]) -> float:
 def fit_peak_memory(fit: Mapping[str, Any]) -> float:
     """Peak memory of the process during the fit, including data and libraries.
 
+    Misleads: libraries and data dominate it for small models.
+
     Raises:
         NotApplicable: the fit did not measure it.
     """
@@ -74,7 +89,11 @@ def fit_peak_memory(fit: Mapping[str, Any]) -> float:
 
 @metric("cost", "epochs", "none")
 def epochs(fit: Mapping[str, Any]) -> float:
-    """Passes of the fit over the training images; 1 for a closed form."""
+    """Passes of the fit over the training images; 1 for a closed form.
+
+    Misleads: epochs with different batch sizes have different numbers of steps, and the single pass of a closed form is
+    not comparable to an epoch of gradient steps.
+    """
     return int(fit["epochs"])
 
 
@@ -83,6 +102,9 @@ def encode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     """Samples encoded per second of wall-clock time, 512 at a time (or all test samples where there are fewer).
 
     Median over at least 5 batches and 0.1 s, after a warm-up of 3 batches.
+
+    Misleads: throughput of large batches says little about the delay of a single sample, and seconds of different
+    machines do not compare.
 
     Args:
         model: the model.
@@ -96,6 +118,9 @@ def decode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
     """Codes decoded per second of wall-clock time, 512 at a time (or all test samples where there are fewer).
 
     Median over at least 5 batches and 0.1 s, after a warm-up of 3 batches.
+
+    Misleads: throughput of large batches says little about the delay of a single sample, and seconds of different
+    machines do not compare.
 
     Args:
         model: the model.

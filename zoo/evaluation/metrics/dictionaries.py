@@ -23,6 +23,8 @@ def atom_coherence(atoms: Tensor) -> Curve:
     cosine of at least sqrt((M - P) / (P (M - 1))): L. Welch, "Lower bounds on the maximum cross correlation of
     signals", 1974.
 
+    Misleads: low coherence is no merit by itself: PCA has orthogonal atoms, which need not be features of the data.
+
     Args:
         atoms: (M, P), unit vectors.
 
@@ -47,6 +49,8 @@ def planted_recovery(atoms: Tensor, planted_atoms: Tensor) -> Curve:
     reach it with some true atom. The mean max cosine similarity of L. Sharkey, D. Braun, B. Millidge, "Taking features
     out of superposition with sparse autoencoders", 2022.
 
+    Misleads: more atoms give more chances: a larger dictionary scores higher even if it is random.
+
     Args:
         atoms: (M, P), unit vectors.
         planted_atoms: (K, P), unit vectors.
@@ -57,6 +61,8 @@ def planted_recovery(atoms: Tensor, planted_atoms: Tensor) -> Curve:
 @metric("dictionary", "cosine", "none")
 def planted_recovery_of_dictionary_learning(learned_atoms: Tensor, planted_atoms: Tensor) -> Curve:
     """planted_recovery of scikit-learn's dictionary learning with as many atoms; the same for every model.
+
+    Misleads: it is a reference with one fixed penalty, not the best that dictionary learning can reach.
 
     Args:
         learned_atoms: (M, P), unit vectors.
@@ -94,6 +100,9 @@ def k_sparse_probe_accuracy(
     Where this differs from the papers: there, units are ranked one by one, so that copies of one unit fill the ranks;
     and the accuracies of two-class probes are averaged.
 
+    Misleads: a wide code offers more units to choose from, and a class that is spread over many units scores low
+    although the code holds it.
+
     Args:
         train_codes: (N, D), and likewise the others.
         train_labels: (N,), and likewise the others.
@@ -116,6 +125,9 @@ def kept_accuracy(reconstruction_logits: Tensor, test_logits: Tensor, test_label
 
     What of the class survives the bottleneck. The curve has its accuracy on the test images themselves, too, which
     limits what can be kept. The classifier is the one in whose features samples are compared (group generation).
+
+    Misleads: the classifier was trained on clean images: a sharp image of a typical digit may score better than a
+    faithful but blurred one.
 
     Args:
         reconstruction_logits: (N, classes).

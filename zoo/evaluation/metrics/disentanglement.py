@@ -38,6 +38,9 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
     From 0 to 1; units in 20 bins of equal width, of the first 10,000 test samples. R. Chen et al., "Isolating sources
     of disentanglement in VAEs", 2018, arXiv:1802.04942, eq. 6.
 
+    Misleads: a factor that two units share equally scores 0 even if no information is lost; a periodic factor, such as
+    an angle, needs two units.
+
     Args:
         test_codes: (N, D).
         test_factors: (N, F).
@@ -64,6 +67,9 @@ def sap(
 
     Where this differs from Locatello et al. 2019: there, a linear classifier of one value against the rest, which
     cannot tell a value in the middle of a unit: factors as codes reach 0.3, and 1 here. Accuracy counts above chance.
+
+    Misleads: a factor that two units share equally scores 0 even if no information is lost; a periodic factor, such as
+    an angle, needs two units.
 
     Args:
         train_codes: (N, D).
@@ -93,6 +99,8 @@ def factor_vae_score(
     Where this differs from Locatello et al. 2019: batches are of samples of the data set, and not drawn anew; units are
     left out only where they are constant, because a limit on the standard deviation depends on the scale.
 
+    Misleads: only the unit that varies least is looked at: further units that mix several factors cost nothing.
+
     Args:
         train_codes: (N, D).
         train_factors: (N, F).
@@ -118,6 +126,8 @@ def dci_disentanglement(factor_importances: Importances, shuffled_importances: I
     codes of pca, vae and beta_vae of small sprites, disentanglement and completeness differ from theirs by up to 0.02,
     and informativeness is lower by 0.03 to 0.08.
 
+    Misleads: units may be pure and yet predict badly: read it together with dci_informativeness.
+
     Args:
         factor_importances: of units for factors, (D, F).
         shuffled_importances: those of shuffled codes.
@@ -133,6 +143,8 @@ def dci_completeness(
     """1 - H / log D of the importances of D units for predicting a factor, mean over factors.
 
     1 where each factor is predicted from one unit only.
+
+    Misleads: a periodic factor, such as an angle, needs two units and scores low however well it is represented.
 
     Args:
         factor_importances: of units for factors, (D, F).
@@ -150,6 +162,9 @@ def dci_informativeness(
     """Accuracy of random forests that predict a factor from codes, mean over factors.
 
     On the first 5,000 test codes.
+
+    Misleads: it says nothing about disentanglement. Trees split along single units, so a rotated code scores lower with
+    the same information.
 
     Args:
         factor_importances: of units for factors, (D, F).

@@ -20,6 +20,8 @@ def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
     probability has as many as there are terms. D. Blei, A. Ng, M. Jordan, "Latent Dirichlet allocation", 2003; in
     halves: A. Asuncion et al., "On smoothing and inference for topic models", 2009.
 
+    Misleads: a smaller vocabulary has a smaller perplexity, so values compare within one data set only.
+
     Args:
         held_out_words: (N, D), counts of the second halves.
         term_log_probabilities: (N, D).
@@ -37,6 +39,8 @@ def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
 def retrieval_precision(code_retrieval: Retrieval) -> Tensor:
     """Of the ten test samples whose codes have the largest cosine with that of a test sample, those of its label.
 
+    Misleads: the labels decide what counts as relevant, and large classes are found more easily by chance.
+
     Args:
         code_retrieval: of codes.
 
@@ -48,7 +52,10 @@ def retrieval_precision(code_retrieval: Retrieval) -> Tensor:
 
 @metric("documents", "fraction", "none", kinds=("counts", "vector"))
 def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
-    """The same for the features themselves, without a model: (N,); a reference."""
+    """The same for the features themselves, without a model: (N,); a reference.
+
+    Misleads: it describes the data set, not a model.
+    """
     return term_retrieval.precision[10]
 
 
@@ -57,6 +64,8 @@ def retrieval_curve(code_retrieval: Retrieval) -> Curve:
     """Mean precision over numbers of retrieved samples, each twice the one before; the curve has recall and precision.
 
     As figure 4 of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006.
+
+    Misleads: one mean hides whether a code is better among the first few retrieved samples or far down the list.
     """
     numbers = [number for number in code_retrieval.precision if number != 10]
     precision = [code_retrieval.precision[number].mean().item() for number in numbers]
@@ -70,6 +79,8 @@ def topic_coherence(topics: Topics) -> Curve:
     """How often the ten terms that a unit adds most to occur together: normalised mutual information, from -1 to 1.
 
     Mean over units; the curve has every unit's terms.
+
+    Misleads: units that all have the same coherent terms score high although they describe a single topic.
     """
     order = topics.coherence.argsort(descending=True)
     table = {"terms": [" ".join(topics.terms[i]) for i in order], "coherence": topics.coherence[order].tolist()}

@@ -22,6 +22,9 @@ def gap_realism(gap_points: GapPoints) -> Curve:
     "Usually" is the central 95 % of test images, in feature space: garbage is farther from any training image, and a
     blur of several is nearer than real images. Mean over points halfway between codes, straight and spherical, and
     samples of the Gaussian. The curve shows each kind, points of the box, reconstructions, and test images: 0.95.
+
+    Misleads: a point halfway between two codes need not lie in a gap: where all codes form one cluster, this is hardly
+    more than the realism of reconstructions. A realistic image of the wrong class counts, too.
     """
     return curve("realism", gap_points.realism)
 
@@ -31,6 +34,8 @@ def gap_feature_distance(gap_points: GapPoints) -> Curve:
     """Distance of decoded points in gaps to the nearest training image in feature space, over that of test images.
 
     Neither a large nor a small value is good: see gap_realism. The curve shows each kind of point.
+
+    Misleads: a small distance may be a blur of several images, and a large one either novelty or garbage.
     """
     return curve("distance", gap_points.distance)
 
@@ -41,6 +46,8 @@ def gap_reencoding_shift(gap_points: GapPoints) -> Curve:
 
     0 for every linear code that its encoder inverts, so that methods are not ranked by it. The curve shows each kind of
     point, and the codes of test images ("reconstructions").
+
+    Misleads: a decoder that draws a realistic image from every gap moves the code far, which is no fault.
     """
     return curve("shift", gap_points.shift)
 

@@ -76,6 +76,8 @@ def table(values: dict[str, float], shown: str, n: int | None) -> Curve:
 def feature_network_accuracy(test_logits: Tensor, test_labels: Tensor) -> Tensor:
     """Accuracy on test images of the classifier whose features are used; the same for every model.
 
+    Misleads: it describes the classifier, not a model. Where it is low, every metric in this feature space says little.
+
     Args:
         test_logits: (N, classes), of the test images.
         test_labels: (N,).
@@ -89,6 +91,9 @@ def frechet(sets: Likeness) -> Compared:
 
     The features are those of a small classifier of this data set, standardised on its training images, not those of
     Inception: values are comparable within a data set only.
+
+    Misleads: only means and covariances of the features are compared, a small number of samples makes it too large, and
+    the features know nothing but what separates the classes of this data set.
     """
     return sets.frechet
 
@@ -96,6 +101,8 @@ def frechet(sets: Likeness) -> Compared:
 @metric("generation", "squared feature distance", "lower", version=2, kinds=IMAGES)
 def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> Curve:
     """Frechet distance, as `frechet`, of samples from an autoregressive density of a discrete code's entries.
+
+    Misleads: as for frechet; it judges the density and the decoder together.
 
     Args:
         test_features: (N, 64).
@@ -109,6 +116,9 @@ def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> Curv
 def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
     """Frechet Inception distance of samples from test images, with the weights of torch-fidelity.
 
+    Misleads: Inception was trained on photographs, so its features suit digits and drawings badly; a small number of
+    samples makes the value too large.
+
     Args:
         inception_sets: {origin of the images: (M, 2048)}, "test images" among them.
     """
@@ -119,19 +129,30 @@ def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
 
 @comparison("squared kernel distance", "lower")
 def kernel_mmd(sets: Likeness) -> Compared:
-    """Unbiased squared maximum mean discrepancy of features under the kernel (u.v / 64 + 1)^3 (the kernel distance)."""
+    """Unbiased squared maximum mean discrepancy of features under the kernel (u.v / 64 + 1)^3 (the kernel distance).
+
+    Misleads: the estimate is unbiased, so it may be negative near 0; small differences are noise.
+    """
     return sets.kernel
 
 
 @comparison("fraction", "higher")
 def precision(sets: Likeness) -> Compared:
-    """Samples that are no farther from some test image than its 5th nearest test image, in feature space."""
+    """Samples that are no farther from some test image than its 5th nearest test image, in feature space.
+
+    Misleads: samples that all show one typical image score 1: read it together with recall. An outlier among the test
+    images accepts samples in a wide neighbourhood.
+    """
     return sets.manifold.precision
 
 
 @comparison("fraction", "higher")
 def recall(sets: Likeness) -> Compared:
-    """Test images that are no farther from some sample than its 5th nearest sample, in feature space."""
+    """Test images that are no farther from some sample than its 5th nearest sample, in feature space.
+
+    Misleads: a few samples far from all others have wide neighbourhoods, so garbage can raise it: read it together with
+    precision.
+    """
     return sets.manifold.recall
 
 
@@ -140,13 +161,18 @@ def density(sets: Likeness) -> Compared:
     """Mean number of test images no farther from a sample than from their 5th nearest test image, over 5.
 
     Distances are in feature space; above 1 where samples concentrate among test images.
+
+    Misleads: samples that repeat the most typical images exceed 1: read it together with coverage.
     """
     return sets.manifold.density
 
 
 @comparison("fraction", "higher")
 def coverage(sets: Likeness) -> Compared:
-    """Test images with a sample no farther than their 5th nearest test image, in feature space."""
+    """Test images with a sample no farther than their 5th nearest test image, in feature space.
+
+    Misleads: how often samples show a kind of image does not count: one sample near a test image is enough.
+    """
     return sets.manifold.coverage
 
 
@@ -155,6 +181,9 @@ def code_log_likelihood(code_log_likelihoods: dict[str, Tensor]) -> Curve:
     """Mean log density of the first 500 test codes under the flow; the curve shows every density.
 
     It compares densities for the codes of one model. It does not compare models, whose codes have no common unit.
+
+    Misleads: it cannot rank models. A code that is scaled by 2 loses log 2 nats for each of its units, although nothing
+    about the model has changed.
     """
     values = {name: each.mean().item() for name, each in code_log_likelihoods.items()}
     n = len(code_log_likelihoods["flow"]) if "flow" in code_log_likelihoods else None

@@ -25,6 +25,9 @@ def few_label_accuracy_1(train_codes: Tensor, train_labels: Tensor, test_codes: 
     For all metrics `few_label_accuracy_*`: logistic regression as for linear_probe_accuracy, but with the fixed penalty
     C = 0.1, because there are no further labels to choose it on; mean of 20 draws of the labelled samples.
 
+    Misleads: with one labelled sample of each class, the choice of the sample matters more than the code, and close
+    values are noise.
+
     Args:
         train_codes: (M, D), all of which give mean and scale.
         train_labels: (M,), of which the drawn ones are used.
@@ -45,6 +48,8 @@ def few_label_accuracy_10(train_codes: Tensor, train_labels: Tensor, test_codes:
     """Accuracy on test samples of a linear probe fitted to the codes of 10 labelled training samples of each class.
 
     Arguments, result and errors are those of few_label_accuracy_1.
+
+    Misleads: the penalty is fixed, so codes that need a weaker or stronger one score lower than they could.
     """
     return few_label_probe(train_codes, train_labels, test_codes, test_labels, 10)
 
@@ -56,6 +61,9 @@ def few_label_accuracy_100(
     """Accuracy on test samples of a linear probe fitted to the codes of 100 labelled training samples of each class.
 
     Arguments, result and errors are those of few_label_accuracy_1.
+
+    Misleads: the penalty is fixed, so codes that need a weaker or stronger one score lower than they could; with this
+    many labels, wide codes are at an advantage.
     """
     return few_label_probe(train_codes, train_labels, test_codes, test_labels, 100)
 
@@ -65,6 +73,8 @@ def few_label_accuracy_of_pixels(few_label_pixel_probes: Mapping[int, Tensor]) -
     """Accuracy of the probe on the samples' own values with 10 labels a class: a reference, the same for every model.
 
     The curve has 1, 10 and 100 labels a class, as far as each class has so many training samples.
+
+    Misleads: it describes the data set, not a model.
 
     Args:
         few_label_pixel_probes: {labels a class: (N,), the fraction of draws in which a test sample's label was

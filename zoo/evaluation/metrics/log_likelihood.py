@@ -18,19 +18,30 @@ from zoo.evaluation.registry import metric
 
 @metric("likelihood", "nats per sample", "higher", version=2)
 def elbo(probability_bounds: Bounds) -> Tensor:
-    """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-probability; mean over 50 draws per sample."""
+    """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-probability; mean over 50 draws per sample.
+
+    Misleads: a loose bound looks like a bad model: the difference is the divergence of q(z | x) from the true
+    posterior. A high likelihood also says little about the quality of samples.
+    """
     return probability_bounds.elbo
 
 
 @metric("likelihood", "nats per sample", "higher", version=2)
 def iwae_50(probability_bounds: Bounds) -> Tensor:
-    """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-probability."""
+    """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-probability.
+
+    Misleads: it is still a bound, and models with a poor q(z | x) gain more from further draws than others.
+    """
     return probability_bounds.iwae
 
 
 @metric("bound", "nats per sample", "higher", version=2)
 def iwae_5000(tight_probability_bounds: Bounds) -> Tensor:
-    """The importance-weighted bound on the log-probability with 5,000 draws per test sample."""
+    """The importance-weighted bound on the log-probability with 5,000 draws per test sample.
+
+    Misleads: it is still a bound, and tight only where q(z | x) is good; a high likelihood says little about how good
+    samples are.
+    """
     return tight_probability_bounds.iwae
 
 
@@ -39,37 +50,56 @@ def density_elbo(density_bounds: Bounds) -> Tensor:
     """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-density; mean over 50 draws per sample.
 
     A Gaussian's std is the one that suits validation images.
+
+    Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
+    compare with probabilities.
     """
     return density_bounds.elbo
 
 
 @metric("likelihood", "nats per sample", "higher")
 def density_iwae_50(density_bounds: Bounds) -> Tensor:
-    """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-density."""
+    """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-density.
+
+    Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
+    compare with probabilities.
+    """
     return density_bounds.iwae
 
 
 @metric("bound", "nats per sample", "higher")
 def density_iwae_5000(tight_density_bounds: Bounds) -> Tensor:
-    """The importance-weighted bound on the log-density with 5,000 draws per test sample."""
+    """The importance-weighted bound on the log-density with 5,000 draws per test sample.
+
+    Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
+    compare with probabilities.
+    """
     return tight_density_bounds.iwae
 
 
 @metric("likelihood", "nats per sample", "none", version=2)
 def elbo_reconstruction(bounds: Bounds) -> Tensor:
-    """E_q[log p(x | z)], the first term of the ELBO, of a probability or a density; mean over 50 draws per sample."""
+    """E_q[log p(x | z)], the first term of the ELBO, of a probability or a density; mean over 50 draws per sample.
+
+    Misleads: it is one of two terms: it rises when the code carries more information, which elbo_kl pays for.
+    """
     return bounds.reconstruction
 
 
 @metric("likelihood", "nats per sample", "none")
 def elbo_kl(bounds: Bounds) -> Tensor:
-    """KL(q(z | x) || p(z)), the second term of the ELBO; mean over 50 samples of log q(z | x) - log p(z)."""
+    """KL(q(z | x) || p(z)), the second term of the ELBO; mean over 50 samples of log q(z | x) - log p(z).
+
+    Misleads: neither a small nor a large value is good: 0 means that the code is not used at all.
+    """
     return bounds.kl
 
 
 @metric("likelihood", "bits per pixel", "lower", version=2)
 def iwae_50_bits_per_pixel(density_bounds: Bounds, x: Tensor, pixel_level: float) -> Tensor:
     """Bits in which a grey level can be coded: -density_iwae_50 / (C H W ln 2) - log2 of the distance of two levels.
+
+    Misleads: blank pixels cost almost nothing, so images with much background need few bits whatever the model.
 
     Args:
         density_bounds: of the images.
@@ -87,6 +117,9 @@ def linear_gaussian_log_likelihood(exact_log_likelihood: Tensor) -> Tensor:
     codes with orthonormal axes it is probabilistic PCA: the covariance of the training codes on the axes, and off them
     one variance, the mean squared residual of training images per dimension. M. Tipping, C. Bishop, "Probabilistic
     principal component analysis", 1999.
+
+    Misleads: it is the density of a Gaussian around the model's subspace: images are not Gaussian, and a better fit of
+    their covariance need not be a better model of images.
 
     Args:
         exact_log_likelihood: (N,).

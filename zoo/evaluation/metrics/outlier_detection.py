@@ -27,19 +27,29 @@ def outlier_auroc_other(other_outliers: Detection) -> Curve:
 
     The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5. For all metrics
     `outlier_auroc_*`: at most 5,000 outliers, and as many inliers. The data set is evaluation.outliers.
+
+    Misleads: another data set may differ in something trivial, such as brightness, that any score finds: compare with
+    the detectors on pixels.
     """
     return by_error(other_outliers)
 
 
 @metric(GROUP, UNIT, "higher", kinds=IMAGES)
 def outlier_auroc_other_by_density(other_outliers: Detection) -> Curve:
-    """Area under the ROC curve of minus the log density of codes: images of another data set against test samples."""
+    """Area under the ROC curve of minus the log density of codes: images of another data set against test samples.
+
+    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
+    makes them unusual.
+    """
     return detected(other_outliers, "code density")
 
 
 @metric(GROUP, UNIT, "none", kinds=IMAGES)
 def outlier_auroc_other_of_pixels(other_outliers: Detection) -> Curve:
-    """Best area under the ROC curve of four detectors on pixels, a reference: images of another data set."""
+    """Best area under the ROC curve of four detectors on pixels, a reference: images of another data set.
+
+    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
+    """
     return of_pixels(other_outliers)
 
 
@@ -48,19 +58,29 @@ def outlier_auroc_left_out(left_out_outliers: Detection) -> Curve:
     """Area under the ROC curve of the squared reconstruction error: a class left out of training against test samples.
 
     The class is data.source.without.
+
+    Misleads: a good autoencoder reconstructs a class that it has never seen: a low value then shows how general the
+    model is, not how bad.
     """
     return by_error(left_out_outliers)
 
 
 @metric(GROUP, UNIT, "higher", kinds=REAL)
 def outlier_auroc_left_out_by_density(left_out_outliers: Detection) -> Curve:
-    """Area under the ROC curve of minus the log density of codes: a class left out of training against test samples."""
+    """Area under the ROC curve of minus the log density of codes: a class left out of training against test samples.
+
+    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
+    makes them unusual.
+    """
     return detected(left_out_outliers, "code density")
 
 
 @metric(GROUP, UNIT, "none", kinds=REAL)
 def outlier_auroc_left_out_of_pixels(left_out_outliers: Detection) -> Curve:
-    """Best area under the ROC curve of four detectors on pixels, a reference: a class left out of training."""
+    """Best area under the ROC curve of four detectors on pixels, a reference: a class left out of training.
+
+    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
+    """
     return of_pixels(left_out_outliers)
 
 
@@ -71,19 +91,29 @@ def outlier_auroc_corrupted(corrupted_outliers: Detection) -> Curve:
     The weakest strength of each corruption of group robustness, an equal share of the images under each: Gaussian noise
     of std 0.1, black or white pixels at rate 0.05, blocks of 2x2 pixels, a masked block of a quarter of the height and
     width, masked pixels at rate 0.1, two blots and a crease. The curve has the AUROC of each. Inliers are other images.
+
+    Misleads: noise raises every reconstruction error, so the score may find the noise and not the novelty: compare with
+    the detectors on pixels.
     """
     return by_error(corrupted_outliers)
 
 
 @metric(GROUP, UNIT, "higher", kinds=IMAGES)
 def outlier_auroc_corrupted_by_density(corrupted_outliers: Detection) -> Curve:
-    """Area under the ROC curve of minus the log density of codes: corrupted test images against test samples."""
+    """Area under the ROC curve of minus the log density of codes: corrupted test images against test samples.
+
+    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
+    makes them unusual.
+    """
     return detected(corrupted_outliers, "code density")
 
 
 @metric(GROUP, UNIT, "none", kinds=IMAGES)
 def outlier_auroc_corrupted_of_pixels(corrupted_outliers: Detection) -> Curve:
-    """Best area under the ROC curve of four detectors on pixels, a reference: corrupted test images."""
+    """Best area under the ROC curve of four detectors on pixels, a reference: corrupted test images.
+
+    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
+    """
     return of_pixels(corrupted_outliers)
 
 

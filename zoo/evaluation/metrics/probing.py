@@ -26,6 +26,9 @@ def linear_probe_accuracy(
     Fitted to the training codes, with the L2 penalty 1 / C (C of 1e-4, 1e-3, ..., 1, as in scikit-learn) that has the
     highest accuracy on validation.
 
+    Misleads: wide codes are easier to separate than narrow ones, and information that is present but not linearly
+    readable does not count. Compare with linear_probe_accuracy_of_pixels.
+
     Args:
         train_codes: (N, D), and likewise the others.
         train_labels: (N,), and likewise the others.
@@ -49,6 +52,8 @@ def knn_accuracy(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, 
     """Accuracy on test images of the majority label among the 10 nearest training codes, by Euclidean distance.
 
     Codes are not standardised; of labels with equally many neighbours the first is predicted.
+
+    Misleads: distances depend on the scales of the units: one unit of large variance can decide all neighbours.
 
     Args:
         train_codes: (N, D).

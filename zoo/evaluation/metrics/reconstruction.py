@@ -17,6 +17,9 @@ CHUNK = 4096
 def sse(x: Tensor, x_hat: Tensor) -> Tensor:
     """Sum over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped.
 
+    Misleads: a blurred average of several plausible images scores better than a sharp image that is slightly off. The
+    sum grows with the number of pixels, so it compares models of one data set only.
+
     Args:
         x: (N, C, H, W) in [0, 1].
         x_hat: (N, C, H, W).
@@ -26,13 +29,20 @@ def sse(x: Tensor, x_hat: Tensor) -> Tensor:
 
 @metric("reconstruction", "squared error per value", "lower", kinds=REAL)
 def mse(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Mean over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W)."""
+    """Mean over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W).
+
+    Misleads: a blurred average of several plausible images scores better than a sharp image that is slightly off, and a
+    large blank background makes every model look good.
+    """
     return (x_hat - x).square().flatten(1).mean(1)
 
 
 @metric("reconstruction", "absolute error per value", "lower", kinds=REAL)
 def mae(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Mean over pixels of |x_hat - x|, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W)."""
+    """Mean over pixels of |x_hat - x|, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W).
+
+    Misleads: the best constant guess is the median, so leaving out thin strokes on a blank background costs little.
+    """
     return (x_hat - x).abs().flatten(1).mean(1)
 
 
@@ -41,6 +51,8 @@ def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
     """-10 log10(max(mse, 1e-10)) of each image for a data range of 1; 100 dB where the error is zero.
 
     x, x_hat: (N, C, H, W). The mean over images is the mean of decibels, not the decibels of the mean error.
+
+    Misleads: a few images with almost no error raise the mean; otherwise it prefers blur as mse does.
     """
     return -10 * mse(x, x_hat).clamp(min=PERFECT_MSE).log10()
 
@@ -78,6 +90,9 @@ def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
     structural similarity", 2004, eq. 13. Equal to torchmetrics'
     `StructuralSimilarityIndexMeasure(data_range=1.0)`; implementations that crop the border give other numbers.
 
+    Misleads: blank regions count as perfectly similar, so a large background hides errors in the foreground; on small
+    images the window covers much of the image.
+
     Args:
         x: (N, C, H, W) in [0, 1].
         x_hat: (N, C, H, W).
@@ -107,6 +122,9 @@ def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
     Z. Wang, E. Simoncelli, A. Bovik, "Multiscale structural similarity for image quality assessment", 2003;
     computed by torchmetrics.
 
+    Misleads: the finest scale has the least weight, so lost detail costs little; it is not defined for images with
+    sides below 176 pixels.
+
     Args:
         x: (N, C, H, W) in [0, 1].
         x_hat: (N, C, H, W).
@@ -132,6 +150,9 @@ def explained_variance(x: Tensor, x_hat: Tensor) -> float:
     """1 - sum (x - x_hat)^2 / sum (x - mean)^2, both sums over all test images and pixels.
 
     The mean is that of each pixel over the test images; the second term is the fraction of unexplained variance.
+
+    Misleads: a model with 0.9 may lose exactly the small details in which classes differ, and values of data sets with
+    different variance do not compare.
 
     Args:
         x: (N, C, H, W).

@@ -18,25 +18,40 @@ GROUP, UNIT = "robustness", "squared error per pixel"
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def denoising_gaussian_mse(gaussian_noise: Restoration) -> Curve:
-    """Mean squared error of reconstructions of images with Gaussian noise, mean over several stds."""
+    """Mean squared error of reconstructions of images with Gaussian noise, mean over several stds.
+
+    Misleads: a narrow bottleneck removes noise because it cannot represent it, so a model with large errors on clean
+    images may look robust: compare with mse.
+    """
     return curve(gaussian_noise, gaussian_noise.mse())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def denoising_salt_and_pepper_mse(salt_and_pepper: Restoration) -> Curve:
-    """Mean squared error of reconstructions of images with pixels turned black or white, mean over several rates."""
+    """Mean squared error of reconstructions of images with pixels turned black or white, mean over several rates.
+
+    Misleads: a narrow bottleneck removes noise because it cannot represent it, so a model with large errors on clean
+    images may look robust: compare with mse.
+    """
     return curve(salt_and_pepper, salt_and_pepper.mse())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def depixelation_mse(pixelation: Restoration) -> Curve:
-    """Mean squared error of reconstructions of images whose blocks are replaced by their mean, over several sides."""
+    """Mean squared error of reconstructions of images whose blocks are replaced by their mean, over several sides.
+
+    Misleads: of pixels that blocks have averaged, several originals are plausible, and a blurred average of these
+    scores best.
+    """
     return curve(pixelation, pixelation.mse())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_block_inside_mse(block_masks: Restoration) -> Curve:
-    """Mean squared error inside a masked block, mean over several fractions of the image's height and width."""
+    """Mean squared error inside a masked block, mean over several fractions of the image's height and width.
+
+    Misleads: much of a digit's image is blank, so black everywhere scores well: see inpainting_block_drawn_mse.
+    """
     return curve(block_masks, block_masks.mse_inside())
 
 
@@ -46,43 +61,63 @@ def inpainting_block_drawn_mse(block_masks: Restoration) -> Curve:
 
     A patch (2x2 pixels of 8x8, 4x4 of 28x28) is blank where all pixels of the clean image are equal. Much of a digit's
     image is blank, and its value is the same for most images.
+
+    Misleads: several contents of a masked block are plausible, and a blurred average of these scores best.
     """
     return curve(block_masks, block_masks.mse_inside_drawn())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_block_outside_mse(block_masks: Restoration) -> Curve:
-    """Mean squared error outside a masked block, mean over several fractions of the image's height and width."""
+    """Mean squared error outside a masked block, mean over several fractions of the image's height and width.
+
+    Misleads: copying the visible pixels is easy for a wide code: it says nothing about inpainting.
+    """
     return curve(block_masks, block_masks.mse_outside())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_pixels_inside_mse(pixel_masks: Restoration) -> Curve:
-    """Mean squared error on masked pixels, mean over several rates of masking."""
+    """Mean squared error on masked pixels, mean over several rates of masking.
+
+    Misleads: single masked pixels can be interpolated from their neighbours: a low error needs no model of the image.
+    """
     return curve(pixel_masks, pixel_masks.mse_inside())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_pixels_drawn_mse(pixel_masks: Restoration) -> Curve:
-    """Mean squared error on masked pixels of patches (2x2 of 8x8 pixels, 4x4 of 28x28) that are not blank."""
+    """Mean squared error on masked pixels of patches (2x2 of 8x8 pixels, 4x4 of 28x28) that are not blank.
+
+    Misleads: single masked pixels can be interpolated from their neighbours: a low error needs no model of the image.
+    """
     return curve(pixel_masks, pixel_masks.mse_inside_drawn())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def inpainting_pixels_outside_mse(pixel_masks: Restoration) -> Curve:
-    """Mean squared error on the pixels that are not masked, mean over several rates of masking."""
+    """Mean squared error on the pixels that are not masked, mean over several rates of masking.
+
+    Misleads: copying the visible pixels is easy for a wide code: it says nothing about inpainting.
+    """
     return curve(pixel_masks, pixel_masks.mse_outside())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def stain_inside_mse(stains: Restoration) -> Curve:
-    """Mean squared error under blots, and half as many creases, painted in random greys; mean over several numbers."""
+    """Mean squared error under blots, and half as many creases, painted in random greys; mean over several numbers.
+
+    Misleads: several contents under a stain are plausible, and a blurred average of these scores best.
+    """
     return curve(stains, stains.mse_inside())
 
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def stain_outside_mse(stains: Restoration) -> Curve:
-    """Mean squared error on the pixels that are not stained, mean over several numbers of blots."""
+    """Mean squared error on the pixels that are not stained, mean over several numbers of blots.
+
+    Misleads: copying the untouched pixels is easy for a wide code: it says nothing about removing stains.
+    """
     return curve(stains, stains.mse_outside())
 
 

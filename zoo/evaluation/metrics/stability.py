@@ -22,6 +22,8 @@ def cka_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
     It is 1 for codes that differ by a rotation and one scale, and 0 on average for independent ones. The curve has one
     row for each other seed. S. Kornblith et al. 2019, arXiv:1905.00414; see
     zoo.evaluation.measures.code_similarity.linear_cka.
+
+    Misleads: it is dominated by the directions of largest variance: codes that agree there and nowhere else score high.
     """
     return over_seeds(seed_similarity.cka, {"cka": list(seed_similarity.cka.values())}, seed_similarity.n)
 
@@ -33,6 +35,9 @@ def matched_units_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
     It is 1 for codes whose units differ by their order, signs and scales. Units that never vary are left out; units
     without a partner count as 0. The curve has one row for each other seed, and beside it the value of a random
     rotation of the code ("rotated"), which is well above 0 for few units. Y. Li et al. 2015, arXiv:1511.07543.
+
+    Misleads: units with a common cause are correlated anyway, so that few units score high by chance: compare with the
+    rotated code of the curve.
     """
     matched = list(seed_similarity.matched.values())
     columns = {"correlation": matched, "rotated": [seed_similarity.rotated] * len(matched)}

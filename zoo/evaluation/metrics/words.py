@@ -18,6 +18,9 @@ def wordsim353(word_codes: WordCodes) -> Curve:
     """Spearman's rank correlation of the cosines of 353 pairs of words with how related people find them.
 
     Pairs with a word outside the vocabulary do not count. L. Finkelstein et al., "Placing search in context", 2002.
+
+    Misleads: judgements mix similarity with association, and rare words are not in the vocabulary, so the number of
+    pairs differs between vocabularies.
     """
     return judged(word_codes, "wordsim353")
 
@@ -28,6 +31,9 @@ def simlex999(word_codes: WordCodes) -> Curve:
 
     Related words that are not similar, such as coffee and cup, have low judgements. Pairs with a word outside the
     vocabulary do not count. F. Hill, R. Reichart, A. Korhonen, "SimLex-999", 2015.
+
+    Misleads: contexts show association more than similarity, so all count-based codes score low; the number of pairs
+    differs between vocabularies.
     """
     return judged(word_codes, "simlex999")
 
@@ -45,6 +51,9 @@ def analogy_accuracy(word_codes: WordCodes) -> Curve:
 
     Questions with a word outside the vocabulary do not count; the curve has each section. T. Mikolov et al., "Efficient
     estimation of word representations in vector space", 2013.
+
+    Misleads: leaving out the words of the question does much of the work: the nearest remaining word to c alone is
+    often right.
     """
     right, sections = answered(word_codes.codes, word_codes.place, analogies())
     each = shares(right, sections)
@@ -54,6 +63,8 @@ def analogy_accuracy(word_codes: WordCodes) -> Curve:
 @metric("words", "cosine", "none", kinds=("vector",))
 def word_neighbours(word_codes: WordCodes) -> Curve:
     """Mean cosine of sixteen words with their nearest neighbours; the curve has five neighbours of each.
+
+    Misleads: narrow codes have larger cosines: look at the neighbours, not at the value.
 
     Raises:
         NotApplicable: none of the sixteen is in the vocabulary.

@@ -1,0 +1,85 @@
+"""README and the pages of docs/: the commands and the Python of the README run, and links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+INSTALL = "python -m venv .venv && . .venv/bin/activate && pip install -e "
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.S | re.M)
+
+
+def test_it_is_short():
+    assert len(README.split()) <= 900
+
+
+def test_its_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python")
+    names = {"X": load_digits().images[:40]}
+    exec(code, names)
+    assert names["codes"].shape == (40, 16)
+    assert names["x_hat"].shape == names["X"].shape
+    assert np.isfinite(names["new"]).all()
+    assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_its_commands_install_what_is_here_and_run_a_study_and_the_tests(study_jobs):
+    run, test, advise = (command.strip() for command in blocks("sh"))
+    assert run.removeprefix(INSTALL).split(" && ") == [".", "zoo study digits"]
+    table, _ = study_jobs("digits")
+    assert len({job.variant for job in table}) == 11, "as the README says"
+    assert test.removeprefix(INSTALL).split(" && ") == ['".[dev]"', "python -m pytest -n auto"]
+    assert (ROOT / ".ci" / "run").read_text().endswith("python -m pytest -n auto\n"), "the same tests"
+    assert advise.startswith("zoo advise ")
+
+
+@pytest.mark.slow
+def test_its_commands_run(tmp_path):
+    """In a copy of what is committed, with its own environment: installs, fits, and advises on photographs."""
+    run, _, advise = (command.strip() for command in blocks("sh"))
+    copy = tmp_path / "copy"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
+    photos = copy / "photos"
+    photos.mkdir()
+    draw = "from PIL import Image; import numpy as np; r = np.random.default_rng(0)\n"
+    draw += "for k in range(40): Image.fromarray(r.integers(0, 255, (16, 16, 3), 'uint8')).save(f'photos/{k}.png')"
+    subprocess.run([sys.executable, "-c", draw], cwd=copy, check=True)
+    short = advise.replace("minutes=10", "minutes=0.5")
+    assert short != advise
+    for command in (run, f". .venv/bin/activate && {short}"):
+        done = subprocess.run(["bash", "-c", command], cwd=copy, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, shlex.join([command, done.stdout, done.stderr])
+    assert (copy / "outputs" / "digits" / "benchmark.md").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.S)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    places = {link.partition("#")[0] for link in links if not re.match(r"\w+:", link)} - {""}
+    assert [place for place in places if not (page.parent / place).exists()] == []
+
+
+def test_every_page_of_the_documentation_is_in_its_contents():
+    index = (ROOT / "docs" / "index.md").read_text()
+    listed = {
+        line.split("<")[-1].rstrip(">")
+        for part in re.findall(r"```\{toctree\}(.*?)```", index, flags=re.S)
+        for line in part.splitlines()
+    }
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} <= listed
+    assert {f"../results/{page.parent.name}/benchmark" for page in (ROOT / "results").glob("*/benchmark.md")} <= listed
