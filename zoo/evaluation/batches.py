@@ -1,4 +1,4 @@
-"""Samples by batches, and what is computed of each put together again."""
+"""Samples in batches, and the results of all batches joined again."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def in_batches(images: Images | Tensor) -> Iterable[Tensor]:
 def joined(parts: Iterable[Tensor], n: int) -> Tensor:
     """Parts of n rows in all as one tensor on the CPU.
 
-    It is made with the first part, and each part is copied as it comes: many small parts that are kept until the end
-    would fragment the memory, as large ones come and go between them.
+    The tensor is allocated with the first part, and each part is copied into it as it arrives: keeping many small parts
+    until the end would fragment the memory.
     """
     place, whole = 0, torch.empty(n)
     for part in parts:

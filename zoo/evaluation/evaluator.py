@@ -62,13 +62,13 @@ def due(
     outside: Collection[str] = (),
     siblings: Mapping[int, Path] = MappingProxyType({}),
 ) -> list[str]:
-    """Names of the metrics of some groups that have yet to be measured.
+    """Names of the metrics of some groups that are not measured yet.
 
     Args:
         entries: what a record holds, as `evaluate` returned it.
         groups: names of groups of metrics.
         densities: as for `evaluate`.
-        trust: likewise.
+        trust: as for `evaluate`.
         outside: names of the data sets whose images are to be outliers.
         siblings: as for `evaluate`.
 
@@ -92,8 +92,8 @@ def is_due(
 ) -> bool:
     """Whether a metric has to be measured, given the entry of a record.
 
-    Where no data set of outliers is asked for, the value for any data set stays. A value that rests on siblings stays
-    when one of them is gone; it is due again when there is a new sibling, or when a sibling was fitted again.
+    If no data set of outliers is named, a value for any data set is kept. A value that depends on siblings is kept when
+    one of them is gone; it is due when there is a new sibling, or when a sibling was fitted again.
     """
     if entry is None or entry.get("failed") or entry.get("version", 0) < metric.version:
         return True
@@ -108,23 +108,23 @@ def is_due(
 def settings_of(
     metric: Metric, densities: ChosenDensities, outside: Collection[str], siblings: Mapping[int, Path]
 ) -> dict[str, Any]:
-    """What a metric rests on beside the model and its data: see "settings" of `evaluate`."""
+    """What a metric depends on besides the model and its data: see "settings" of `evaluate`."""
     names = {OUTSIDE: sorted(outside)} if outside and rests_on_outside(metric) else {}
     return density_settings(metric, densities) | names | seeds_of(metric, siblings)
 
 
 def rests_on_outside(metric: Metric) -> bool:
-    """Whether a metric is of outliers from another data set."""
+    """Whether a metric compares with outliers from another data set."""
     return not Subject.RESTS_ON_OUTSIDE.isdisjoint(metric.needs)
 
 
 def density_settings(metric: Metric, densities: ChosenDensities) -> dict[str, Any]:
-    """How the densities that a metric rests on differ from the option files; empty if they do not."""
+    """How the densities that a metric depends on differ from the option files; empty if they do not."""
     return densities.settings({kind for name in metric.needs for kind in Subject.RESTS_ON.get(name, ())})
 
 
 def seeds_of(metric: Metric, siblings: Mapping[int, Path]) -> dict[str, dict[str, str]]:
-    """The siblings that a metric rests on: {"seeds": {seed: digest of the model's file}}; empty if it rests on none."""
+    """The siblings that a metric depends on: {"seeds": {seed: digest of the model's file}}; empty if there are none."""
     if not siblings or Subject.RESTS_ON_SEEDS.isdisjoint(metric.needs):
         return {}
     digests = {seed: weights_digest(path)[:10] for seed, path in siblings.items()}
@@ -145,8 +145,9 @@ def evaluate(
 ) -> dict[str, dict[str, Any]]:
     """Measure metrics of a fitted model on the test images.
 
-    Deterministic: evaluation mode, deterministic codes, no corruption, fixed seeds. The model keeps its own mode. Of
-    test images that take more than 128 MiB as float32, evenly spaced ones that take no more are used.
+    Deterministic: evaluation mode, deterministic codes, no corruption, fixed seeds; the model's mode is restored. If
+        the
+    test images take more than 128 MiB as float32, evenly spaced ones that fit are used.
 
     Args:
         model: the fitted model.
@@ -160,20 +161,20 @@ def evaluate(
             have them.
         trust: packages from elsewhere whose densities may be used, and whose parts siblings may have.
         outside: {name: test images of another data set}, as outliers.
-        siblings: {seed: file} of saved models that differ from this one in nothing but the seed, which metrics of
-            stability compare it with; they are loaded only if such a metric is among `metrics`.
+        siblings: {seed: file} of saved models that differ from this one only in the seed, for metrics of stability;
+            they are loaded only if such a metric is among `metrics`.
 
     Returns:
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
         "interval"?, "resampled"?, "worst"?, "curve"?, "settings"?, "reason"?, "failed"?}}, ready for JSON. "n" is the
-        number of images (or other items) that the value rests on, null where it rests on none. "per_class" is {class:
-        mean}, "interval" a bootstrap 95 % interval over test images, and of a comparison of sets, also over draws,
-        "resampled" the value in its first 100 resamples (float32, base64), which are the same for every model, so that
-        models are compared in pairs, "worst" the mean of the worst 1 % of images, "curve" a table of named columns.
-        "settings" holds what differs from the option files in the densities that the metric rests on, the names of
-        other data sets that its outliers are from, and as "seeds" the siblings that it rests on, with digests of their
-        files. A metric that does not apply has value null and a "reason"; one that raised an error also has "failed"
-        true. "measured" marks wall-clock times and the like, which differ from run to run.
+        number of images (or other items) behind the value, null where there are none. "per_class" is {class: mean},
+        "interval" a bootstrap 95 % interval over test images, and of a comparison of sets, also over draws, "resampled"
+        the value in its first 100 resamples (float32, base64), which are the same for every model, so that models are
+        compared in pairs, "worst" the mean of the worst 1 % of images, "curve" a table of named columns. "settings"
+        holds what differs from the option files in the densities that the metric uses, the names of the other data sets
+        of its outliers, and as "seeds" the siblings that it uses, with digests of their files. A metric that does not
+        apply has value null and a "reason"; one that raised an error also has "failed" true. "measured" marks
+        wall-clock times and the like, which differ from run to run.
 
     Raises:
         ZooError: a metric, a density or a setting of it does not exist, or images of `outside` have another shape.
@@ -225,7 +226,7 @@ def named(metrics: Sequence[str]) -> list[Metric]:
 
 @contextmanager
 def deterministic(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within; on leaving, every module's mode and the CPU's random state are restored."""
+    """Evaluation mode inside; on exit, every module's mode and the CPU's random state are restored."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -259,7 +260,7 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without warnings of what a record says anyway: divisions by zero, and classes of one sample."""
+    """Without warnings about what a record says anyway: divisions by zero, and classes of one sample."""
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes is greater than")  # scikit-learn's
         yield
@@ -298,7 +299,7 @@ def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[st
 
 
 def varied(resampled: Tensor, direction: Direction) -> dict[str, Any]:
-    """How a value varies over 1,000 resamples: (1000,); what pairs models is kept where one can be better."""
+    """How a value varies over 1,000 resamples: (1000,); those that pair models are kept if a direction is better."""
     found: dict[str, Any] = {"interval": resampled.quantile(resampled.new_tensor([0.025, 0.975])).tolist()}
     if direction != "none":
         found["resampled"] = base64.b64encode(resampled[:PAIRED].float().numpy().tobytes()).decode()

@@ -82,7 +82,7 @@ class OutlierSets:
         return {"left out": self.data.left_out.spaced(MOST, share=0.5)[:]}
 
     def corrupted(self) -> dict[str, Tensor]:
-        """Test images under the weakest of each series of corruptions, an equal share under each."""
+        """Test images under each corruption at its weakest level, an equal share under each."""
         rest = self.data.test[evenly(2 * MOST, len(self.data.test))[1::2]]
         found = {}
         for place, (name, series) in enumerate(SERIES.items()):

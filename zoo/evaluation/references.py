@@ -76,11 +76,11 @@ class References:
         return feature_network(self.data.train, self.n_classes, self.cache)
 
     def features(self, images: Tensor) -> Tensor:
-        """Features of images (N, C, H, W), clipped to [0, 1] as those are that the network was fitted to: (N, 64)."""
+        """Features of images (N, C, H, W), clipped to [0, 1] like those that the network was fitted to: (N, 64)."""
         return joined((self.network.features(x.clamp(0, 1)) for x in torch.split(images, BATCH)), len(images))
 
     def logits(self, images: Tensor) -> Tensor:
-        """The classifier's logits of images (N, C, H, W), clipped likewise: (N, classes)."""
+        """The classifier's logits of images (N, C, H, W), clipped to [0, 1]: (N, classes)."""
         return joined((self.network(x.clamp(0, 1)) for x in torch.split(images, BATCH)), len(images))
 
     @cached_property

@@ -21,7 +21,7 @@ class Curve:
     """A value with the table that it summarises.
 
     Attributes:
-        value: the one number; None where there is a table but no value.
+        value: the number; None where there is a table but no value.
         table: named columns of one length; the first is the axis.
         n: images (or samples, or points) per row, where the last tensor among the metric's arguments is not the count.
         reason: why there is no value.

@@ -87,8 +87,8 @@ def calibrated_std(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, sample
 
         std^2 = mean over images, pixels and samples z ~ q(z | x) of (x - mean of p(x | z))^2
 
-    O. Rybkin, K. Daniilidis, S. Levine 2021, arXiv:2006.13202, eq. 5. With a fixed std, the bound would say above all
-    how well somebody guessed it.
+    O. Rybkin, K. Daniilidis, S. Levine 2021, arXiv:2006.13202, eq. 5. With a fixed std, the bound would mainly
+    measure how well that std was guessed.
 
     Args:
         model: the model under evaluation.
@@ -112,7 +112,7 @@ def rate_and_distortion(
         model: the model under evaluation.
         bottleneck: the model's.
         seen: what the encoder receives: (N, C, H, W), on the model's device.
-        x: what is reconstructed: (N, C, H, W), likewise.
+        x: what is reconstructed: (N, C, H, W), on the model's device.
         samples: of each image's posterior.
         seed: determines them.
     """

@@ -1,4 +1,4 @@
-"""How alike two codes of the same samples are, up to what a decoder can undo."""
+"""Similarity of two codes of the same samples, up to changes that a decoder can undo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEAST = 4  # samples that the debiased estimate needs
 
 @dataclass(frozen=True)
 class SeedSimilarity:
-    """How alike the code of a model is to those of the same model with other seeds.
+    """Similarity of the code of a model to those of the same model with other seeds.
 
     Attributes:
         cka: {seed: `linear_cka`}.
@@ -90,7 +90,7 @@ def matched_correlation(x: Tensor, y: Tensor) -> float:
 
     Args:
         x: (N, D), centred, all of which vary.
-        y: (N, E), likewise.
+        y: (N, E), centred, all of which vary.
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -1,4 +1,4 @@
-"""How well scores tell outliers from inliers; a higher score means more unusual."""
+"""How well scores separate outliers from inliers; a higher score means more unusual."""
 
 from __future__ import annotations
 

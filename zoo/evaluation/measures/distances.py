@@ -42,11 +42,11 @@ class Compared:
 
 
 class Reals:
-    """A set of real samples that several sets of fakes are compared with; what rests on it alone is computed once.
+    """A set of real samples that several sets of fakes are compared with; what depends on it alone is computed once.
 
     Args:
         features: (N, D).
-        covered: the manifold is that of so many of them, the first ones; None for all.
+        covered: number of features, the first ones, that make up the manifold; None for all.
     """
 
     def __init__(self, features: Tensor, covered: int | None = None) -> None:
@@ -152,7 +152,7 @@ def kernel_within(u: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Manifold:
-    """How two sets cover one another; a set's manifold is the union of balls that reach each point's k-th neighbour.
+    """How two sets cover each other; a set's manifold is the union of balls that reach each point's k-th neighbour.
 
     T. Kynkäänniemi et al. 2019, arXiv:1904.06991 (precision, recall); M. Naeem et al. 2020, arXiv:2002.09797 (density,
     coverage). All four with k = 5.

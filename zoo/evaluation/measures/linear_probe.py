@@ -32,10 +32,10 @@ def linear_probe(
     not centred: b is free, so that the mean changes no optimum.
 
     Args:
-        train: (N, D), and likewise the others.
-        train_labels: (N,), and likewise the others.
+        train: (N, D), as the other rows.
+        train_labels: (N,), as the other labels.
         validation: selects the penalty.
-        validation_labels: see there.
+        validation_labels: of these.
         test: rows whose labels are predicted.
 
     Raises:
@@ -56,7 +56,7 @@ def log_odds(
 def fitted_probe(
     train: Tensor, train_labels: Tensor, validation: Tensor, validation_labels: Tensor, test: Tensor
 ) -> tuple[LogisticRegression, Any]:
-    """The regression of `linear_probe`, whose arguments these are, and the test rows as it takes them."""
+    """The regression of `linear_probe`, which has the same arguments, and the test rows in its form."""
     from sklearn.linear_model import LogisticRegression
 
     check_classes(train_labels)
@@ -73,10 +73,9 @@ def fitted_probe(
 def few_label_probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, per_class: int) -> Tensor:
     """How often probes with few labels predict the label of each test row: fractions of 20 draws, (N,).
 
-    The probe is that of `linear_probe` with C = 0.1: so few labels leave none to choose the penalty on, and a choice on
-    more labels than the probe is fitted to would not be one that few labels allow. Mean and scale are those of all
-    training rows, which needs no labels. Draw k is the same for all rows that come with the same labels, and with more
-    labels a class it keeps those that it had.
+    The probe is that of `linear_probe` with C = 0.1: so few labels leave none to choose the penalty, and a choice on
+    further labels would not be available in practice. Mean and scale are those of all training rows, which needs no
+    labels. Draw k depends on the labels alone, and a draw of more labels per class includes those of a draw of fewer.
 
     Args:
         train: (M, D).

@@ -24,7 +24,7 @@ class PixelDetectors:
     - local outlier factor of 20 neighbours: M. Breunig et al., "LOF: identifying density-based local outliers", 2000;
     - kernel density: a Gaussian kernel on each row (E. Parzen 1962), of the bandwidth with the largest likelihood of
       validation rows; on the leading 16 principal components and the distance from their span, because all pixels would
-      take minutes, and rank nearly as the nearest neighbour does;
+      take minutes and rank samples nearly as the nearest neighbour does;
     - nearest neighbours: distance to the 5th nearest row: S. Ramaswamy, R. Rastogi, K. Shim, "Efficient algorithms for
       mining outliers from large data sets", 2000.
 

@@ -31,7 +31,7 @@ def retrieval(codes: Tensor, labels: Tensor, numbers: tuple[int, ...]) -> Retrie
     Args:
         codes: (N, D).
         labels: (N,).
-        numbers: of retrieved samples at which precision and recall are taken, each less than N.
+        numbers: numbers of retrieved samples for precision and recall, each less than N.
     """
     unit = torch.nn.functional.normalize(codes.double(), dim=1)
     others = labels.bincount()[labels] - 1

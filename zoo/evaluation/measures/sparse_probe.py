@@ -24,17 +24,17 @@ def sparse_probes(
     test: Tensor,
     counts: Sequence[int],
 ) -> dict[int, Tensor]:
-    """Labels of test rows that probes predict which see few units for each class: {k: (N,)} for each k of `counts`.
+    """Labels of test rows, predicted by probes that use k units for each class: {k: (N,)} for each k of `counts`.
 
     For each class c, the k units S_c are chosen on training rows, and a logistic regression on them separates c from
     all other classes, as `zoo.evaluation.measures.linear_probe` does. Of a test row, the class of highest log-odds is
     predicted. At most 10,000 training rows are used, evenly spaced.
 
     Args:
-        train: (N, D), and likewise the others.
-        train_labels: (N,), and likewise the others.
+        train: (N, D), as the other rows.
+        train_labels: (N,), as the other labels.
         validation: selects the penalty of each regression.
-        validation_labels: see there.
+        validation_labels: of these.
         test: rows whose labels are predicted.
         counts: numbers of units k.
 

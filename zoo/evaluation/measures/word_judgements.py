@@ -1,4 +1,4 @@
-"""What people say of pairs of words, and analogies; the files come with the package gensim."""
+"""Human judgements of pairs of words, and analogies; the files come with the package gensim."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lines_of(name: str) -> list[str]:
 
 @cache
 def word_pairs(name: str) -> Pairs:
-    """Two words in lower case, and how similar people find them.
+    """Two words in lower case, and how similar people judge them.
 
     "wordsim353": relatedness, L. Finkelstein et al., "Placing search in context", 2002. "simlex999": similarity, not
     relatedness, F. Hill, R. Reichart, A. Korhonen, "SimLex-999", 2015.

@@ -1,8 +1,8 @@
 """Rate and distortion, which compare codes of different kinds.
 
 Deterministic codes are centred and rotated to their principal axes, quantised on a grid, and each axis is coded under
-its histogram over the training images. Codes with exact zeros are quantised as they are, zeros like other values, so
-that the rate of a sparse code includes which units are active. The rate of a discrete code is that of its entries.
+its histogram over the training images. Codes with exact zeros are not rotated, and zeros are coded like other values,
+so the rate of a sparse code includes which units are active. The rate of a discrete code is that of its entries.
 Weights, mean and axes are the decoder's, and not counted.
 """
 
@@ -70,7 +70,7 @@ def bits_back(bits_back_rate: RateDistortion) -> Curve:
 
     The curve is the one point of this rate and the mean squared error of images decoded from samples of q(z | x), which
     is what the receiver decodes; mean over 4 samples per image. It is not a rate of the deterministic codes, which
-    code_bits quantises: a sample is received by spending log2 1/p(z) bits, of which log2 1/q(z | x) are got back as
+    code_bits quantises: a sample is received by spending log2 1/p(z) bits, of which log2 1/q(z | x) are recovered as
     bits of other data. G. Hinton, D. van Camp, "Keeping neural networks simple by minimizing the description length of
     the weights", 1993; J. Townsend, T. Bird, D. Barber 2019, arXiv:1901.04866; as rate and distortion: A. Alemi et al.
     2018, arXiv:1711.00464.
@@ -84,8 +84,8 @@ def bits_back(bits_back_rate: RateDistortion) -> Curve:
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.
 
-    At each rate PCA has the best number of components and the best step, so that codes of every width have one
-    reference, which PCA of one width does not beat. The curve is that of PCA. Bjøntegaard 2001; see
+    At each rate PCA has the best number of components and the best step, so codes of every width have the same
+    reference. The curve is that of PCA. G. Bjøntegaard 2001; see
     zoo.evaluation.measures.rate_distortion.
 
     Misleads: it is a mean over the range of quality that both share, which may be narrow: see bd_rate_span. Weights of

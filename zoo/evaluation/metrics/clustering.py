@@ -1,4 +1,4 @@
-"""How well the geometry of codes agrees with labels, which no model was fitted to."""
+"""How well the geometry of codes agrees with labels; no model was fitted to labels."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def participation_ratio(test_codes: Tensor) -> float:
 
 @metric("code", "units", "none")
 def l0(test_codes: Tensor) -> Tensor:
-    """Active units per image: those whose code is not exactly zero.
+    """Number of active units per image: those that are not exactly zero.
 
     Misleads: fewer active units are better only at equal error, and a unit that is nearly but not exactly zero counts
     as active.
@@ -116,10 +116,10 @@ def l0(test_codes: Tensor) -> Tensor:
 
 @metric("code", "fraction", "lower", version=2)
 def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
-    """Units that are exactly zero for every training sample; a feature map of a convolution counts as one unit.
+    """Fraction of units that are zero for every training sample; a feature map of a convolution counts as one unit.
 
-    A map is one feature at many places: it is in use even if no image has it at some place. The curve shows the test
-    samples, too: among few of them, units that fire rarely are silent without being dead.
+    A map is one feature at many places and is in use even if no image has it at some of them. The curve also shows the
+    test samples: among few samples, rarely active units may not be active at all.
 
     Misleads: in a small training set, units that are rarely active look dead.
 

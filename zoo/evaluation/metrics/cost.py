@@ -22,7 +22,7 @@ BUSY = 1.25  # processes per core
 
 @metric("cost", "parameters", "lower")
 def parameters(model: Autoencoder) -> float:
-    """Trainable numbers, shared ones counted once.
+    """Number of trainable parameters; shared ones count once.
 
     Misleads: size is neither time nor arithmetic: a small convolution may need more multiplications than a large dense
     layer.
@@ -50,7 +50,9 @@ def macs(model: Autoencoder, image: Tensor) -> float:
 
 @metric("cost", "numbers per sample", "none")
 def code_width(test_codes: Tensor) -> float:
-    """Numbers in the code of one image; test_codes: (N, D).
+    """Number of units in the code of one sample.
+
+    test_codes: (N, D).
 
     Misleads: numbers are not bits: a sparse or discrete code of many numbers may hold fewer bits than a narrow dense
     one. See code_bits.

@@ -1,4 +1,4 @@
-"""Codes as dictionaries: what single units and atoms stand for, and what survives in reconstructions."""
+"""Codes as dictionaries: what single units and atoms represent, and what reconstructions keep."""
 
 from __future__ import annotations
 
@@ -90,26 +90,26 @@ def k_sparse_probe_accuracy(
     test_codes: Tensor,
     test_labels: Tensor,
 ) -> Curve:
-    """Accuracy on test samples of a linear probe that sees 5 units of the code for each class, its best ones.
+    """Accuracy on test samples of a linear probe that uses the best 5 units of the code for each class.
 
-    A logistic regression separates each class from all others by its own units; the class of highest log-odds is
+    A logistic regression on these units separates each class from all others; the class of highest log-odds is
     predicted. Units are chosen on training codes, see `zoo.evaluation.measures.sparse_probe`. The curve has 1, 2, 5 and
     10 units. W. Gurnee et al., "Finding neurons in a haystack: case studies with sparse probing", 2023,
     arXiv:2305.01610; as a measure of dictionaries, A. Karvonen et al., "SAEBench", 2025, arXiv:2503.09532.
 
-    Where this differs from the papers: there, units are ranked one by one, so that copies of one unit fill the ranks;
-    and the accuracies of two-class probes are averaged.
+    Where this differs from the papers: they rank units one by one, so copies of one unit may take several places, and
+    they average the accuracies of two-class probes.
 
     Misleads: a wide code offers more units to choose from, and a class that is spread over many units scores low
     although the code holds it.
 
     Args:
-        train_codes: (N, D), and likewise the others.
-        train_labels: (N,), and likewise the others.
-        validation_codes: select the penalty, with validation_labels.
-        validation_labels: see there.
-        test_codes: are scored, with test_labels.
-        test_labels: see there.
+        train_codes: (N, D), as the other codes.
+        train_labels: (N,), as the other labels.
+        validation_codes: choose the penalty.
+        validation_labels: of these.
+        test_codes: on which the accuracy is measured.
+        test_labels: of these.
 
     Raises:
         NotApplicable: all training samples have one label.
@@ -123,8 +123,8 @@ def k_sparse_probe_accuracy(
 def kept_accuracy(reconstruction_logits: Tensor, test_logits: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy on reconstructions of test images of a small classifier that was trained on images of this data set.
 
-    What of the class survives the bottleneck. The curve has its accuracy on the test images themselves, too, which
-    limits what can be kept. The classifier is the one in whose features samples are compared (group generation).
+    It measures how much of the class survives the bottleneck. The curve also has the accuracy on the test images
+    themselves, an upper limit. The classifier is the one in whose features samples are compared (group generation).
 
     Misleads: the classifier was trained on clean images: a sharp image of a typical digit may score better than a
     faithful but blurred one.

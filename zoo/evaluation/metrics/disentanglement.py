@@ -1,9 +1,9 @@
-"""Whether each unit of the code stands for one factor of variation; for data whose factors are known.
+"""Whether each unit of the code represents one factor of variation; for data whose factors are known.
 
 Definitions follow F. Locatello et al., "Challenging common assumptions in the unsupervised learning of disentangled
-representations", 2019, arXiv:1811.12359, appendix B, and where they differ the docstrings say so. Each metric shows
-beside its value, for all factors and for each, that of shuffled codes, which say nothing about factors: what chance
-reaches. No value depends on the scale, the sign or the order of units.
+representations", 2019, arXiv:1811.12359, appendix B; docstrings say where they differ. Beside its value, each metric
+shows the value for shuffled codes, the level of chance, for all factors together and for each. No value depends on the
+scale, the sign or the order of units.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def sap(
     accuracy a over the values in 5,000 test codes. A. Kumar, P. Sattigeri, A. Balakrishnan, "Variational inference of
     disentangled latent concepts from unlabeled observations", 2018, arXiv:1711.00848, section 3.
 
-    Where this differs from Locatello et al. 2019: there, a linear classifier of one value against the rest, which
-    cannot tell a value in the middle of a unit: factors as codes reach 0.3, and 1 here. Accuracy counts above chance.
+    Where this differs from Locatello et al. 2019: they use a linear classifier of one value against the rest, which
+    cannot separate a value in the middle of a unit's range: codes equal to the factors reach 0.3 there and 1 here. Here
+    accuracy is counted above chance.
 
     Misleads: a factor that two units share equally scores 0 even if no information is lost; a periodic factor, such as
     an angle, needs two units.
@@ -92,12 +93,12 @@ def factor_vae_score(
 ) -> Curve:
     """How often the unit that varies least among 64 samples with one factor in common identifies this factor.
 
-    Variances are relative to those of all training codes. A unit stands for the factor for which it most often varies
-    least in 10,000 batches of training samples; the score is that of 5,000 batches of test samples. Chance is about
-    1 / F for F factors. H. Kim, A. Mnih, "Disentangling by factorising", 2018, arXiv:1802.05983, section 4.
+    Variances are relative to those of all training codes. A unit is assigned to the factor for which it most often
+    varies least in 10,000 batches of training samples; the score is that of 5,000 batches of test samples. Chance is
+    about 1 / F for F factors. H. Kim, A. Mnih, "Disentangling by factorising", 2018, arXiv:1802.05983, section 4.
 
-    Where this differs from Locatello et al. 2019: batches are of samples of the data set, and not drawn anew; units are
-    left out only where they are constant, because a limit on the standard deviation depends on the scale.
+    Where this differs from Locatello et al. 2019: batches are drawn from the samples of the data set, not generated;
+    only constant units are left out, because a limit on the standard deviation would depend on the scale.
 
     Misleads: only the unit that varies least is looked at: further units that mix several factors cost nothing.
 
@@ -117,12 +118,12 @@ def factor_vae_score(
 def dci_disentanglement(factor_importances: Importances, shuffled_importances: Importances) -> Curve:
     """1 - H / log F of a unit's importances for predicting F factors, mean over units weighted by their importance.
 
-    1 where each unit serves to predict one factor only. For all metrics `dci_*`, random forests are fitted from 10,000
+    1 where each unit predicts one factor only. For all metrics `dci_*`, random forests are fitted from 10,000
     training codes to each factor: 10 trees of depth 8 that may split on any unit. An importance is the share of a unit
     in the decrease of impurity. C. Eastwood, C. Williams, "A framework for the quantitative evaluation of disentangled
     representations", 2018, section 2.
 
-    Where this differs from Locatello et al. 2019: there, gradient boosted trees, which take fifty times as long. On
+    Where this differs from Locatello et al. 2019: they use gradient boosted trees, which take fifty times as long. On
     codes of pca, vae and beta_vae of small sprites, disentanglement and completeness differ from theirs by up to 0.02,
     and informativeness is lower by 0.03 to 0.08.
 

@@ -1,4 +1,4 @@
-"""Documents: how well words are predicted, and whether documents of one subject have codes of one direction."""
+"""Documents: how well words are predicted, and whether documents of one subject have similar codes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from zoo.evaluation.subject.termed import Topics
 
 @metric("documents", "words", "lower", kinds=("counts",))
 def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
-    """exp of the mean negative log probability of a held-out word: how many equally likely words a guess is among.
+    """exp of the mean negative log-probability of a held-out word: as hard as a guess among so many words.
 
     The words of each test document are divided at random into halves. The first is encoded, and the terms' shares in
     its reconstruction are the probabilities of the words in the second. A model that gives every term the same
-    probability has as many as there are terms. D. Blei, A. Ng, M. Jordan, "Latent Dirichlet allocation", 2003; in
+    probability has a perplexity equal to the number of terms. D. Blei, A. Ng, M. Jordan, "Latent Dirichlet allocation",
+    2003; in
     halves: A. Asuncion et al., "On smoothing and inference for topic models", 2009.
 
     Misleads: a smaller vocabulary has a smaller perplexity, so values compare within one data set only.
@@ -37,7 +38,7 @@ def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
 
 @metric("documents", "fraction", "higher", kinds=("counts", "vector"))
 def retrieval_precision(code_retrieval: Retrieval) -> Tensor:
-    """Of the ten test samples whose codes have the largest cosine with that of a test sample, those of its label.
+    """Fraction of the ten test samples nearest to a test sample, by the cosine of codes, that have its label.
 
     Misleads: the labels decide what counts as relevant, and large classes are found more easily by chance.
 
@@ -52,7 +53,7 @@ def retrieval_precision(code_retrieval: Retrieval) -> Tensor:
 
 @metric("documents", "fraction", "none", kinds=("counts", "vector"))
 def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
-    """The same for the features themselves, without a model: (N,); a reference.
+    """retrieval_precision of the features themselves, without a model: a reference.
 
     Misleads: it describes the data set, not a model.
     """
@@ -61,7 +62,7 @@ def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
 
 @metric("documents", "fraction", "higher", kinds=("counts", "vector"))
 def retrieval_curve(code_retrieval: Retrieval) -> Curve:
-    """Mean precision over numbers of retrieved samples, each twice the one before; the curve has recall and precision.
+    """Mean precision over 1, 3, 7, 15, ... retrieved samples; the curve has recall and precision.
 
     As figure 4 of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006.
 
@@ -76,7 +77,7 @@ def retrieval_curve(code_retrieval: Retrieval) -> Curve:
 
 @metric("documents", "1", "higher", kinds=("counts", "vector"))
 def topic_coherence(topics: Topics) -> Curve:
-    """How often the ten terms that a unit adds most to occur together: normalised mutual information, from -1 to 1.
+    """How often the ten terms that a unit increases most occur together: normalised mutual information, -1 to 1.
 
     Mean over units; the curve has every unit's terms.
 

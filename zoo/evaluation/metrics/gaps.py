@@ -17,10 +17,10 @@ INSIDE = ("straight", "spherical", "density")  # the kinds whose mean is the val
 
 @metric("gaps", "fraction", "higher", kinds=IMAGES)
 def gap_realism(gap_points: GapPoints) -> Curve:
-    """Decoded points in gaps that are as far from the nearest training image as test images usually are.
+    """Fraction of decoded points in gaps that are as far from the nearest training image as test images usually are.
 
-    "Usually" is the central 95 % of test images, in feature space: garbage is farther from any training image, and a
-    blur of several is nearer than real images. Mean over points halfway between codes, straight and spherical, and
+    "Usually" is the central 95 % of test images, in feature space: garbage is farther from every training image, and a
+    blur of several is nearer than a real image. Mean over points halfway between codes, straight and spherical, and
     samples of the Gaussian. The curve shows each kind, points of the box, reconstructions, and test images: 0.95.
 
     Misleads: a point halfway between two codes need not lie in a gap: where all codes form one cluster, this is hardly
@@ -44,8 +44,8 @@ def gap_feature_distance(gap_points: GapPoints) -> Curve:
 def gap_reencoding_shift(gap_points: GapPoints) -> Curve:
     """|encode(decode(z)) - z| of points z in gaps, over the root mean square distance of training codes to their mean.
 
-    0 for every linear code that its encoder inverts, so that methods are not ranked by it. The curve shows each kind of
-    point, and the codes of test images ("reconstructions").
+    It is 0 for every linear code that its encoder inverts, so methods are not ranked by it. The curve shows each kind
+    of point, and the codes of test images ("reconstructions").
 
     Misleads: a decoder that draws a realistic image from every gap moves the code far, which is no fault.
     """

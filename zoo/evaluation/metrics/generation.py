@@ -9,7 +9,7 @@ sparse code is moved to the nearest code that the model emits. Each comparison g
 - prior_<name>: the model's own prior, where it has one;
 - learned_<name>: the value is that of the flow; the curve shows all densities fitted by stochastic gradients.
 
-Intervals are over test images and draws; the features, the density and the model are taken as given.
+Intervals are over test images and draws; features, density and model are fixed.
 
 The entries of a discrete code also have an autoregressive density, with a metric of its own.
 """
@@ -138,7 +138,7 @@ def kernel_mmd(sets: Likeness) -> Compared:
 
 @comparison("fraction", "higher")
 def precision(sets: Likeness) -> Compared:
-    """Samples that are no farther from some test image than its 5th nearest test image, in feature space.
+    """Fraction of samples no farther from some test image than its 5th nearest test image, in feature space.
 
     Misleads: samples that all show one typical image score 1: read it together with recall. An outlier among the test
     images accepts samples in a wide neighbourhood.
@@ -148,7 +148,7 @@ def precision(sets: Likeness) -> Compared:
 
 @comparison("fraction", "higher")
 def recall(sets: Likeness) -> Compared:
-    """Test images that are no farther from some sample than its 5th nearest sample, in feature space.
+    """Fraction of test images no farther from some sample than its 5th nearest sample, in feature space.
 
     Misleads: a few samples far from all others have wide neighbourhoods, so garbage can raise it: read it together with
     precision.
@@ -169,7 +169,7 @@ def density(sets: Likeness) -> Compared:
 
 @comparison("fraction", "higher")
 def coverage(sets: Likeness) -> Compared:
-    """Test images with a sample no farther than their 5th nearest test image, in feature space.
+    """Fraction of test images with a sample no farther than their 5th nearest test image, in feature space.
 
     Misleads: how often samples show a kind of image does not count: one sample near a test image is enough.
     """
@@ -180,7 +180,7 @@ def coverage(sets: Likeness) -> Compared:
 def code_log_likelihood(code_log_likelihoods: dict[str, Tensor]) -> Curve:
     """Mean log density of the first 500 test codes under the flow; the curve shows every density.
 
-    It compares densities for the codes of one model. It does not compare models, whose codes have no common unit.
+    It compares densities fitted to the codes of one model.
 
     Misleads: it cannot rank models. A code that is scaled by 2 loses log 2 nats for each of its units, although nothing
     about the model has changed.

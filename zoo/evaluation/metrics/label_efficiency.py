@@ -1,8 +1,8 @@
 """How well labels can be predicted from codes where few samples are labelled.
 
-A probe is fitted to 1, 10 or 100 labelled training samples of each class. The value is the mean of 20 draws of these
-samples, the same for every model, so that models are compared on the same ones. The bootstrap interval is over test
-samples; what the draws vary is not part of it.
+A probe is fitted to 1, 10 or 100 labelled training samples of each class. The value is the mean over 20 draws of these
+samples, which are the same for every model. The bootstrap interval is over test samples; it leaves out the variation
+between draws.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def few_label_accuracy_1(train_codes: Tensor, train_labels: Tensor, test_codes: 
     """Accuracy on test samples of a linear probe fitted to the codes of 1 labelled training sample of each class.
 
     For all metrics `few_label_accuracy_*`: logistic regression as for linear_probe_accuracy, but with the fixed penalty
-    C = 0.1, because there are no further labels to choose it on; mean of 20 draws of the labelled samples.
+    C = 0.1, because no labels are left to choose it; mean over 20 draws of the labelled samples.
 
     Misleads: with one labelled sample of each class, the choice of the sample matters more than the code, and close
     values are noise.
 
     Args:
-        train_codes: (M, D), all of which give mean and scale.
-        train_labels: (M,), of which the drawn ones are used.
+        train_codes: (M, D); mean and scale are taken from all of them.
+        train_labels: (M,); only those of drawn samples are used.
         test_codes: (N, D).
         test_labels: (N,).
 
@@ -70,7 +70,7 @@ def few_label_accuracy_100(
 
 @metric(GROUP, UNIT, "higher")
 def few_label_accuracy_of_pixels(few_label_pixel_probes: Mapping[int, Tensor]) -> Curve:
-    """Accuracy of the probe on the samples' own values with 10 labels a class: a reference, the same for every model.
+    """Accuracy of the probe on the samples' own values with 10 labels per class: a reference, the same for every model.
 
     The curve has 1, 10 and 100 labels a class, as far as each class has so many training samples.
 

@@ -1,9 +1,9 @@
 """Log-likelihoods of test samples, where a model defines them.
 
-Probabilities (of binary pixels, of counts) and densities (of real numbers) are different things, which no table should
-rank beside one another: `elbo`, `iwae_50`, `iwae_5000` are log-probabilities, `density_*` log-densities. Under
-likelihoods of binary pixels, encoder and decoder get images binarised at 0.5 (`Likelihood.target`). Densities are those
-of images with uniform noise within one grey level, and of Gaussian pixels with the std that suits validation images.
+Probabilities (of binary pixels, of counts) and densities (of real numbers) do not compare: `elbo`, `iwae_50`,
+`iwae_5000` are log-probabilities, `density_*` log-densities. For likelihoods of binary pixels, encoder and decoder
+receive images binarised at 0.5 (`Likelihood.target`). Densities are measured on images with uniform noise of one grey
+level added; Gaussian pixels have the standard deviation that maximises the ELBO of validation images.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def iwae_5000(tight_probability_bounds: Bounds) -> Tensor:
 def density_elbo(density_bounds: Bounds) -> Tensor:
     """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-density; mean over 50 draws per sample.
 
-    A Gaussian's std is the one that suits validation images.
+    Gaussian pixels have the standard deviation that maximises the ELBO of validation images.
 
     Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
     compare with probabilities.
@@ -111,7 +111,7 @@ def iwae_50_bits_per_pixel(density_bounds: Bounds, x: Tensor, pixel_level: float
 
 @metric("likelihood", "nats per sample", "higher", version=2)
 def linear_gaussian_log_likelihood(exact_log_likelihood: Tensor) -> Tensor:
-    """Exact log-density under the Gaussian that a linear model defines: its own, or that of probabilistic PCA.
+    """Exact log-density under the Gaussian that a linear model defines, its own or that of probabilistic PCA.
 
     With a standard normal prior and Gaussian pixels (ppca, factor_analysis) it is N(b, V V' + noise). For other linear
     codes with orthonormal axes it is probabilistic PCA: the covariance of the training codes on the axes, and off them

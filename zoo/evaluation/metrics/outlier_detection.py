@@ -1,6 +1,6 @@
-"""How well scores of single samples tell outliers, which no model was fitted to, from test samples.
+"""How well a score of each sample separates outliers from test samples; no model was fitted to outliers.
 
-There are as many outliers as inliers, so that a score without information has an AUROC and an average precision of 0.5.
+There are as many outliers as inliers, so an uninformative score has an AUROC and an average precision of 0.5.
 Each set of outliers has three metrics:
 
 - <name>: by the reconstruction error; the curve has AUROC and average precision of every score: those of the model
@@ -8,7 +8,7 @@ Each set of outliers has three metrics:
 - <name>_by_density: by the density of codes;
 - <name>_of_pixels: the best of the four detectors on pixels (`zoo.evaluation.measures.pixel_detectors`).
 
-A variational model's bound has no metric of its own: with calibrated noise, it ranks nearly as the error does.
+A variational model's bound has no metric of its own: with calibrated noise it ranks samples almost as the error does.
 Intervals are over inliers and outliers; the model is taken as given.
 """
 
@@ -88,9 +88,9 @@ def outlier_auroc_left_out_of_pixels(left_out_outliers: Detection) -> Curve:
 def outlier_auroc_corrupted(corrupted_outliers: Detection) -> Curve:
     """Area under the ROC curve of the squared reconstruction error: corrupted test images against test samples.
 
-    The weakest strength of each corruption of group robustness, an equal share of the images under each: Gaussian noise
-    of std 0.1, black or white pixels at rate 0.05, blocks of 2x2 pixels, a masked block of a quarter of the height and
-    width, masked pixels at rate 0.1, two blots and a crease. The curve has the AUROC of each. Inliers are other images.
+    Each corruption of group robustness at its weakest level, on an equal share of the images: Gaussian noise of std
+    0.1, black or white pixels at rate 0.05, blocks of 2x2 pixels, a masked block of a quarter of the height and width,
+    masked pixels at rate 0.1, two blots and a crease. The curve has the AUROC of each. Inliers are different images.
 
     Misleads: noise raises every reconstruction error, so the score may find the noise and not the novelty: compare with
     the detectors on pixels.

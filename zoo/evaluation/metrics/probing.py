@@ -1,4 +1,4 @@
-"""How well labels, which no model was fitted to, can be predicted from codes."""
+"""How well labels can be predicted from codes; no model was fitted to labels."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def linear_probe_accuracy(
     readable does not count. Compare with linear_probe_accuracy_of_pixels.
 
     Args:
-        train_codes: (N, D), and likewise the others.
-        train_labels: (N,), and likewise the others.
-        validation_codes: select the penalty, with validation_labels.
-        validation_labels: see there.
-        test_codes: are scored, with test_labels.
-        test_labels: see there.
+        train_codes: (N, D), as the other codes.
+        train_labels: (N,), as the other labels.
+        validation_codes: choose the penalty.
+        validation_labels: of these.
+        test_codes: on which the accuracy is measured.
+        test_labels: of these.
 
     Returns:
         (N,) booleans, whether each test image's label was predicted.

@@ -29,7 +29,7 @@ def sse(x: Tensor, x_hat: Tensor) -> Tensor:
 
 @metric("reconstruction", "squared error per value", "lower", kinds=REAL)
 def mse(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Mean over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W).
+    """Mean over pixels of (x_hat - x)^2, x in [0, 1], x_hat not clipped.
 
     Misleads: a blurred average of several plausible images scores better than a sharp image that is slightly off, and a
     large blank background makes every model look good.
@@ -39,7 +39,7 @@ def mse(x: Tensor, x_hat: Tensor) -> Tensor:
 
 @metric("reconstruction", "absolute error per value", "lower", kinds=REAL)
 def mae(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Mean over pixels of |x_hat - x|, x in [0, 1], x_hat not clipped; for x, x_hat: (N, C, H, W).
+    """Mean over pixels of |x_hat - x|, x in [0, 1], x_hat not clipped.
 
     Misleads: the best constant guess is the median, so leaving out thin strokes on a blank background costs little.
     """

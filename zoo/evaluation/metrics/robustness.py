@@ -38,7 +38,7 @@ def denoising_salt_and_pepper_mse(salt_and_pepper: Restoration) -> Curve:
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def depixelation_mse(pixelation: Restoration) -> Curve:
-    """Mean squared error of reconstructions of images whose blocks are replaced by their mean, over several sides.
+    """Mean squared error of reconstructions of pixelated images, mean over several block sizes.
 
     Misleads: of pixels that blocks have averaged, several originals are plausible, and a blurred average of these
     scores best.
@@ -60,7 +60,7 @@ def inpainting_block_drawn_mse(block_masks: Restoration) -> Curve:
     """Mean squared error inside a masked block, on patches of the image that are not blank.
 
     A patch (2x2 pixels of 8x8, 4x4 of 28x28) is blank where all pixels of the clean image are equal. Much of a digit's
-    image is blank, and its value is the same for most images.
+    image is blank, and a constant guess is right there.
 
     Misleads: several contents of a masked block are plausible, and a blurred average of these scores best.
     """
@@ -105,7 +105,7 @@ def inpainting_pixels_outside_mse(pixel_masks: Restoration) -> Curve:
 
 @metric(GROUP, UNIT, "lower", kinds=IMAGES)
 def stain_inside_mse(stains: Restoration) -> Curve:
-    """Mean squared error under blots, and half as many creases, painted in random greys; mean over several numbers.
+    """Mean squared error under blots and half as many creases of random grey, mean over several numbers of blots.
 
     Misleads: several contents under a stain are plausible, and a blurred average of these scores best.
     """

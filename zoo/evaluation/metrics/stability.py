@@ -1,8 +1,8 @@
-"""How alike the codes of models are that differ in nothing but their seed.
+"""Similarity of the codes of models that differ only in their seed.
 
-They are compared on test samples, at most 10,000, and by the 2,048 units of largest variance. Metrics have no better
-direction: a closed form gives the same code for every seed, however bad it is. Two seeds of a row measure the same pair
-of models, so that their values are not independent, and the interval over few seeds is too narrow.
+Codes are compared on at most 10,000 test samples and by the 2,048 units of largest variance. No direction is better: a
+closed form gives the same code for every seed, good or bad. Two seeds measure the same pair of models, so their values
+are not independent, and the interval over few seeds is too narrow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Words: whether words that people find similar have codes of one direction."""
+"""Words: whether words that people find similar have similar codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEIGHBOURS = 5
 
 @metric("words", "rank correlation", "higher", kinds=("vector",))
 def wordsim353(word_codes: WordCodes) -> Curve:
-    """Spearman's rank correlation of the cosines of 353 pairs of words with how related people find them.
+    """Spearman's rank correlation of the cosines of 353 word pairs with how related people judge them.
 
     Pairs with a word outside the vocabulary do not count. L. Finkelstein et al., "Placing search in context", 2002.
 
@@ -27,7 +27,7 @@ def wordsim353(word_codes: WordCodes) -> Curve:
 
 @metric("words", "rank correlation", "higher", kinds=("vector",))
 def simlex999(word_codes: WordCodes) -> Curve:
-    """Spearman's rank correlation of the cosines of 999 pairs of words with how similar people find them.
+    """Spearman's rank correlation of the cosines of 999 word pairs with how similar people judge them.
 
     Related words that are not similar, such as coffee and cup, have low judgements. Pairs with a word outside the
     vocabulary do not count. F. Hill, R. Reichart, A. Korhonen, "SimLex-999", 2015.
@@ -47,7 +47,7 @@ def judged(found: WordCodes, name: str) -> Curve:
 
 @metric("words", "fraction", "higher", kinds=("vector",))
 def analogy_accuracy(word_codes: WordCodes) -> Curve:
-    """How often the word nearest to b - a + c, these left out, is d, for questions "a is to b as c is to d".
+    """How often d is the word nearest to b - a + c, a, b and c excluded, for questions "a is to b as c is to d".
 
     Questions with a word outside the vocabulary do not count; the curve has each section. T. Mikolov et al., "Efficient
     estimation of word representations in vector space", 2013.

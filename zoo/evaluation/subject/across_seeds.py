@@ -1,4 +1,4 @@
-"""The codes of models that differ from the one under evaluation in nothing but their seed."""
+"""The codes of models that differ from the one under evaluation only in their seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED = 0
 
 
 class AcrossSeeds(Encoded):
-    """How alike codes of models with other seeds are.
+    """Similarity of the codes of models with other seeds.
 
     Attributes:
         RESTS_ON_SEEDS: properties whose value depends on which models of other seeds there are.

@@ -1,4 +1,4 @@
-"""The atoms of a linear decoder, those that samples were made of, and reconstructions as a classifier sees them."""
+"""The atoms of a linear decoder, the atoms that samples were made of, and a classifier's output for reconstructions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.model.linear_decoder import atoms_of
 
 
 class DictionaryAtoms(Encoded):
-    """Atoms, learned and planted, as directions; and what a classifier of images makes of reconstructions."""
+    """Atoms, learned and planted, as directions; and the output of an image classifier for reconstructions."""
 
     @cached_property
     def atoms(self) -> Tensor:

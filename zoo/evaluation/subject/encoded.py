@@ -36,7 +36,7 @@ class Encoded:
         cache: folder that keeps the feature network's weights; None keeps them in this process.
         chosen: the densities of codes; None for all options as their files have them.
         outside: {name: test images of another data set}, as outliers.
-        siblings: {seed: file} of saved models that differ in nothing but the seed.
+        siblings: {seed: file} of saved models that differ only in the seed.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Encoded:
 
     @property
     def few_label_pixel_probes(self) -> dict[int, Tensor]:
-        """How often probes with few labels predict each test sample's label from its values: {labels a class: (N,)}."""
+        """How often probes with few labels predict each test label from the sample's values: {labels per class: (N,)}."""
         return self.references.few_label_pixel_probes
 
     @property

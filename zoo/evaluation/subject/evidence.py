@@ -77,8 +77,8 @@ class Evidence(Encoded):
     def likelihood(self) -> Likelihood:
         """The model's likelihood, its Gaussian noise as the test images need it.
 
-        A std that was set, or followed the fit, becomes the one that suits validation images. One that was fitted in
-        closed form stays, with the variance of the noise that the test images have.
+        A std that was set, or learned during the fit, is replaced by the best one on validation images. One that was
+        fitted in closed form stays, plus the variance of the noise added to the test images.
         """
         own = self.model.likelihood
         if isinstance(own, GaussianLikelihood | OptimalGaussianLikelihood):
@@ -96,7 +96,7 @@ class Evidence(Encoded):
         return 0.0 if self.level is None else self.level**2 / 12
 
     def with_likelihood(self, kind: str) -> Evidence:
-        """Itself, if the model gives samples a "probability" or a "density" as asked; NotApplicable otherwise."""
+        """Itself, if the model gives samples a "probability" or a "density", as required; NotApplicable otherwise."""
         own, see = ("probability", "elbo") if self.model.likelihood.discrete else ("density", "density_elbo")
         if kind != own:
             _ = self.draws_codes

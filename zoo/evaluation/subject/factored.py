@@ -44,12 +44,12 @@ class Factored(Encoded):
 
     @cached_property
     def factor_importances(self) -> Importances:
-        """How far units serve to predict factors."""
+        """How much each unit contributes to predicting each factor."""
         return self.importances_of(self.train_codes, self.test_codes)
 
     @cached_property
     def shuffled_importances(self) -> Importances:
-        """The same for shuffled codes, which say nothing about factors."""
+        """The same for shuffled codes, which carry no information about factors."""
         return self.importances_of(shuffled(self.train_codes), shuffled(self.test_codes))
 
     def importances_of(self, train: Tensor, test: Tensor) -> Importances:

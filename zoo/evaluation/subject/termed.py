@@ -56,10 +56,10 @@ class Termed(Encoded):
 
     @cached_property
     def term_log_probabilities(self) -> Tensor:
-        """Log of each term's share in what the model makes of a document's first half: (N, D) float64.
+        """Log of each term's share in the reconstruction of a document's first half: (N, D) float64.
 
         Of Gaussian and other outputs, negative counts are taken as 0. Each term has at least a thousandth of an equal
-        share, since a term that is ruled out and occurs would make the perplexity infinite.
+        share, since a term of probability 0 that occurs would make the perplexity infinite.
         """
         again = self.decode(self.encode(self.halves[0])).flatten(1).double().clamp(min=0)
         share = again / again.sum(1, keepdim=True).clamp(min=1e-300)
