@@ -54,7 +54,7 @@ def build_model(
 
 
 def of_log_counts(network: Network, *sizes: Any) -> tuple[nn.Module, nn.Module]:
-    """A network whose encoder sees log(1 + x), also where a prior uses it."""
+    """A network whose encoder receives log(1 + x), also where a prior uses it."""
     encoder, decoder = network(*sizes)
     return nn.Sequential(LogCounts(), encoder), decoder
 
@@ -74,7 +74,7 @@ def check_kind(name: str, part: object, kind: Kind) -> None:
 
 
 class LogCounts(nn.Module):
-    """x -> log(1 + x): what an encoder sees of counts, so that frequent features do not drown the others."""
+    """x -> log(1 + x): the encoder's input for counts, so that frequent features do not dominate the others."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 1, D) -> (B, 1, 1, D)."""
@@ -82,7 +82,7 @@ class LogCounts(nn.Module):
 
 
 class Samples(Protocol):
-    """A set of samples as a model sees them: `zoo.data.images.Images` is one."""
+    """A set of samples in the form that a model receives: `zoo.data.images.Images` is one."""
 
     def __len__(self) -> int: ...
 

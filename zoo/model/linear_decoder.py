@@ -15,7 +15,7 @@ BATCH, TRIED = 512, 8
 def atoms_of(decode: Decode, width: int) -> Tensor | None:
     """The atoms a_i of a decoder: (D, C, H, W); None where it is not linear, or not finite.
 
-    Whether it is, is tried on combinations of random codes, up to the rounding of float32.
+    Linearity is tested on combinations of random codes, up to the rounding of float32.
 
     Args:
         decode: (B, D) -> (B, C, H, W).

@@ -163,7 +163,7 @@ class Encoded:
 
     @property
     def few_label_pixel_probes(self) -> dict[int, Tensor]:
-        """How often probes with few labels predict each test label from the sample's values: {labels per class: (N,)}."""
+        """How often probes with few labels predict the label of each test sample: {labels per class: (N,)}."""
         return self.references.few_label_pixel_probes
 
     @property

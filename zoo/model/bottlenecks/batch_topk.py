@@ -13,7 +13,7 @@ from zoo.types import Bottleneck, CalibratesOnValidation, Code
 class BatchTopK(Bottleneck, CalibratesOnValidation):
     """z_i = h_i if h_i is positive and among the B k largest values of the batch, else 0.
 
-    In evaluation a threshold replaces the contest within the batch, so that a code depends on its own image only.
+    In evaluation a threshold replaces the selection within the batch, so that a code depends on its own image only.
     During training it is a running mean of the smallest positive active value of a batch; after it, the value at which
     validation images have k active units on average. B. Bussmann, P. Leask, N. Nanda, "BatchTopK sparse autoencoders",
     2024, arXiv:2412.06410, eqs. 3 to 6.
