@@ -1,4 +1,4 @@
-"""Tables, pages and figures of a study or a data set, written to files, or compared with these."""
+"""Tables, pages and figures of a study or a data set, written to files or compared with them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OF_SWEEP = {"error_against_width", "explained_variance_against_l0"}  # figures t
 PAGE, TABLE = "benchmark.md", "benchmark.csv"
 MARK, END = "<!-- table: {} | <rows> | <metrics> -->", "<!-- end -->"
 MARKS = re.compile(r"<!-- (?:table: (.*?)|end) -->")
-Contents = dict[Path, "bytes | Figure | None"]  # of files; None for one that is not to be there
+Contents = dict[Path, "bytes | Figure | None"]  # of files; None for a file that must not exist
 
 
 def report_study(
@@ -135,7 +135,7 @@ def publish(
     if old := stale_rows(table, trust):
         print(f"stale rows: {len(old)}; rerun: {rerun}")
     if packages := sorted({package for record in table for package in record.trust} - set(trust)):
-        print(f"whether rows with parts of {', '.join(packages)} are stale is not known without trust={packages[0]}")
+        print(f"whether rows with parts of {', '.join(packages)} are stale is only known with trust={packages[0]}")
     if readme is not None and folder.name in quoted_in(text := readme.read_text(encoding="utf-8")):
         write_atomically(readme, quoting(text, folder.name, table).encode())
         files.append(readme)
@@ -160,7 +160,7 @@ def write_report(
         command: writes them again.
         sweep: records of other widths, for figures over widths.
         rerun: the command, or the setting, that runs stale rows again.
-        trust: packages whose code may be looked at, to tell whether rows are stale.
+        trust: packages whose code may be read to find out whether rows are stale.
 
     Returns:
         The files, the page first.

@@ -1,4 +1,4 @@
-"""Mean ranks of rows over the metrics of a group, and which rows they can tell apart."""
+"""Mean ranks of rows over the metrics of a group, and which rows differ."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Ranking:
         mean: (K,), the mean rank over the metrics; 1 for a row that is best in all.
         draws: (B, K), the mean ranks in each draw of their distribution.
         left_out: rows to which fewer than half of the metrics apply.
-        over: what the distribution is over: "seeds and test samples"; empty where nothing is known to vary, so that the
-            draws say nothing.
+        over: what the distribution is over: "seeds and test samples"; empty if nothing is known to vary, and the draws
+            have no meaning.
     """
 
     group: str
@@ -56,7 +56,7 @@ class Ranking:
     def joined(self, rows: Sequence[str]) -> list[tuple[int, int]]:
         """Bars over some of the rows, best first: the places of the first and the last row of each.
 
-        Two rows that no bar joins can be told apart. A row between two that cannot is joined to both.
+        Two rows that no bar joins differ. A row between two that do not differ is joined to both.
         """
         ends = [
             max(j for j in range(i, len(rows)) if j == i or not self.differ(rows[i], rows[j])) for i in range(len(rows))
@@ -68,20 +68,21 @@ class Ranking:
 def rankings(records: Sequence[Record]) -> list[Ranking]:
     """A ranking for each group with at least two metrics that rank at least two rows.
 
-    Counted are the metrics of the group that have a better direction, are no measurement such as seconds, apply to at
-    least half of the rows, and then to all rows that are compared; rows to which fewer than half of these apply are
-    left out. A metric that is another one in other units (the squared error per sample, and per value) counts once.
-    Rows that a table writes alike share a rank.
+    A metric counts if it has a direction, is no measurement such as seconds, and applies to at least half of the rows,
+    and to all rows that remain after rows to which fewer than half of the metrics apply are left out. Two metrics that
+    differ only in their unit (squared error per sample and per value) count once. Rows with the same text in the table
+    share a rank.
 
     The usual critical-difference diagram (J. Demšar, "Statistical comparisons of classifiers over multiple data sets",
-    2006: Friedman's and Nemenyi's tests) is not used: it needs independent blocks, such as many data sets, and here is
-    one. Metrics of a group are correlated and not drawn at random, resamples are as many as one likes, and three seeds
-    are too few. Metrics are therefore taken as given, and what is drawn anew is what the values rest on: for each row,
+    2006: Friedman's and Nemenyi's tests) is not used: it needs independent blocks, such as many data sets, and here
+        there
+    is one. Metrics of a group are correlated and not drawn at random, the number of resamples is arbitrary, and three
+    seeds are too few. Metrics are therefore fixed, and the values are redrawn: for each row,
     the mean of its seeds under Student's distribution with n - 1 degrees of freedom, all metrics together; and, where
     all rows hold resamples of a metric, the test samples, all rows and metrics together, as a Gaussian of the
     resamples' covariance. Each draw is ranked, and its ranks are averaged over the metrics. Intervals are for each
     pair, without a correction for the number of pairs, as in the tables. Ranks of draws vary more than ranks of
-    estimates, so that fewer than 5 % of the pairs that do not differ are told apart.
+    estimates, so fewer than 5 % of the pairs that do not differ are found to differ.
     """
     rows = by_name(records)
     groups: dict[str, dict[str, str]] = {}
@@ -145,7 +146,7 @@ def complete(resampled: Sequence[Sequence[Array | None]]) -> list[bool]:
 
 
 def deviations(seeds: Sequence[Array], resampled: Sequence[Sequence[Array | None]]) -> Array:
-    """How far the values of K rows and P metrics are from their means in each draw: (DRAWS, K, P).
+    """Deviations of the values of K rows and P metrics from their means in each draw: (DRAWS, K, P).
 
     Args:
         seeds: for each row, the values of its n seeds: (n, P).

@@ -33,14 +33,14 @@ class Estimate:
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the 95 % interval over seeds and test samples; None where neither is known to vary it."""
+        """Half the width of the 95 % interval over seeds and test samples; None if neither variation is known."""
         sampled = None if self.resampled is None else (float(self.resampled.var(ddof=1)), len(self.resampled) - 1)
         return half_width([self.seeds, sampled])
 
     def differs(self, other: Estimate) -> bool:
-        """Whether two rows can be told apart: the 95 % interval of their difference leaves out 0.
+        """Whether two rows differ: the 95 % interval of their difference excludes 0.
 
-        Test samples are resampled in pairs: both rows saw the same ones.
+        Test samples are resampled in pairs: both rows were measured on the same ones.
         """
         paired = None
         if self.resampled is not None and other.resampled is not None:

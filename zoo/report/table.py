@@ -89,7 +89,7 @@ def columns(records: Sequence[Record]) -> list[Column]:
 
 
 def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
-    """The row of the best mean, and all rows that are written alike or cannot be told apart from it.
+    """The row with the best mean, and all rows that have the same text or cannot be distinguished from it.
 
     None where the metric has no better direction, is a measurement such as seconds, which other work on the machine
     changes, or applies to less than half of the rows.
@@ -129,7 +129,7 @@ def markdown(
         f"# {records[0].data}: {scope(records)}",
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best row and all rows "
-        f"that cannot be told apart from it (95 %, over {over}). Sorted by mse.",
+        f"that cannot be distinguished from it (95 %, over {over}). Sorted by mse.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
         parts += [f"## {group.capitalize()}", markdown_table(records, part)]

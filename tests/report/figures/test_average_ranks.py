@@ -75,9 +75,9 @@ def test_rows_without_values_are_named_and_one_seed_without_resamples_tells_noth
         [*plain[:-1], replace(lacking, metrics=lacking.metrics | {"psnr": lacking.metrics["psnr"] | {"value": None}})]
     )
     assert figure is not None
-    assert "one seed, no resamples: which differ is not known" in said(figure)[1]
+    assert "one seed and no resamples: differences cannot be tested" in said(figure)[1]
     assert not [line for line in figure.axes[0].lines if line.get_linewidth() == 2]
-    assert any(text.startswith("not ranked, for lack of values: deep_ae corruption=gaussian") for text in said(figure))
+    assert any(text.startswith("not ranked, values are missing: deep_ae corruption=gaussian") for text in said(figure))
 
 
 @pytest.mark.parametrize("records", [table_records()[:1], []], ids=["one row", "none"])

@@ -1,4 +1,4 @@
-"""The figure of mean ranks: a panel per group of metrics, with bars that join what cannot be told apart."""
+"""The figure of mean ranks: a panel per group of metrics, with bars that join rows that cannot be distinguished."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Ranked:
     def footer(self) -> list[str]:
         """Which rows are not ranked, in lines."""
         names = ", ".join(self.ranking.left_out)
-        return textwrap.wrap(f"not ranked, for lack of values: {names}", FOOTER) if names else []
+        return textwrap.wrap(f"not ranked, values are missing: {names}", FOOTER) if names else []
 
     @property
     def pitch(self) -> float:
@@ -65,7 +65,7 @@ class Ranked:
 
 @figure
 def average_ranks(records: Sequence[Record]) -> Figure | None:
-    """Mean rank of each variant over the metrics of each group; None where no group ranks anything.
+    """Mean rank of each variant over the metrics of each group; None if no group ranks anything.
 
     Lines are 95 % intervals, bars at the right join rows that cannot be told apart: see `zoo.report.ranks.rankings` for
     what this means, and why it is not the critical-difference diagram of Friedman's and Nemenyi's tests. Of more than a
@@ -75,16 +75,13 @@ def average_ranks(records: Sequence[Record]) -> Figure | None:
     found = [Ranked(ranking) for ranking in rankings(shown)]
     if not found:
         return None
-    room = max(text_width(line, SMALL) for each in found for label in each.labels for line in label) + GAP
-    pitch = MARGIN + room + WIDE + BARS
-    tall = [max(each.whole for each in found[k : k + COLUMNS]) for k in range(0, len(found), COLUMNS)]
-    known = any(each.ranking.over for each in found)
-    bars = "bars join rows that cannot be told apart" if known else "one seed, no resamples: which differ is not known"
-    most = max((each.ranking.rows for each in found), key=len)
-    title = f"Average ranks on {records[0].data}"
-    subtitle = f"1 is best in all metrics; {bars}{others(most)}; {models(shown)}{left_out(records)}"
-    drawn, ax = sheet(min(len(found), COLUMNS) * pitch, HEAD + sum(tall), title, subtitle)
-    for number, each in enumerate(found):
+    room = max(text_width(line, SMALL) for each in found for label in each.labels for line in label) + GAP pitch =
+    MARGIN + room + WIDE + BARS tall = [max(each.whole for each in found[k : k + COLUMNS]) for k in range(0, len(found),
+    COLUMNS)] known = any(each.ranking.over for each in found) bars = "bars join rows that cannot be distinguished" if
+    known else "one seed and no resamples: differences cannot be tested" most = max((each.ranking.rows for each in
+    found), key=len) title = f"Average ranks on {records[0].data}" subtitle = f"1 is best in all metrics;
+    {bars}{others(most)}; {models(shown)}{left_out(records)}" drawn, ax = sheet(min(len(found), COLUMNS) * pitch, HEAD +
+    sum(tall), title, subtitle) for number, each in enumerate(found):
         x = number % COLUMNS * pitch + MARGIN + room
         y = HEAD + sum(tall[: number // COLUMNS]) + ABOVE
         draw_ranking(place(drawn, x, y, WIDE, each.high), each)
@@ -114,7 +111,7 @@ def draw_ranking(panel: Axes, ranked: Ranked) -> None:
 
 
 def write_around(ax: Axes, ranked: Ranked, x: float, y: float, room: float) -> None:
-    """Write around a panel at (x, y): the group, what its ranks rest on, the rows, and which are not ranked."""
+    """Write around a panel at (x, y): the group, the basis of its ranks, the rows, and which rows are not ranked."""
     ranking = ranked.ranking
     over = f"; 95 % over {ranking.over}" if ranking.over else ""
     ax.text(x, y - 0.24, ranking.group, size=NORMAL)

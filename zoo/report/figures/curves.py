@@ -1,4 +1,4 @@
-"""Figures made of lines and points: error against width and cost, and the course of training."""
+"""Figures made of lines and points: error against width and cost, and training curves."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
 
 @figure
 def error_against_cost(records: Sequence[Record]) -> Figure | None:
-    """Mse against costs, and the variants that no other beats in both (Pareto front); None without costs.
+    """Mse against costs, and the variants that no other variant beats in both (Pareto front); None without costs.
 
     An error below a tenth of the median is drawn at the bottom with its value beside it, to leave room for the others.
-    Of more than a dozen rows, a dozen are labelled: the best of each family, those of the fronts, and so on.
+    Of more than a dozen rows, a dozen are labelled: the best of each family, those on the fronts, and so on.
     """
     shown = without_controls(records)
     groups = by_name(shown)

@@ -55,7 +55,7 @@ def left_out(records: Iterable[Record]) -> str:
 
 
 def others(names: Sequence[str]) -> str:
-    """What is grey in a figure of more rows than are labelled, for a subtitle."""
+    """The meaning of grey in a figure with more rows than labels, for a subtitle."""
     return "; grey: other methods" if len(names) > MOST else ""
 
 
@@ -114,7 +114,7 @@ def across(wide: float, names: Iterable[str]) -> float:
 
 
 def draw(panel: Axes, lines: Mapping[str, Points], own: Sequence[str], ms: float = 4.0, lw: float = 1.1) -> None:
-    """Draw a line of each row: `own` in their looks, the others grey behind them."""
+    """Draw a line for each row: `own` in their colours, the others in grey behind them."""
     for name, (x, y) in lines.items():
         if name not in own:
             panel.plot(x, y, color=REST, marker="." if len(x) == 1 else "", ms=ms, mec="none", lw=0.5 * lw, zorder=1)
@@ -136,7 +136,7 @@ def dashes(name: str, references: Sequence[str]) -> str:
 
 
 def key(ax: Axes, references: Sequence[str], x: float, y: float) -> None:
-    """Write the references behind their dashes in one line, from the left."""
+    """Write the references after their dashes in one line, from the left."""
     for name in references:
         ax.plot((x, x + 0.25), (y, y), dashes(name, references), color=INK, lw=0.9)
         ax.text(x + 0.32, y, name, size=SMALL, va="center_baseline")
@@ -187,10 +187,10 @@ def label_right(
     labels: Mapping[str, str] = MappingProxyType({}),
     references: Sequence[str] = (),
 ) -> None:
-    """Write names to the right of `panel`, each behind its mark and as close as possible to the height of its end.
+    """Write names to the right of `panel`, each after its mark and as close as possible to the end of its line.
 
-    Where that end is at the panel's right, a line joins both. `labels` replaces the text of names; `references` are
-    marked as `draw_references` draws them.
+    If that end is at the right of the panel, a thin line joins both. `labels` replaces the text of names; `references`
+    are marked as `draw_references` draws them.
     """
     panel.get_xlim(), panel.get_ylim()  # settles the limits that the transform below needs
     to_inches = panel.transData + ax.transData.inverted()

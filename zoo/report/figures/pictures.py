@@ -56,7 +56,7 @@ class Row:
 
     @property
     def label(self) -> list[tuple[str, float, str]]:
-        """Lines beside the images, as text, size and colour: the variant, what was changed of it, the remark."""
+        """Lines beside the images, as text, size and colour: the variant, its changes, the remark."""
         variant, _, changes = self.name.partition(" ")
         return [
             *((text, NORMAL, INK) for text in [variant] if text),
@@ -100,7 +100,7 @@ def reconstructions(records: Sequence[Record]) -> Figure | None:
 
 @figure
 def restorations(records: Sequence[Record]) -> Figure | None:
-    """Corrupted inputs of variants that are trained on such, and their outputs; None where there are none."""
+    """Inputs and outputs of variants that are trained on corrupted images; None where there are none."""
     shown = with_images(records, "original", "corrupted", "restored")
     if not shown:
         return None

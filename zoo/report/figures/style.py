@@ -1,4 +1,4 @@
-"""The one look of all figures: fonts, sizes, colours, places of labels, and how a figure becomes a file."""
+"""The style of all figures: fonts, sizes, colours, places of labels, and how a figure becomes a file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INK, MUTED, FAINT = "#222222", "#6b6b6b", "#dddddd"
 LIMIT = 300_000  # bytes of a picture in the repository
 MARKERS, CHANGED = "os^Dv<>ph", "PX*d8"  # of methods, and of changed methods
 HEAD, MARGIN = 0.66, 0.15  # inches of headline, and around a figure
-REST = "#bdbdbd"  # what stands behind the labelled rows
+REST = "#bdbdbd"  # rows without a label
 SHADES = ((0.42, 0.13), (0.53, 0.15), (0.62, 0.15))  # lightness, chroma: dark enough to be read on white
 HUES = {  # in turns; neighbours on the circle seldom meet in one study
     **{"linear": 0.71, "deterministic": 0.07, "denoising": 0.40, "masked": 0.52, "sparse": 0.16},
@@ -176,8 +176,8 @@ def save(figure: Figure, path: Path) -> None:
 def content(figure: Figure) -> str:
     """A digest of what a figure shows: all texts, the points of all lines and areas, and all images.
 
-    Where they stand on the page, and how they are drawn, is left out: it differs with the versions of matplotlib and of
-    fonts, and so do the bytes of a PNG. Two figures of one digest show the same numbers. Numbers count to six digits.
+    Positions and drawing details are left out: they differ between versions of matplotlib and of fonts, and so do the
+    bytes of a PNG. Two figures of one digest show the same numbers. Numbers count to six digits.
     """
     found = hashlib.sha256()
 
