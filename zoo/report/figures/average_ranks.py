@@ -21,6 +21,7 @@ from zoo.runs.records import Record
 WIDE, GAP = 2.2, 0.12  # inches of a panel, and beside it
 ABOVE, BELOW = 0.45, 0.6  # inches of a panel's heading, and of its axis
 BAR = 0.08  # inches between bars
+UNKNOWN = "one seed and no resamples: differences cannot be tested"
 BARS = 5 * BAR + MARGIN  # inches to the right of a panel
 NAME, FOOTER = 40, 62  # characters in a line of a row's name, and of a footer
 
@@ -75,13 +76,16 @@ def average_ranks(records: Sequence[Record]) -> Figure | None:
     found = [Ranked(ranking) for ranking in rankings(shown)]
     if not found:
         return None
-    room = max(text_width(line, SMALL) for each in found for label in each.labels for line in label) + GAP pitch =
-    MARGIN + room + WIDE + BARS tall = [max(each.whole for each in found[k : k + COLUMNS]) for k in range(0, len(found),
-    COLUMNS)] known = any(each.ranking.over for each in found) bars = "bars join rows that cannot be distinguished" if
-    known else "one seed and no resamples: differences cannot be tested" most = max((each.ranking.rows for each in
-    found), key=len) title = f"Average ranks on {records[0].data}" subtitle = f"1 is best in all metrics;
-    {bars}{others(most)}; {models(shown)}{left_out(records)}" drawn, ax = sheet(min(len(found), COLUMNS) * pitch, HEAD +
-    sum(tall), title, subtitle) for number, each in enumerate(found):
+    room = max(text_width(line, SMALL) for each in found for label in each.labels for line in label) + GAP
+    pitch = MARGIN + room + WIDE + BARS
+    tall = [max(each.whole for each in found[k : k + COLUMNS]) for k in range(0, len(found), COLUMNS)]
+    known = any(each.ranking.over for each in found)
+    bars = "bars join rows that cannot be distinguished" if known else UNKNOWN
+    most = max((each.ranking.rows for each in found), key=len)
+    title = f"Average ranks on {records[0].data}"
+    subtitle = f"1 is best in all metrics; {bars}{others(most)}; {models(shown)}{left_out(records)}"
+    drawn, ax = sheet(min(len(found), COLUMNS) * pitch, HEAD + sum(tall), title, subtitle)
+    for number, each in enumerate(found):
         x = number % COLUMNS * pitch + MARGIN + room
         y = HEAD + sum(tall[: number // COLUMNS]) + ABOVE
         draw_ranking(place(drawn, x, y, WIDE, each.high), each)
