@@ -1,9 +1,9 @@
-"""The bottleneck zoo: PCA, autoencoders and VAEs as one idea, fitted and compared by the same code.
+"""The bottleneck zoo: PCA, autoencoders and VAEs, fitted and compared by the same code.
 
-What this module promises: `advise` which method to use, `fit` it to an array and use the `Model`, `save` and `load` it,
-`evaluate` it, `show` it in pictures, rank `outliers`, `export` it, share it with its `card` or by `push_to_hub`,
-`variants` to list the methods, and `ZooError`, the one exception for a user's mistakes. Everything else may move
-between versions.
+The stable interface: `advise` recommends a method, `fit` fits it to an array and returns a `Model`, `save` and `load`
+store it, `evaluate` measures it, `show` draws it, `outliers` ranks samples, `export` writes it as ONNX, `card` and
+`push_to_hub` share it, `variants` lists the methods, and `ZooError` is the one exception for mistakes of a user.
+Everything else may change between versions.
 """
 
 from __future__ import annotations
@@ -51,5 +51,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What is promised, for completion."""
+    """The stable names, for completion."""
     return sorted(__all__)

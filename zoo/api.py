@@ -1,4 +1,4 @@
-"""The Python face: fit, use, save, load and measure any method, in the units and shapes of one's own data."""
+"""The Python interface: fit, use, save, load and measure any method, in the units and shapes of your data."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ OWN = {"image": "array", "vector": "table", "counts": "table"}  # options of the
 class Model:
     """A fitted bottleneck, with NumPy arrays (or tensors) in and NumPy arrays out.
 
-    Samples are in the units and the shape of the data that the model was fitted on; flattened ones are taken too.
+    Samples have the units and the shape of the data that the model was fitted to; flattened samples are accepted.
 
     Attributes:
-        module: the PyTorch model; it sees scaled float tensors (N, C, H, W), as `form.inward` makes them.
+        module: the PyTorch model; its input are scaled float tensors (N, C, H, W), made by `form.inward`.
         form: kind, shape and scaling of the samples.
         config: the options of all axes by name and value.
-        seed: that it was fitted with.
+        seed: of the fit.
         codes: up to 2,000 codes of training samples, for densities: (M, D).
-        report: how the fit went; None for a model from a file.
-        data: what it was fitted on; None for a model from a file.
+        report: duration and history of the fit; None for a model from a file.
+        data: the splits of the fit; None for a model from a file.
     """
 
     module: Autoencoder
@@ -104,8 +104,8 @@ class Model:
         """New samples: (n, *shape), decoded from codes drawn from the model's prior, or from a density of its codes.
 
         Args:
-            n: how many.
-            seed: determines them.
+            n: number of samples.
+            seed: determines the samples.
             density: an option of the axis `density` ("gaussian", "mixture", "kernel", "flow", ...), fitted to the codes
                 of training samples; None for the prior, and for a Gaussian where the model has none.
             settings: of the density.
@@ -131,16 +131,16 @@ class Model:
     def score_samples(self, x: ArrayLike | Tensor) -> NDArray[np.float64]:
         """How well the model explains each sample: (N,), in nats of its scaled values; higher is more usual.
 
-        Of a model with a posterior, a lower bound on log p(x) from 16 samples of it (Burda et al. 2015); of others,
-        log p(x | code) at the deterministic code, which is the reconstruction error in another unit. The two kinds are
-        not comparable with one another, nor are models with different likelihoods.
+        For a model with a posterior, it is a lower bound on log p(x) from 16 samples (Burda et al. 2015); for others,
+        log p(x | code) at the deterministic code, which is the reconstruction error in another unit. The two kinds do
+        not compare with each other, nor do models with different likelihoods.
         """
         bottleneck, likelihood = self.module.bottleneck, self.module.likelihood
         found = []
         for batch in self._batches(self._whole(x)):
             with torch.no_grad():
                 target = likelihood.target(batch)
-                if isinstance(bottleneck, DrawsCodes):  # one by one: a score does not depend on what else is scored
+                if isinstance(bottleneck, DrawsCodes):  # one by one: a score does not depend on other samples
                     bounds = [
                         importance_bounds(self.module, bottleneck, one, SCORING, 0) for one in torch.split(target, 1)
                     ]
@@ -155,14 +155,14 @@ class Model:
         return self
 
     def _whole(self, x: ArrayLike | Tensor) -> Tensor:
-        """Samples as they are, their columns in the order of the features."""
+        """Samples with their columns in the order of the features."""
         whole = as_tensor(in_order(x, self.form.features))
         if not len(whole):
             raise ZooError("no samples: give at least one")
         return whole
 
     def _batches(self, whole: Tensor) -> Iterator[Tensor]:
-        """Samples as the model sees them, 512 at a time."""
+        """Samples as the model's input, 512 at a time."""
         for part in torch.split(whole, BATCH):
             yield self.form.inward(part).to(next(self.module.parameters()))
 
@@ -185,25 +185,25 @@ def fit(
 ) -> Model:
     """Fit a method to an array of samples.
 
-    Images are scaled to [0, 1] (bytes by 255, floats in [0, 1] not at all, others by their least and greatest value);
-    vectors are standardised, feature by feature; counts stay as they are. The scaling belongs to the model.
+    Images are scaled to [0, 1] (bytes by 255, floats in [0, 1] not at all, others by their smallest and largest value);
+    vectors are standardised, feature by feature; counts are not scaled. The scaling is saved with the model.
 
     Args:
         variant: one of `zoo.variants()`: "pca", "deep_ae", "vae", ...
-        x: images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D). The memory of a mapped file is used in
-            place. The columns of a pandas table are features with names, by which the model finds them later.
-        width: units of the code; None for the default: 32 for images, 8 for vectors, and fewer where a sample has
-            fewer numbers, or there are fewer samples.
+        x: images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D). A memory-mapped file is not
+            copied. The columns of a pandas table are named features, which the model later finds by name.
+        width: units of the code; None for the default: 32 for images, 8 for vectors, and fewer if a sample has fewer
+            numbers or there are fewer samples.
         epochs: passes over the samples; None for the default of such data.
-        batch_size: likewise.
+        batch_size: samples per step; None for the default of such data.
         seed: determines every random choice.
         kind: "image", "vector" or "counts"; None decides by the number of axes.
-        validation_fraction: of the samples, kept back to choose the best epoch, in (0, 1). None for 0.1, or for no
-            samples where the method is a closed form, which has no epochs to choose from.
-        standardise: False fits vectors as they are, which changes what PCA finds. Weights are float32, so features far
-            from zero, or of very different scales, then lose digits.
+        validation_fraction: fraction of the samples that is held out to choose the best epoch, in (0, 1). None for
+            0.1, or for no samples if the method is a closed form, which has no epochs.
+        standardise: False fits unscaled vectors, which changes the result of PCA. Weights are float32, so features far
+            from zero, or on very different scales, then lose digits.
         settings: any other setting of the command `zoo run`: {"network": "conv", "optimizer.lr": 1e-3}.
-        threads: of the CPU.
+        threads: number of CPU threads.
         progress: show a progress bar.
         trust: packages from elsewhere whose parts may be used.
 

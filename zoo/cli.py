@@ -1,6 +1,6 @@
 """The command `zoo`: fit, study, evaluate, report, list, use models.
 
-`python -m experiments.run` and its like call it, too.
+`python -m experiments.run` and the other experiments call it, too.
 """
 
 from __future__ import annotations
@@ -33,39 +33,39 @@ OWN = "paths.results=results"  # the repository's own results
 ENGINE = ("engine=", "engine.", "processes=")  # beginnings of settings that say where runs are computed
 PLACES = ("paths.", "trust=", "hydra.searchpath=")
 
-RUN = """Fit a method, measure it, keep the record.
+RUN = """Fit a method, measure it and write its record.
 
-A run is a point on the axes below. variant= chooses a method; every axis and
-every value can be overridden. A run whose record exists is skipped; metrics
-that its record lacks are measured from the saved model.
+variant= chooses a method; every axis and every value can be overridden. A run
+that has a record is skipped; metrics that the record lacks are measured from
+the saved model.
 
   zoo run variant=vae data=mnist               one run
   zoo run variant=vae network=conv width=16    other options and values
   zoo run variant=deep_ae budget.epochs=50     longer; also budget.batch_size=
   zoo run -m variant='glob(*)' seed=0,1,2      a sweep: every combination
-  zoo run variant=vae --cfg                    the configuration; nothing is run
-  zoo run data=folder data.source.path=photos  pictures of your own"""
+  zoo run variant=vae --cfg                    print the configuration, run nothing
+  zoo run data=folder data.source.path=photos  your own pictures"""
 STUDY = """Run a grid of runs, then write its tables and figures.
 
-What is recorded already is not run again, so an interrupted study resumes.
+Runs that have a record are skipped, so an interrupted study resumes.
 Overrides apply to every run. Without a name, the studies are listed.
 
   zoo study digits                             a tour on scikit-learn's digits
   zoo study mnist seed=0 processes=1           one seed, one process
-  zoo study digits stale=rerun                 what other code has made, again"""
+  zoo study digits stale=rerun                 repeat runs made by older code"""
 EVALUATE = """Measure metrics of saved models, without fitting.
 
-run= is a record or a folder of records. Metrics that a record lacks are added
-to it; none is lost.
+run= is a record or a folder of records. Missing metrics are added to each
+record; none is removed.
 
   zoo evaluate run=outputs/records/digits      every metric but the slowest
   zoo evaluate run=outputs evaluation=bound    likelihoods, 5,000 samples
   zoo evaluate run=outputs evaluation=stability  codes compared across seeds
   zoo evaluate run=outputs evaluation=throughput again=true
-                                               all models timed in one sitting"""
-REPORT = """Write tables and figures of what is recorded.
+                                               time all models, one after another"""
+REPORT = """Write tables and figures from the records.
 
-With paths.results=results these are the repository's own, and its README is
+With paths.results=results they are those of the repository, and its README is
 updated where it quotes them. --check writes nothing: it lists which of these
 files differ from the records, and ends with exit status 1 if any does.
 
@@ -76,17 +76,17 @@ files differ from the records, and ends with exit status 1 if any does.
   zoo report --check                           all of them"""
 ADVISE = """Advise which method and width to use for some data.
 
-Methods are fitted within the minutes given, and judged on samples held out: for
+Methods are fitted within the given minutes and tested on held-out samples, for
 reconstruction, compression, labels, sampling and outliers. Ctrl-C ends with
-advice from what is done. The page is outputs/<data>/advice/README.md.
+advice from the finished fits. The page is outputs/<data>/advice/README.md.
 
   zoo advise data=digits minutes=3
   zoo advise data=folder data.source.path=photos minutes=10"""
-SHOW = """Draw a model: pictures of what it does, in one folder.
+SHOW = """Draw pictures of what a model does, into one folder.
 
 Reconstructions, the plane of codes, what each unit does, interpolation, new
-samples, empty regions of the code, and the atoms of a linear decoder. The data
-are those of its run; data= names others. Without data, fewer pictures.
+samples, empty regions of the code, and the atoms of a linear decoder. It uses
+the data of the model's run, or those of data=; without data, fewer pictures.
 
   zoo show outputs/models/digits/vae/<hash>-s0.safetensors   as zoo run says
   zoo show run=outputs/records/digits/vae/<hash>-s0.json --out pictures
@@ -95,13 +95,13 @@ ENCODE = """Write the codes of samples.
 
 Samples are a .npy or .npz array, a .csv or .parquet table, a picture or a
 folder of pictures, which are resized to the model's size; data= takes the test
-samples of a data set, and none those of the model's own data.
+samples of a data set. Without either, the test samples of the model's data.
 
   zoo encode model.safetensors photos --out codes.csv
   zoo encode model.safetensors table.csv --out codes.npy"""
-OUTLIERS = """Rank samples by how unusual they are, the most unusual first.
+OUTLIERS = """Rank samples, the most unusual first.
 
-The score is in nats, and lower is more unusual: a bound of the likelihood for
+The score is in nats; lower is more unusual. It is a bound on the likelihood for
 models with a posterior, else the reconstruction error in nats. Samples are
 given as for zoo encode.
 
@@ -109,16 +109,16 @@ given as for zoo encode.
   zoo outliers model.safetensors table.csv --out scores.csv"""
 EXPORT = """Write encoder and decoder as files that run without the zoo.
 
-The scaling is inside: samples go in, and come out, in your units and shape, any
-number at once. Both files are compared with the model before they are kept.
+The scaling is included: inputs and outputs have your units and shape, in any
+number. Both files are compared with the model before they are kept.
 ONNX needs the extra: pip install 'bottleneck-zoo[onnx]'
 
   zoo export model.safetensors folder                  encoder and decoder.onnx
   zoo export model.safetensors folder --format torch   for torch.export.load"""
 CARD = """Write a model folder to share: weights, configuration, model card.
 
-The card says what the model is, its data, its metrics with intervals and its
-limitations. zoo.load takes the folder. --push puts it on the Hugging Face hub
+The card describes the model, its data, its metrics with intervals and its
+limitations. zoo.load reads the folder. --push uploads it to the Hugging Face hub
 (pip install 'bottleneck-zoo[hub]'; hf auth login).
 
   zoo card outputs/models/digits/vae/<hash>-s0.safetensors folder
@@ -146,7 +146,7 @@ class Command:
     """A command of the command line.
 
     Attributes:
-        call: does it, and returns the exit status.
+        call: runs it and returns the exit status.
         help: its help page, the first line of which is its summary.
         takes: name of its positional arguments in the help page.
     """
@@ -157,7 +157,7 @@ class Command:
 
 
 class Terminated(BaseException):
-    """SIGTERM, as an exception that no library takes for one of its own."""
+    """SIGTERM, as an exception that no library catches."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def noticing_signals() -> Iterator[list[int]]:
-    """Within, Ctrl-C raises KeyboardInterrupt and SIGTERM `Terminated`; yields the signals that came."""
+    """Inside, Ctrl-C raises KeyboardInterrupt and SIGTERM `Terminated`; yields the signals received."""
     came: list[int] = []
 
     def raised(number: int, _: object) -> None:
@@ -244,7 +244,7 @@ def whole_parser() -> argparse.ArgumentParser:
     """The parser of `zoo`, with all commands: its help page, and what shells complete."""
     parser = argparse.ArgumentParser("zoo", description=LOGO, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action=Version, help="print the version")
-    commands = parser.add_subparsers(metavar="command", title="commands (zoo <command> --help tells more)")
+    commands = parser.add_subparsers(metavar="command", title="commands (zoo <command> --help describes one)")
     for name, command in COMMANDS.items():
         with_arguments(commands.add_parser(name, help=command.help.splitlines()[0].rstrip(".")), name, command)
     return parser
@@ -282,7 +282,7 @@ def with_arguments(parser: argparse.ArgumentParser, name: str, command: Command)
 
 
 class Version(argparse.Action):
-    """`--version`, looked up only when asked for."""
+    """`--version`, looked up only when needed."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
         super().__init__(option_strings, dest, nargs=0, help=help)
@@ -399,7 +399,7 @@ def run_study(
     figures: Sequence[Job],
     engine: Engine,
 ) -> int:
-    """What a study still lacks, then its tables and figures."""
+    """The missing runs of a study, then its tables and figures."""
     from zoo.runs.study import run_jobs
 
     failures = run_jobs([*table, *figures], engine, partial(import_module, "zoo.report.publish"))
@@ -435,7 +435,7 @@ def study(arguments: argparse.Namespace) -> int:
 
 
 def studies(folder: Path | None) -> list[tuple[str, str]]:
-    """Every study, and what its file says about it."""
+    """Every study with its description."""
     import yaml
 
     places = [*folders(), *([folder] if folder is not None else [])]
@@ -488,7 +488,7 @@ def report(arguments: argparse.Namespace) -> int:
     from zoo.report.publish import report_data
 
     if "path" in job.axes["data"]["source"] and job.path is None:
-        raise ZooError(f"data={job.data}: say which, by data.source.path=")
+        raise ZooError(f"data={job.data}: name it by data.source.path=")
     overrides = arguments.overrides
     report_data(job.results, job.data, job.width, written(overrides), readme(overrides), job.trust)
     return 0
@@ -614,7 +614,7 @@ def card(arguments: argparse.Namespace) -> int:
 
 
 def with_folder(words: Sequence[str], command: str) -> tuple[list[str], str]:
-    """The words of a command without its folder, and the folder, which is the last that is no setting."""
+    """The words of a command without its folder, and the folder: the last word that is not a setting."""
     places = [word for word in words if "=" not in word]
     if len(places) + any(word.startswith("run=") for word in words) != 2:
         raise ZooError(f"zoo {command}: give a model and a folder, zoo {command} model.safetensors folder")
@@ -640,7 +640,7 @@ def written(overrides: Sequence[str]) -> str:
 
 
 def readme(overrides: Sequence[str]) -> Path | None:
-    """The checkout's README, where its own results are asked for by name; None otherwise."""
+    """The checkout's README if the repository's own results are written; None otherwise."""
     from zoo.files import in_checkout
 
     return Path("README.md") if OWN in overrides and in_checkout() else None
@@ -687,7 +687,7 @@ def wrapped(text: str, indent: str) -> str:
 
 
 def completions(prefix: str, command: str = "run", **_: object) -> Iterable[str]:
-    """What a shell may complete `prefix` to: axes, their options behind the equals sign, settings, names."""
+    """Completions of `prefix` in a shell: axes, their options behind the equals sign, settings, names."""
     key, equals, _value = prefix.partition("=")
     if equals:
         return [f"{key}={option}" for option in names(key)] if is_axis(key) else []
@@ -701,7 +701,7 @@ def completions(prefix: str, command: str = "run", **_: object) -> Iterable[str]
 
 
 def settings(file: str) -> list[str]:
-    """The settings of the top level of a configuration, as its file has them."""
+    """The top-level settings of a configuration file."""
     import yaml
 
     content = yaml.safe_load((shipped() / f"{file}.yaml").read_text(encoding="utf-8"))

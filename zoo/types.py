@@ -1,15 +1,15 @@
-"""The vocabulary that every part of the zoo shares, and everything that may be called on a part.
+"""Shared types, and the methods that each kind of part has.
 
 Shape letters in docstrings: B batch, C H W image, D code, K samples per image, N images in a data set.
-Images are float tensors in [0, 1]; losses are nats per image. The point a bottleneck leads to is called the *code*
+Images are float tensors in [0, 1]; losses are nats per image. The output of a bottleneck is called the *code*
 (elsewhere: latent, embedding).
 
-A part is a network, bottleneck, prior, corruption, likelihood, term, fit or density. What every part of a kind can do
-stands in its base class or protocol; what only some can do is an *ability* below, and is asked for by `isinstance`.
+A part is a network, bottleneck, prior, corruption, likelihood, term, fit or density. The methods of every part of a
+kind are in its base class or protocol; optional methods are *abilities*, below, which code tests by `isinstance`.
 `docs/extending.md` lists which ability unlocks which metrics and figures.
 
 `StartsFromData`, `StartsAtMean`, `CalibratesOnValidation` and `BindsEncoder` are abstract classes and not protocols.
-They are looked for among all modules of a model, and a foreign module with a method of that name must not be called.
+They are searched for among all modules of a model, and a foreign module with a method of that name must not be called.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class SparseCode(Code):
-    """A sparse code with what the terms that revive its dead units need.
+    """A sparse code, with the tensors that terms for reviving dead units need.
 
     Attributes:
         h: (B, D), the input of the sparsity rule, all units.
@@ -90,7 +90,7 @@ class Step:
 
 @dataclass(frozen=True)
 class FitReport:
-    """How a fit went.
+    """Duration, epochs and history of a fit.
 
     Attributes:
         seconds: wall-clock time of the fit itself, data already in memory; of models fitted at once, an equal share.
@@ -105,7 +105,7 @@ class FitReport:
     history: dict[str, list[float]] = field(default_factory=dict)
 
 
-# What every part of a kind can do
+# Methods of every part of a kind
 
 
 class Network(Protocol):
@@ -173,10 +173,10 @@ class Prior(Protocol):
 
 
 class Corruption(Protocol):
-    """A change of the encoder's input during training, drawn anew for each batch.
+    """A random change of the encoder's input during training, different for each batch.
 
     Attributes:
-        masks: whether nothing of the image is left under the mask; encoders that read masks then receive it.
+        masks: whether the mask hides the image completely; encoders that read masks then receive it.
     """
 
     masks: ClassVar[bool]
@@ -188,10 +188,10 @@ class Corruption(Protocol):
 
 @runtime_checkable
 class AlsoInEvaluation(Protocol):
-    """A corruption that brings images into the only form a model is for; its encoder receives no other images."""
+    """A corruption that is also applied in evaluation and use, because the encoder accepts only such images."""
 
     def applied(self, x: Tensor) -> Tensor:
-        """Images in that form, without noise: (B, C, H, W) -> (B, C, H, W)."""
+        """The images in that form, without noise: (B, C, H, W) -> (B, C, H, W)."""
         ...
 
 
@@ -229,12 +229,12 @@ class Likelihood(nn.Module, ABC):
         """The expected image: (B, C, H, W)."""
 
     def target(self, x: Tensor) -> Tensor:
-        """The images whose likelihood is evaluated: (B, C, H, W), x itself or x rounded to what p(x | raw) is of."""
+        """The images whose likelihood is evaluated: (B, C, H, W), x itself or x rounded to the values of p(x | raw)."""
         return x
 
     @torch.no_grad()
     def observe(self, raw: Tensor, x: Tensor, weight: Tensor | None = None) -> None:
-        """Learn from reconstructions what is learned without gradients; called once in each training step.
+        """Update parameters that are not learned by gradients; called once in each training step.
 
         Args:
             raw: as in `nll`.
@@ -265,15 +265,15 @@ class Fit(Protocol):
 
 @runtime_checkable
 class Resumes(Fit, Protocol):
-    """A fit that, after an interruption, can go on from where it stood."""
+    """A fit that can resume after an interruption."""
 
     def resuming(self, path: Path, run: Mapping[str, Any], every: float) -> Fit:
         """This fit, which keeps its state in a file while it runs, and resumes from it.
 
         Args:
             path: of the file.
-            run: plain values that determine the result; a file of another run is not used.
-            every: least number of seconds between two states that are kept.
+            run: plain values that determine the result; a file of another run is ignored.
+            every: smallest number of seconds between two saved states.
         """
         ...
 
@@ -309,14 +309,14 @@ class Density(Protocol):
         ...
 
 
-# Abilities: what only some parts can do
+# Abilities: methods of some parts
 
 
 class Serves(ABC):
-    """A part that says which kinds of samples it serves; a part that does not serves images and vectors.
+    """A part that names the kinds of samples it supports; other parts support images and vectors.
 
     Attributes:
-        kinds: of samples.
+        kinds: supported kinds of samples.
     """
 
     kinds: ClassVar[tuple[Kind, ...]]
@@ -340,7 +340,7 @@ class CalibratesOnValidation(ABC):
 
 @runtime_checkable
 class InvertsMean(Protocol):
-    """A likelihood that knows the decoder's output for an expected image, where a decoder's last layer can start."""
+    """A likelihood that can compute the decoder's output for an expected image, where its last layer can start."""
 
     def raw_of_mean(self, mean: Tensor) -> Tensor:
         """The output whose expected image is a mean of `target` images: (C, H, W) -> (channels, H, W)."""
@@ -400,14 +400,14 @@ class HasPosterior(Protocol):
 
 @runtime_checkable
 class DrawsCodes(Protocol):
-    """A bottleneck that samples codes of an image and weighs them against its prior: what importance bounds need."""
+    """A bottleneck that samples codes of an image and compares them with its prior, as importance bounds need."""
 
     def draw(self, h: Tensor, samples: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """K samples of q(z | x) of encoder outputs h: (B, in_features), and how they compare with the prior.
 
         Returns:
             z: (K*B, D), sample by sample, and log q(z | x) - log p(z) of each: (K*B,), in nats; where more is drawn
-            than the decoder receives, log q and log p are those of all that is drawn.
+            than the decoder receives, log q and log p are those of everything drawn.
         """
         ...
 

@@ -25,7 +25,7 @@ def advice_for(overrides: Sequence[str]) -> tuple[Advice, Path]:
     """Advice for the training samples of some data, and the folder for its page.
 
     Raises:
-        ZooError: a setting that is none of the data, or samples that cannot be used.
+        ZooError: a setting that does not belong to the data, or samples that cannot be used.
     """
     given = [override for override in overrides if not override.startswith("minutes=")]
     minutes = [MINUTES, *(o.partition("=")[2] for o in overrides if o.startswith("minutes="))][-1]
@@ -49,5 +49,5 @@ def advice_for(overrides: Sequence[str]) -> tuple[Advice, Path]:
     named = shlex.join(o for o in given if o.startswith(("data", "trust", "paths"))) or f"data={job.data}"
     samples = pd.DataFrame(x, columns=list(form.features)) if form.features else x
     advice = advise(samples, labels, minutes=time, kind=form.kind, seed=job.seed, data=named)
-    advice.summary.insert(1, f"The {len(data.source.test):,} test samples of these data took no part.")
+    advice.summary.insert(1, f"The {len(data.source.test):,} test samples of these data were not used.")
     return advice, job.results / job.data / "advice"

@@ -1,4 +1,4 @@
-"""What is tried on some data: the held-out part, PCA's errors at all widths, and the methods and widths that follow."""
+"""Candidates for some data: the held-out part, PCA's errors at all widths, and the methods and widths to compare."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ CLOSED = {"image": ("pca", "ppca"), "vector": ("pca", "ppca", "factor_analysis")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method at a width, with what `zoo.fit` is given.
+    """A method at a width, with the arguments of `zoo.fit`.
 
     Attributes:
         variant: the method.
-        width: units of the code that are asked for.
-        kind: of the samples, as this method sees them.
-        settings: further ones of `zoo.fit`.
+        width: units of the code.
+        kind: of the samples, for this method.
+        settings: those of `zoo.fit`.
         closed: whether its fit is a closed form (or EM), which has no epochs to choose.
     """
 
@@ -67,8 +67,8 @@ class Held:
         train: (N, *shape), in random order.
         validation: (M, *shape).
         train_labels: (N,) numbers of classes; None without labels.
-        validation_labels: likewise.
-        total: samples that were given.
+        validation_labels: (M,) numbers of classes; None without labels.
+        total: number of samples.
         classes: number of classes.
     """
 
@@ -98,7 +98,7 @@ class Held:
 
 
 def held_out(x: ArrayLike, labels: ArrayLike | None, kind: Kind | None, seed: int) -> Held:
-    """Hold out every fifth sample, from each class alike.
+    """Hold out every fifth sample of each class.
 
     Raises:
         ZooError: samples or labels that cannot be used, or fewer than 10 samples.
@@ -143,7 +143,7 @@ class PcaCurve:
 
     @property
     def gains(self) -> NDArray[np.float64]:
-        """How far the curve, scaled to the unit square, lies below its chord at each width."""
+        """Distance of the curve, scaled to the unit square, below its chord at each width."""
         w, e = np.array(self.widths, float), np.array(self.errors)
         return np.asarray((e[0] - e) / max(e[0] - e[-1], 1e-12) - w / w[-1])
 

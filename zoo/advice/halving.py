@@ -1,7 +1,8 @@
-"""Successive halving: all candidates for a few epochs, the best third for more, within a given time.
+"""Successive halving: all candidates are fitted for a few epochs and the best third for more, within a given time.
 
 K. Jamieson, A. Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", 2016,
-arXiv:1502.07943. Here the best of every task stay, and a rung fits anew, because schedules depend on the epochs.
+arXiv:1502.07943. Here the best of every task stay, and each rung starts its fits from the beginning, because schedules
+depend on the number of epochs.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Trial:
         candidate: what was fitted.
         model: the outcome.
         epochs: of a gradient fit; 0 for a closed form.
-        batch_size: likewise.
-        seconds: that the fit took.
+        batch_size: of a gradient fit; 0 for a closed form.
+        seconds: duration of the fit.
         scores: by task, of single samples.
         more: further numbers.
     """
@@ -64,7 +65,7 @@ class Trial:
 
 
 class Explorer:
-    """Fits candidates while there is time, and keeps the latest trial of each.
+    """Fits candidates while there is time left, and keeps the latest trial of each.
 
     Attributes:
         trials: by candidate's name.
@@ -97,7 +98,7 @@ class Explorer:
         return max(8, min(64, math.ceil(fitted_on / 10))) if self.n < 5_000 else 256
 
     def run(self, candidate: Candidate, epochs: int = 1) -> None:
-        """Fit and judge a candidate, unless this would take longer than there is time; the first one in any case."""
+        """Fit and judge a candidate, unless the time left is too short; the first one is always fitted."""
         expected = self.overhead + self.judging + self.rates.get(candidate.variant, 0.0) * self.n * epochs
         if self.left < expected and self.trials:
             self.left_out[candidate.name] = None
@@ -130,7 +131,7 @@ class Explorer:
         )
 
     def pilot(self, candidate: Candidate) -> None:
-        """Measure how fast a method is: one epoch, and where samples are small, a few more, to tell the rest apart."""
+        """Measure how fast a method is: one epoch, and for small samples a few more, to separate fixed costs."""
         x = self.held.train[:PILOT]
         taken: list[float] = []
         if not self.rates:  # the first fit loads what all need
@@ -147,7 +148,7 @@ class Explorer:
         self.rates[candidate.variant] = more / len(x)
 
     def planned(self, found: Sequence[Candidate]) -> tuple[list[Candidate], int]:
-        """The candidates and the number of epochs of a full fit that the time is enough for.
+        """The candidates, and the number of epochs of a full fit, for which the time is sufficient.
 
         First epochs are reduced to a few dozen, then samples, then widths, then methods: the slowest, or the last of
         those about as slow. The last method may have as few epochs as there are in the first rung's divisor.
@@ -222,19 +223,19 @@ def advise(
     progress: bool = True,
     data: str = "",
 ) -> Advice:
-    """Which method, at which width, to use for some samples.
+    """Recommend a method and a width for some samples.
 
     A fifth of the samples is held out. Candidates are fitted to the rest by successive halving within the time, and
-    judged on the held-out samples. Ctrl-C ends with advice from what is done.
+    judged on the held-out samples. Ctrl-C ends with advice from the finished fits.
 
     Args:
         x: images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D).
         y: (N,) classes; None for none.
         minutes: the time, on one CPU thread.
         kind: "image", "vector" or "counts"; None decides by the number of axes.
-        seed: determines every random choice. Where the time does not cut fits short, the advice is determined by it.
+        seed: determines every random choice, and the advice, unless the time cuts fits short.
         progress: print a line per fit.
-        data: how the samples are named on the command line, "data=digits"; only for the commands of the advice.
+        data: the samples as named on the command line, "data=digits"; used in the commands of the advice only.
 
     Raises:
         ZooError: samples that cannot be used, fewer than 10 of them, or no time.
@@ -255,7 +256,7 @@ def advise(
         explorer.explore(found)
     except KeyboardInterrupt:
         interrupted = True
-        say("interrupted: advice from what is done")
+        say("interrupted: advice from the finished fits")
         if not explorer.trials:
             explorer.run(found[0])
     if not data:

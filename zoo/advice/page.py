@@ -20,18 +20,18 @@ SHOWN, FEATURES, ROWS = 10, 6, 3  # images in a row; features and samples of a t
 SIDE, GAP, LABEL = 0.6, 0.04, 1.75  # inches
 METHOD = """## How this was measured
 
-One sample in five was held out before anything was fitted, from each class alike. All numbers are of these samples.
+One sample in five of each class was held out before anything was fitted. All numbers are measured on these samples.
 Methods were fitted by successive halving (Jamieson and Talwalkar 2016): all for a ninth of the epochs, the best of
-every task for a third, the best of these for all. Those with fewer epochs may be better than they look here.
+every task for a third, the best of these for all. Methods with fewer epochs may be better than they look here.
 
 - **Error** is {error}, per sample.
-- **Intervals** are of 1,000 paired resamples of the held-out samples. The same samples chose the methods, and each
+- **Intervals** come from 1,000 paired resamples of the held-out samples. The same samples chose the methods, and each
   method was fitted with one seed, so the intervals are somewhat too narrow. Differences below 2 % (or one percentage
-  point) count as none.
+  point) do not count.
 - **Simplest**: of methods that are not clearly worse than the best, the one advised is PCA, then probabilistic PCA,
   factor analysis, then the one with the fewest parameters.
-- **Other codes**: those of `topk` (active units of a large dictionary) and `vq_vae` (symbols) take no part in
-  reconstruction and sampling, where codes of the same number of values are compared.
+- **Other codes**: those of `topk` (active units of a large dictionary) and `vq_vae` (symbols) are left out of
+  reconstruction and sampling, which compare codes with the same number of values.
 """
 ERRORS = {
     "image": "the sum of squared differences of pixels, scaled to [0, 1]",
@@ -55,7 +55,7 @@ def filled(text: str, indent: str = "") -> str:
 
 
 def sentence(answer: Answer) -> str:
-    """The value of an answer, how sure it is, and what it means."""
+    """The value of an answer, how certain it is, and what it means."""
     said = f"{answer.unit[0].upper()}{answer.unit[1:]} {answer.value:.4g}: {answer.sure}."
     return f"{said} {answer.note}".strip()
 
@@ -93,7 +93,7 @@ def page(advice: Advice, figures: Sequence[str]) -> str:
         "![Error against width](error_against_width.png)",
     ]
     if "pictures.png" in figures:
-        parts.append("![Held-out images and what the advised models make of them](pictures.png)")
+        parts.append("![Held-out images and their reconstructions by the advised models](pictures.png)")
     elif advice.answers:
         parts += ["Held-out samples and their reconstructions:", example(advice)]
     if advice.answers:
@@ -193,7 +193,7 @@ def width_curve(advice: Advice) -> Figure:
                 mfc=colour if filled_in else "none",
                 label=label,
             )
-    # linear axes: on these PCA's curve bends at the knee that is spoken of
+    # linear axes, on which PCA's curve bends at its knee
     ax.set(xlabel="width of the code", ylabel="error per sample")
     drawn = [t.more["error"] for t in advice.trials if "reconstruction" in t.scores]
     ax.set_ylim(0, max([*drawn, curve.errors[0]]) * 1.05)

@@ -1,4 +1,4 @@
-"""What models are judged by: scores of single held-out samples, so that models can be compared in pairs."""
+"""Scores of single held-out samples, by which models are compared in pairs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Judge:
         held: the samples.
         seed: of samples that are drawn, and of outliers that are made.
         curve: PCA's errors.
-        seconds: that its decomposition took.
+        seconds: duration of its decomposition.
         target: the error that compression has to keep.
     """
 

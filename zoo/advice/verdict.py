@@ -108,7 +108,7 @@ class Answer:
         width: of its code.
         value: of the task, on held-out samples.
         unit: of the value.
-        sure: a sentence that compares it with PCA and the runner-up.
+        sure: a sentence that compares it with PCA and the second best.
         clear: whether the method is separated from PCA, or from the best other method if it is PCA.
         short_fits: whether it is a closed form, and networks that it was compared with were cut short by the time.
         cost: a sentence.
@@ -134,7 +134,7 @@ class Answer:
 
     @property
     def short(self) -> str:
-        """How sure it is, in a few words."""
+        """How certain it is, in a few words."""
         if self.short_fits:
             return "open: networks were cut short by the time"
         if not self.clear:
@@ -146,12 +146,12 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Advice:
-    """What to use for some samples; its text is the summary.
+    """A recommendation for some samples; its text is the summary.
 
     Attributes:
         answers: by task.
         table: every trial, as plain values.
-        summary: of the whole, in sentences.
+        summary: of everything, in sentences.
         curve: PCA's errors.
         trials: every trial, with its model.
         held: the samples.
@@ -201,7 +201,7 @@ def concluded(
     interrupted: bool,
     data: str,
 ) -> Advice:
-    """The answers that trials give; `full` is the number of epochs of a fit that is not cut short."""
+    """The answers that follow from trials; `full` is the number of epochs of a fit that is not cut short."""
     answers = {}
     for task in TASKS:
         found = [t for t in trials if task in t.scores]
@@ -222,7 +222,7 @@ def narrowest(trials: Sequence[Trial], judge: Judge) -> list[Trial]:
 
 
 def answered(task: str, trials: Sequence[Trial], judge: Judge, held: Held, data: str, full: int) -> Answer:
-    """The best of the trials of a task, or the simplest of those that cannot be told from it."""
+    """The best of the trials of a task, or the simplest of those that cannot be distinguished from it."""
     sign = 1 if TASKS[task].lower else -1
     ranked = sorted(trials, key=lambda t: (sign * t.value(task), t.candidate.width))
     first = {t.candidate.variant: t for t in reversed(ranked)}  # the best of each method
@@ -258,7 +258,7 @@ def answered(task: str, trials: Sequence[Trial], judge: Judge, held: Held, data:
 
 
 def place(trial: Trial) -> int:
-    """Of a method in the order of simplicity."""
+    """Place of a method in the order of simplicity."""
     variant = trial.candidate.variant
     return SIMPLEST.index(variant) if variant in SIMPLEST else len(SIMPLEST)
 
@@ -281,7 +281,7 @@ def clearly(found: Comparison, task: str) -> bool:
 
 
 def sentence(task: str, chosen: Trial, found: Sequence[Comparison], best: Trial) -> str:
-    """How sure an answer is."""
+    """How certain an answer is."""
     if not found:
         reach = "no other method reaches the target error"
         return reach if task == "compression" else "there was nothing to compare it with"
@@ -298,7 +298,7 @@ def sentence(task: str, chosen: Trial, found: Sequence[Comparison], best: Trial)
 
 
 def cost(trial: Trial) -> str:
-    """Of fitting and using a model."""
+    """Cost of fitting and using a model."""
     fit = f"{trial.epochs} epochs" if trial.epochs else "closed form"
     return (
         f"fitted in {trial.seconds:.1f} s ({fit}); {trial.parameters:,} parameters; "
@@ -307,7 +307,7 @@ def cost(trial: Trial) -> str:
 
 
 def chosen_settings(trial: Trial) -> dict[str, Any]:
-    """Those that differ from the defaults."""
+    """The settings that differ from the defaults."""
     passes = {"budget.epochs": trial.epochs, "budget.batch_size": trial.batch_size} if trial.epochs else {}
     return {"width": trial.candidate.width, **passes, **trial.candidate.settings}
 
@@ -351,13 +351,13 @@ def note(task: str, chosen: Trial, judge: Judge, held: Held) -> str:
         )
         explained = f"It explains {100 * (1 - value / max(curve.errors[0], 1e-12)):.0f} % of the variation"
         return (
-            f"{explained}{'; ' + needs if place(chosen) else ''}. It is the narrowest code that keeps the error which "
-            f"PCA has at the knee of its curve (width {curve.knee})."
+            f"{explained}{'; ' + needs if place(chosen) else ''}. It is the narrowest code whose error is at most "
+            f"that of PCA at the knee of its curve (width {curve.knee})."
         )
     if task == "compression":
         return (
-            f"The codes are rounded as far as an error of {judge.target:.4g} allows, 5 % above that of PCA at the knee "
-            f"of its curve; a sample stored as it is has {held.size * held.train.itemsize * 8:,} bits."
+            f"The codes are rounded as coarsely as an error of {judge.target:.4g} allows, 5 % above that of PCA at the "
+            f"knee of its curve; an uncompressed sample has {held.size * held.train.itemsize * 8:,} bits."
         )
     if task == "probing":
         from zoo.advice.scores import probed
@@ -371,13 +371,15 @@ def note(task: str, chosen: Trial, judge: Judge, held: Held) -> str:
     if task == "sampling":
         precision, recall = chosen.scores[task].mean(0)
         few = len(held.validation)
-        rough = f" With {few} held-out samples, these are rough numbers." if few < ROUGH else ""
+        rough = f" With {few} held-out samples, these numbers are rough." if few < ROUGH else ""
         return (
             f"{100 * precision:.0f} % of new samples lie among held-out ones, and {100 * recall:.0f} % of these lie "
             f"among new samples (Kynkäänniemi et al. 2019, on principal axes).{rough}"
         )
     how = "quarters come" if held.form.kind == "image" else "values come"
-    return f"The outliers it was judged on were made: their {how} from different samples. Yours may be of another kind."
+    return (
+        f"The outliers of this test are artificial: their {how} from different samples. Yours may be of another kind."
+    )
 
 
 def row(trial: Trial) -> dict[str, Any]:
@@ -407,10 +409,10 @@ def summarised(
     minutes: float,
     interrupted: bool,
 ) -> list[str]:
-    """The whole in sentences."""
+    """The whole advice in sentences."""
     what = {"image": "images", "vector": "vectors", "counts": "vectors of counts"}[held.form.kind]
     said = [
-        f"{held.total:,} {what} of {held.size:,} values; models were fitted on {fitted_on:,} of them and judged on "
+        f"{held.total:,} {what} of {held.size:,} values; models were fitted to {fitted_on:,} of them and tested on "
         f"{len(held.validation):,} others, in {seconds:.0f} of {60 * minutes:.0f} seconds."
     ]
     knee = judge.curve.knee
@@ -421,9 +423,11 @@ def summarised(
             f"explains {max(after - explained, 0):.1f} % more."
         )
     else:
-        said.append("PCA's error falls evenly with the width: the values are nearly independent, and no code is small.")
+        said.append(
+            "PCA's error falls evenly with the width: the values are nearly independent, so a small code loses much."
+        )
     if held.few:
-        said.append(f"That is fewer than {FEW} samples, too few to tell methods apart: only PCA was fitted. Use it.")
+        said.append(f"That is fewer than {FEW} samples, too few to compare methods: only PCA was fitted. Use it.")
     elif not epochs:
         said.append("No network was fitted in this time: give more minutes.")
     elif any(a.short_fits for a in answers.values()):
@@ -433,17 +437,17 @@ def summarised(
         said.append("Nothing is clearly better than PCA on these samples: use PCA.")
     elif not any(a.clear for a in answers.values()):
         said.append(
-            f"No method is clearly better than PCA: {len(held.validation)} held-out samples are too few to tell. "
-            "Use PCA, or come back with more samples."
+            f"No method is clearly better than PCA: {len(held.validation)} held-out samples are too few to say. "
+            "Use PCA, or collect more samples."
         )
     if 0 < epochs < full and not any(a.short_fits for a in answers.values()):
-        said.append(f"Networks had {epochs} of the {full} epochs of a full fit: they gain from more minutes.")
+        said.append(f"Networks had {epochs} of the {full} epochs of a full fit: more minutes would help.")
     if left_out:
         some = "; ".join(left_out[:4]) + ("; ..." if len(left_out) > 4 else "")
         some_were = "1 candidate was" if len(left_out) == 1 else f"{len(left_out)} candidates were"
-        said.append(f"{some_were} left out ({some}): more minutes compare more.")
+        said.append(f"{some_were} left out ({some}): more minutes would include more.")
     if fitted_on < 0.79 * held.total:
-        said.append("Not all samples were used, to keep within the time: with more of them, networks gain most.")
+        said.append("Not all samples were used, to keep within the time; more samples would help networks most.")
     if interrupted:
-        said.append("It was interrupted, so this rests on the fits that were done.")
+        said.append("It was interrupted, so this is based on the fits that were finished.")
     return said

@@ -1,1 +1,1 @@
-"""What one does with a fitted model: look at it, encode, rank outliers, export it, share it."""
+"""Uses of a fitted model: look at it, encode, rank outliers, export it, share it."""

@@ -56,7 +56,7 @@ class Panel:
 
 
 def shades(form: Form, x: NDArray[np.float32]) -> Tensor:
-    """Images in the units of their owner as pictures: (N, 1 or 3, H, W) in [0, 1].
+    """Images in their original units as pictures: (N, 1 or 3, H, W) in [0, 1].
 
     Of four channels the first three are taken for red, green and blue; of other numbers, the mean is shown.
     """

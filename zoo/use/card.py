@@ -45,12 +45,12 @@ def card(
 
     Args:
         model: the model.
-        folder: it is made.
+        folder: created if it does not exist.
         name: the method, for the title.
-        data: what the model was fitted on, in words.
+        data: description of the data that the model was fitted to.
         metrics: of `zoo.evaluate`, or of a record; None for none.
-        measured_on: on which samples, in words.
-        limitations: further ones, a sentence each.
+        measured_on: description of the samples that it was measured on.
+        limitations: further limitations, a sentence each.
         address: from which the card's example loads the model; empty for the folder.
 
     Returns:
@@ -78,7 +78,7 @@ def card(
 
 
 def about(found: Found) -> dict[str, Any]:
-    """What `card` says of a model that a command has found: from its record, else measured on its data."""
+    """The content of `card` for a model that a command has found: from its record, or measured on its data."""
     record, splits = found.record, found.data
     if record is not None:
         said = {"name": record.name, "data": f"`{record.data}`", "metrics": record.metrics}
@@ -104,7 +104,7 @@ def push_to_hub(model: Model, repository: str, *, private: bool = False, **about
         model: the model.
         repository: user/name.
         private: whether a new repository is private.
-        about: what `card` says of it: name, data, metrics, measured_on, limitations.
+        about: arguments of `card`: name, data, metrics, measured_on, limitations.
 
     Raises:
         ZooError: not logged in, no network, or the extra is missing.
@@ -125,7 +125,7 @@ def _lines(
     limitations: Sequence[str],
     address: str,
 ) -> Iterator[str]:
-    """The card, in Markdown; its head is what the hub reads."""
+    """The card, in Markdown; its head holds the metadata for the hub."""
     shape, width = ", ".join(map(str, model.form.shape)), model.width
     parameters = sum(parameter.numel() for parameter in model.module.parameters())
     yield from ("---", "library_name: bottleneck-zoo", "tags: [autoencoder, representation-learning]", "---", "")
@@ -134,7 +134,7 @@ def _lines(
     yield f"numbers, and reconstructs them. It has {parameters:,} parameters."
     yield from ("", "```python", "import zoo  # pip install bottleneck-zoo", "", f'model = zoo.load("{address}")')
     yield f"codes = model.encode(x)  # (N, {shape}) -> (N, {width})"
-    yield from (f"again = model.decode(codes)  # (N, {width}) -> (N, {shape})", "```", "")
+    yield from (f"x_hat = model.decode(codes)  # (N, {width}) -> (N, {shape})", "```", "")
     yield from ("## Parts", "", "| axis | option | settings |", "| --- | --- | --- |")
     for axis, node in model.config.items():
         if axis != "data":
@@ -177,7 +177,7 @@ def _scaling(form: Form) -> str:
 
 
 def _limits(model: Model, metrics: Metrics) -> Iterator[str]:
-    """What the model cannot do, as far as its parts and metrics say it."""
+    """Limitations that follow from the parts and the metrics of the model."""
     yield "Samples unlike those that it was fitted on are encoded and reconstructed badly, without a warning."
     yield "One fit with one seed: another seed gives other codes, and the units of two models are not comparable."
     bottleneck = model.module.bottleneck

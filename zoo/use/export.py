@@ -46,7 +46,7 @@ class Exported(nn.Module):
 
 
 class ExportedEncoder(Exported):
-    """Samples in the units and the shape of their owner, float32 (N, *shape) -> codes (N, D)."""
+    """Samples in their original units and shape, float32 (N, *shape) -> codes (N, D)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) -> (N, D)."""
@@ -55,7 +55,7 @@ class ExportedEncoder(Exported):
 
 
 class ExportedDecoder(Exported):
-    """Codes, float32 (N, D) -> samples in the units and the shape of their owner (N, *shape)."""
+    """Codes, float32 (N, D) -> samples in their original units and shape (N, *shape)."""
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, D) -> (N, *shape)."""
@@ -64,15 +64,15 @@ class ExportedDecoder(Exported):
 
 
 def export(model: Model, folder: str | Path, format: str = "onnx") -> list[Path]:
-    """Write encoder and decoder as two files that need no zoo: the scaling is inside, and any number of samples fits.
+    """Write encoder and decoder as two files that run without the zoo, for any number of samples; scaling is included.
 
     Both files are run once, and compared with the model.
 
-    Limitations: the deterministic code alone; no densities, sampling, scores or masks.
+    Limitations: only the deterministic code; no densities, sampling, scores or masks.
 
     Args:
         model: the model.
-        folder: it is made.
+        folder: created if it does not exist.
         format: "onnx" (encoder.onnx, decoder.onnx; needs the extra `onnx`) or "torch" (encoder.pt2, decoder.pt2).
 
     Returns:

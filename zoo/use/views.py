@@ -24,7 +24,7 @@ UNITS, STEPS, BETWEEN = 16, 9, 11  # units that are traversed, values of each, p
 SHOWN, PAIRS, DRAWN, FEWER = 12, 3, 40, 30  # samples in a row, pairs, new images, new vectors
 ATOMS = 60
 GRID, PLOT = 14, 4.6  # cells along the plane, inches of a plot
-CLASSES = 20  # that can be told apart by colour
+CLASSES = 20  # that colours can distinguish
 NO_CODES = "the file holds no codes of training samples; fit the model again"
 NO_DATA = "the data is not known; give data=..."
 DEVIATIONS = "standard deviations from the mean of reconstructed training samples"
