@@ -66,12 +66,12 @@ def test_its_commands_run(tmp_path):
     assert (copy / "outputs" / "digits" / "benchmark.md").is_file()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.S)
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_links_lead_somewhere(file):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", file.read_text(), flags=re.S)
     links = re.findall(r"\]\(([^)\s]+)\)", text)
     places = {link.partition("#")[0] for link in links if not re.match(r"\w+:", link)} - {""}
-    assert [place for place in places if not (page.parent / place).exists()] == []
+    assert [place for place in places if not (file.parent / place).exists()] == []
 
 
 def test_every_page_of_the_documentation_is_in_its_contents():

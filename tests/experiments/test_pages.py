@@ -7,9 +7,9 @@ from zoo.catalogue import variants
 from zoo.evaluation.registry import METRICS
 
 
-@pytest.mark.parametrize(("name", "page"), [("methods", methods), ("metrics", metrics)])
-def test_a_generated_page_is_up_to_date(name, page):
-    assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == page(), "write it by `python -m experiments.pages`"
+@pytest.mark.parametrize(("name", "made"), [("methods", methods), ("metrics", metrics)])
+def test_a_generated_page_is_up_to_date(name, made):
+    assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == made(), "write it by `python -m experiments.pages`"
 
 
 @pytest.mark.parametrize("method", variants(), ids=lambda method: method.name)
