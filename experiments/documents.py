@@ -2,7 +2,7 @@
 
 Fits `variant=document_ae` on real pages, `data=pages`, unless that model is saved already; judges it on pages whose
 text it never saw, and writes numbers, a figure and the model to results/documents/. Overrides of the configuration may
-follow, as those of `zoo run`. `--clean photo.jpg` cleans a picture of one's own with the model in results/documents/.
+follow, as those of `zoo run`. `--clean photo.jpg` cleans your own picture with the model in results/documents/.
 """
 
 from __future__ import annotations

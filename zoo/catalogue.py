@@ -1,4 +1,4 @@
-"""The list of methods: what the option files of variants say about themselves."""
+"""The list of methods, read from the option files of variants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Variant:
         method: what it is, in one line.
         source: authors and year; empty where there is none.
         equation: what it computes or minimises, in plain text.
-        limitations: what it does badly.
+        limitations: when it fails.
         differs: where the zoo's version differs from the source.
     """
 

@@ -1,4 +1,4 @@
-"""The one exception for a user's mistakes, and how its messages name the nearest known names."""
+"""The one exception for mistakes of a user, and suggestions of similar names for its messages."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from difflib import SequenceMatcher, get_close_matches
 
 
 class ZooError(Exception):
-    """A user's mistake or a missing file, in one sentence: the value, what was expected, what to do."""
+    """A mistake of a user or a missing file; one sentence says the value, what is expected, and what to do."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: "; did you mean aae, vae?", or "; choose one of ..." if none is near.
 
     Args:
-        name: what was asked for.
-        known: what there is.
+        name: the unknown name.
+        known: the known names.
     """
     names = sorted(set(known))
     if close := get_close_matches(name, names, n=3, cutoff=0.6):

@@ -1,4 +1,4 @@
-"""Scikit-learn estimators over `zoo.api.fit`, for pipelines, searches and pandas."""
+"""Scikit-learn estimators based on `zoo.api.fit`, for pipelines, searches and pandas."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class ScikitModel(BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """How well the model explains each sample: (n_samples,), in nats of its scaled values; higher is more usual.
 
-        Of a model with a posterior, a lower bound on log p(x); of others, log p(x | code). See
-        `zoo.api.Model.score_samples`: the two are not comparable with one another.
+        For a model with a posterior, it is a lower bound on log p(x); for others, log p(x | code). The two do not
+        compare; see `zoo.api.Model.score_samples`.
         """
         found = self._checked(X)
         with _as_value_error():
@@ -128,16 +128,16 @@ class ScikitModel(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _checked(self, X: ArrayLike) -> NDArray[Any]:
-        """Samples with the features that the model was fitted on."""
+        """Samples with the features that the model was fitted to."""
         check_is_fitted(self)
         found: NDArray[Any] = validate_data(self, X, reset=False)
         return found
 
     def _exact(self) -> Model:
-        """A copy whose networks compute in float64: results do not depend on what else is in a batch.
+        """A copy whose networks compute in float64, so that results do not depend on the other samples of a batch.
 
-        Sums in float32 differ by rounding with the number of samples that are computed at once. Bottlenecks and
-        likelihoods stay in float32, as some are written for it.
+        In float32, rounding depends on the number of samples in a batch. Bottlenecks and likelihoods stay in float32,
+        because some are written for it.
         """
         module = deepcopy(self.model_.module)
         for network in (module.encoder, module.decoder):
@@ -147,35 +147,35 @@ class ScikitModel(BaseEstimator):  # type: ignore[misc]
 
 
 class Bottleneck(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScikitModel):  # type: ignore[misc]
-    """Any method of the zoo as a scikit-learn transformer: samples in, codes out.
+    """Any method of the zoo as a scikit-learn transformer from samples to codes.
 
     Features are standardised within the model, as by `StandardScaler`. `Bottleneck("pca", d)` equals
     `make_pipeline(StandardScaler(), PCA(d))`, and with `standardise=False` `PCA(d)`, up to the signs of the components.
 
-    Limitations: not for sparse matrices or missing values. Images of other values than [0, 1] are scaled by the least
-    and the greatest value of the training samples, bytes by 255. `transform` and scores compute in float64 on a copy
-    of the module; `model_.encode` is faster, in float32. A pickled estimator does not hold its training samples, and
-    another version of the zoo may be unable to read it. Parts from other packages are not used.
+    Limitations: not for sparse matrices or missing values. Images with values outside [0, 1] are scaled by the
+    smallest and largest value of the training samples, bytes by 255. `transform` and scores compute in float64 on a
+    copy of the module; `model_.encode` is faster, in float32. A pickled estimator does not hold its training samples,
+    and other versions of the zoo may not read it. Parts from other packages are not supported.
 
     Args:
         variant: one of `zoo.variants()`: "pca", "deep_ae", "vae", ...
-        n_components: units of the code; None for 8, or 32 for images, and fewer than there are features. Sparse
+        n_components: units of the code; None for 8, or 32 for images, but fewer than there are features. Sparse
             variants use it as the number of active units of a wider code.
         epochs: passes over the samples; None for 100, or 50 for images. Closed forms do not use it.
         batch_size: samples per step; None for 64, or 128 for images. Closed forms do not use it.
-        random_state: seed of every random choice; None for another one in each fit.
+        random_state: seed of every random choice; None for a different seed in each fit.
         kind: "image", "vector" or "counts"; None for images where `image_shape` is set, else vectors.
         image_shape: (H, W), (C, H, W) or (H, W, C) of samples that are flattened images.
-        validation_fraction: of the samples, in (0, 1), kept back to choose the best epoch. None for 0.1, or for no
-            samples where the variant is a closed form, so that it is fitted to all.
+        validation_fraction: fraction of the samples, in (0, 1), held out to choose the best epoch. None for 0.1, or for
+            no samples if the variant is a closed form, which is then fitted to all.
         standardise: False fits vectors as they are.
         settings: any other setting of the command `zoo run`: {"hidden": [64, 32], "optimizer.lr": 1e-3}.
-        threads: of the CPU.
+        threads: number of CPU threads.
 
     Attributes:
-        model_: the fitted `zoo.api.Model`, for `zoo.save`, `zoo.evaluate` and all else.
+        model_: the fitted `zoo.api.Model`, for `zoo.save`, `zoo.evaluate` and other uses.
         n_features_in_: number of features.
-        feature_names_in_: their names, where X has names that are strings.
+        feature_names_in_: names of the features, if X has names that are strings.
 
     Example:
         >>> from sklearn.datasets import load_wine
@@ -192,7 +192,7 @@ class Bottleneck(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScikitModel)
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Deterministic codes of samples: (n_samples, n_features) -> (n_samples, n_features_out).
 
-        They have seven digits, and are float32 where X is.
+        They have seven digits, and are float32 if X is.
         """
         found = self._checked(X)
         with _as_value_error():
@@ -215,7 +215,7 @@ class Bottleneck(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScikitModel)
 
             1 - sum (x - x_hat)^2 / sum (x - mean)^2,  both over all samples and features, in the model's scaling
 
-        It compares all variants at one number of units; it mostly grows with that number. Undefined (nan) for a single
+        It compares variants with the same number of units; more units mostly raise it. Undefined (nan) for a single
         sample.
         """
         found = self._checked(X)
@@ -229,8 +229,8 @@ class Bottleneck(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScikitModel)
         """New samples: (n_samples, n_features), decoded from the prior, or from a Gaussian of the training codes.
 
         Args:
-            n_samples: how many.
-            random_state: determines them; None draws others in each call.
+            n_samples: number of samples.
+            random_state: determines the samples; None draws different ones in each call.
         """
         check_is_fitted(self)
         with _as_value_error():
@@ -238,7 +238,7 @@ class Bottleneck(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScikitModel)
 
     @property
     def _n_features_out(self) -> int:
-        """Of which `get_feature_names_out` makes names."""
+        """Number of outputs, for `get_feature_names_out`."""
         return self.model_.width
 
     def __sklearn_tags__(self) -> Any:
@@ -249,34 +249,34 @@ class Bottleneck(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScikitModel)
 
 
 class OutlierDetector(OutlierMixin, ScikitModel):  # type: ignore[misc]
-    """Outliers as the samples that a bottleneck explains badly; by any method of the zoo.
+    """Outlier detection: outliers are samples that a bottleneck explains badly. Works with any method of the zoo.
 
-    The score of a sample is `score_samples` of the model: a bound on log p(x) where there is a posterior, else
-    log p(x | code), which falls with the reconstruction error.
+    The score of a sample is `score_samples` of the model: a bound on log p(x) if there is a posterior, else
+    log p(x | code), which decreases with the reconstruction error.
 
     Limitations: a code as wide as the data reconstructs every sample, and a long fit can reconstruct the outliers that
-    it was fitted to. Scores of training samples, of which the threshold is made, are higher than those of new ones.
+    it was fitted to. The threshold follows from scores of training samples, which are higher than those of new samples.
 
     Args:
-        variant: see `Bottleneck`, as are all other parameters.
+        variant: see `Bottleneck`, also for the other parameters.
         n_components: units of the code, fewer than there are features; None for 8, or 32 for images, or less.
         contamination: fraction of outliers among the training samples, in (0, 0.5]; "auto" for a threshold 1.5
             interquartile ranges below the first quartile of their scores (Tukey 1977).
         epochs: passes over the samples.
         batch_size: samples per step.
         random_state: seed of every random choice.
-        kind: of samples.
-        image_shape: of samples that are flattened images.
-        validation_fraction: of the samples, kept back to choose the best epoch.
+        kind: kind of the samples.
+        image_shape: shape of samples that are flattened images.
+        validation_fraction: fraction of the samples that is held out to choose the best epoch.
         standardise: False fits vectors as they are.
         settings: any other setting.
-        threads: of the CPU.
+        threads: number of CPU threads.
 
     Attributes:
         model_: the fitted `zoo.api.Model`.
         offset_: the threshold, in nats: samples with a lower score are outliers.
         n_features_in_: number of features.
-        feature_names_in_: their names, where X has names that are strings.
+        feature_names_in_: names of the features, if X has names that are strings.
 
     Example:
         >>> import numpy as np
@@ -349,7 +349,7 @@ class OutlierDetector(OutlierMixin, ScikitModel):  # type: ignore[misc]
 
 @contextmanager
 def _as_value_error() -> Iterator[None]:
-    """A mistake as the ValueError that scikit-learn expects, with the names of the estimators' parameters."""
+    """Turn a ZooError into the ValueError that scikit-learn expects, with the names of the estimators' parameters."""
     try:
         yield
     except ZooError as error:

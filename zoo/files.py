@@ -1,4 +1,4 @@
-"""Where files lie, and how they are written: whole or not at all, by one process at a time."""
+"""Where files are, and how they are written: completely or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCK, PARTIAL = ".lock", ".part"  # ends of hidden names: a lock, and a folder o
 
 
 def home() -> Path:
-    """The folder below which data, results, models and caches lie by default.
+    """The folder for data, results, models and caches by default.
 
     The environment variable ZOO_HOME; without it the current folder, if that is a checkout of the zoo, as a relative
     path; else the user's cache folder of this platform (Linux: ~/.cache/bottleneck-zoo).
@@ -31,7 +31,7 @@ def home() -> Path:
 
 
 def existing(path: str | Path) -> Path:
-    """The path itself; if nothing is there, and something lies at the same path below `home()`, that place."""
+    """The path itself, or, if it does not exist, the same path below `home()` if that exists."""
     below = home() / path
     return below if not Path(path).exists() and below.exists() else Path(path)
 
@@ -42,11 +42,11 @@ def in_checkout() -> bool:
 
 
 def check_writable(name: str, folder: Path) -> None:
-    """ZooError if nothing can be written to a folder, which need not be there yet.
+    """ZooError if a folder, which need not exist yet, cannot be written to.
 
     Args:
         name: the setting, for the message.
-        folder: that it names.
+        folder: value of the setting.
     """
     above = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), folder)
     if not above.is_dir():
@@ -59,12 +59,12 @@ def check_writable(name: str, folder: Path) -> None:
 def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     """Hold the lock of a file's name, which one process has at a time; yields whether it is held.
 
-    The lock is that of the operating system (flock) on a hidden neighbour, so that it ends with the process, however
-    that ends. The neighbour is gone afterwards; `sweep` removes that of a process that was killed.
+    The lock is one of the operating system (flock) on a hidden file beside `path`, so it ends with the process in any
+    case. The hidden file is removed afterwards; `sweep` removes those of killed processes.
 
     Args:
-        path: the file, which need not be there.
-        wait: until no other process holds it; without, False is yielded where another does.
+        path: the file, which need not exist.
+        wait: wait until no other process holds the lock; otherwise yield False if another one does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(_lock_path(path), mode=0o664, poll_interval=0.1)
@@ -76,15 +76,15 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     try:
         yield True
     finally:
-        _lock_path(path).unlink(missing_ok=True)  # before others may take it: they see that it is gone, and try again
+        _lock_path(path).unlink(missing_ok=True)  # while locked: waiting processes notice and try again
         lock.release()
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Write a file whole or not at all: within, to another place, which is renamed to `path` in the end.
+    """Write a file completely or not at all: yields another path, which is renamed to `path` at the end.
 
-    That place lies in a hidden folder beside `path`. What a killed writer of `path` left is removed.
+    That path is in a hidden folder beside `path`. Files left by a killed writer of `path` are removed.
     """
     with locked(path):
         _remove_partial(path)
@@ -106,7 +106,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the locks and the partial files that killed processes left in a folder; nothing of living ones."""
+    """Remove locks and partial files of killed processes from a folder; those of running processes stay."""
     left = [*folder.glob(f".*{LOCK}"), *folder.glob(f".*{PARTIAL}")]
     for name in {_name_of(path) for path in left}:
         with locked(folder / name, wait=False) as held:
@@ -115,7 +115,7 @@ def sweep(folder: Path) -> None:
 
 
 def abandoned(path: Path) -> bool:
-    """Whether a process was killed that held the lock of `path`."""
+    """Whether a process that held the lock of `path` was killed."""
     if not _lock_path(path).exists():
         return False
     with locked(path, wait=False) as held:
@@ -127,7 +127,7 @@ def _lock_path(path: Path) -> Path:
 
 
 def _name_of(left: Path) -> str:
-    """The name of the file whose lock, or whose partial folder, `left` is."""
+    """The name of the file that the lock or partial folder `left` belongs to."""
     name = left.name.removeprefix(".")
     return name.removesuffix(LOCK) if name.endswith(LOCK) else name.removesuffix(PARTIAL).rpartition(".")[0]
 
@@ -138,7 +138,7 @@ def _remove_partial(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold what was written to a file or a folder."""
+    """Flush what was written to a file or a folder to the disk."""
     if os.name == "nt" and path.is_dir():  # folders cannot be opened there
         return
     handle = os.open(path, os.O_RDONLY)

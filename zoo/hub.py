@@ -1,4 +1,4 @@
-"""Model folders on the Hugging Face hub, behind the extra `hub`."""
+"""Model folders on the Hugging Face hub; needs the extra `hub`."""
 
 from __future__ import annotations
 

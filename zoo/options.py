@@ -1,4 +1,4 @@
-"""The table of known parts: an option's name and plain values in, the part out.
+"""The table of known parts: builds a part from an option's name and plain values.
 
 The option files, `conf/<axis>/<option>.yaml`, are the table. A file names the class or function of the part, and holds
 the defaults of its settings. Everything that is stored (in a model file, in a record) is a *node*: the name of an
@@ -6,14 +6,13 @@ option with plain values for its settings,
 
     {"option": "deep", "hidden": [256, 128, 64], "activation": "gelu"}
 
-so that no import path is stored, and moving or renaming a class orphans nothing. A node is data: it is never
-interpolated, and names no code. `build` looks up what the option file names and calls it with the node's values.
+No import path is stored, so files stay readable when a class is moved or renamed. A node is data: it is never
+interpolated, and names no code. `build` looks up the class that the option file names and calls it with the values.
 
 A setting of an option file may itself be a part: written in place (a mapping with `_target_`), or chosen on an axis of
 its own (`optimizer: ${optimizer}`), in which case the node's value names that option.
 
-Parts from outside the package lie in a package with a folder `conf` of the same form, and are known only where that
-package is trusted by name.
+Other packages add parts by a folder `conf` of the same form, which is used only if the package is trusted by name.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def is_axis(name: str, trust: tuple[str, ...] = ()) -> bool:
 
 @cache
 def content(axis: str, option: str, trust: tuple[str, ...] = ()) -> Node:
-    """An option file with what it extends (`defaults: [other]`) merged below it; not to be changed.
+    """An option file merged with the files that it extends (`defaults: [other]`); do not modify it.
 
     Raises:
         ZooError: there is no such option.
@@ -128,7 +127,7 @@ def build(axis: str, node: Mapping[str, Any], trust: tuple[str, ...] = ()) -> An
         trust: packages whose parts may be built.
 
     Raises:
-        ZooError: no such option or setting, a value that is not plain, or what the part itself refuses.
+        ZooError: no such option or setting, a value that is not plain, or a value that the part refuses.
     """
     option, settings = _opened(axis, node)
     return _made(f"{axis}={option}", template(axis, option, trust), settings, trust)
@@ -150,7 +149,7 @@ def node_of(axis: str, composed: Mapping[str, Any], choices: Mapping[str, str], 
         trust: packages whose option files count.
 
     Raises:
-        ZooError: the configuration differs from the option file in what it calls: a part is chosen by its option.
+        ZooError: the configuration names another class than the option file: a part is chosen by its option.
     """
     option = choices[axis]
     return {"option": option, **_plain(axis, template(axis, option, trust), composed, choices, trust)}
@@ -158,7 +157,7 @@ def node_of(axis: str, composed: Mapping[str, Any], choices: Mapping[str, str], 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of an option file, and what it holds.
+    """A setting of an option file, and its content.
 
     Attributes:
         axis: the axis that fills it; empty for others.
@@ -172,7 +171,7 @@ class Setting:
 
     @classmethod
     def of(cls, value: Any, trust: tuple[str, ...]) -> Setting:
-        """What an option file says of a setting."""
+        """The entry of an option file for a setting."""
         if isinstance(value, str) and (found := AXIS.fullmatch(value)) and is_axis(found[1], trust):
             return cls(axis=found[1])
         if isinstance(value, dict) and TARGET in value:
@@ -236,7 +235,7 @@ def _targets(described: Node, settings: Mapping[str, Any], trust: tuple[str, ...
 def _plain(
     name: str, described: Node, composed: Mapping[str, Any], choices: Mapping[str, str], trust: tuple[str, ...]
 ) -> Node:
-    """The settings of a composed part, without what names code."""
+    """The settings of a composed part, without names of code."""
     if composed.get(TARGET) != described.get(TARGET) or bool(composed.get(PARTIAL)) != bool(described.get(PARTIAL)):
         raise ZooError(f"{name}: a part is chosen by the name of its option, and its {TARGET} cannot be changed")
     found: Node = {}
@@ -269,7 +268,7 @@ def _pairs(name: str, described: Sequence[Node], values: Any) -> Iterable[tuple[
 
 
 def _checked(name: str, value: Any) -> Any:
-    """`value` if it is plain: nothing, a number, a text, or lists and mappings of such."""
+    """`value` if it is plain: None, a number, a text, or lists and mappings of these."""
     if isinstance(value, Mapping):
         if any(not isinstance(key, str) or key.startswith("_") for key in value):
             raise ZooError(f"{name}: {sorted(map(str, value))} are no plain settings; a part is chosen by its option")

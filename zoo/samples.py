@@ -1,7 +1,7 @@
-"""What a sample is: its kind, its shape as its owner has it, and how its values become what a model sees.
+"""Samples: their kind, their original shape, and how their values become the input of a model.
 
-A model sees float tensors (N, C, H, W). For images, values lie in [0, 1]; a vector of D real numbers is 1 x 1 x D and
-standardised, feature by feature; a vector of D counts is 1 x 1 x D and stays as it is.
+The input of a model are float tensors (N, C, H, W). For images, values lie in [0, 1]; a vector of D real numbers is 1 x
+1 x D and standardised, feature by feature; a vector of D counts is 1 x 1 x D and stays as it is.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from zoo.errors import ZooError
 Kind = Literal["image", "vector", "counts"]
 Channels = Literal["none", "first", "last"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-COLOURS = (1, 3, 4)  # channels that tell which axis they are on
+COLOURS = (1, 3, 4)  # numbers of channels, by which their axis is recognised
 WIDER = {np.dtype(f"uint{bits}"): np.dtype(f"int{2 * bits}" if bits < 64 else "int64") for bits in (16, 32, 64)}
 LARGE = 1 << 28  # bytes from which on an array is not copied if that can be avoided
 
 
 @dataclass(frozen=True)
 class Form:
-    """The form of samples, and the scaling learned from training samples: what the model sees is (x - shift) / scale.
+    """The form of samples, and the scaling learned from training samples: the model's input is (x - shift) / scale.
 
     Attributes:
         kind: "image", "vector" or "counts".
-        shape: of one sample, as its owner has it: (28, 28), (32, 32, 3), (3, 32, 32), (13,).
+        shape: original shape of one sample: (28, 28), (32, 32, 3), (3, 32, 32), (13,).
         channels: the axis of `shape` that holds the channels.
         shift: one number, or one per feature of a vector.
-        scale: likewise; greater than 0.
+        scale: one number, or one per feature; greater than 0.
         features: names of a vector's features; empty where there are none.
     """
 
@@ -62,7 +62,7 @@ class Form:
 
     @property
     def inner_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of what a model sees."""
+        """(C, H, W) of the model's input."""
         if self.kind != "image":
             return 1, 1, self.shape[0]
         match self.channels:
@@ -80,7 +80,7 @@ class Form:
         return shift, scale
 
     def arranged(self, x: ArrayLike | Tensor) -> Tensor:
-        """Samples as their owner has them, or flattened, as (N, C, H, W); values are unchanged.
+        """Samples in their original shape, or flattened, as (N, C, H, W); values are unchanged.
 
         Raises:
             ZooError: another shape, or values that are no numbers or not finite.
@@ -98,7 +98,7 @@ class Form:
         )
 
     def inward(self, x: ArrayLike | Tensor) -> Tensor:
-        """Samples of the owner as a model sees them: float32 (N, C, H, W).
+        """Samples in their original form as input of a model: float32 (N, C, H, W).
 
         Raises:
             ZooError: another shape, or values that are no numbers or not finite.
@@ -117,7 +117,7 @@ class Form:
         return found
 
     def outward(self, x: Tensor) -> NDArray[np.float32]:
-        """What a model returns, float (N, C, H, W), in the units and shape of the owner: (N, *shape)."""
+        """The output of a model, float (N, C, H, W), in the original units and shape: (N, *shape)."""
         shift, scale = self.inner_scaling
         found = (x.detach().cpu().double() * scale + shift).float()
         found = found.permute(0, 2, 3, 1) if self.channels == "last" else found
@@ -132,7 +132,7 @@ class Form:
         """The form that `as_json` described.
 
         Raises:
-            ZooError: plain values that describe none.
+            ZooError: the values describe no form.
         """
         try:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
@@ -152,7 +152,7 @@ def form_of(
             1, 3 or 4 long, else the first.
         kind: "image", "vector" or "counts"; None for vectors where `x` has two axes, else images.
         features: names of a vector's features.
-        channels: of images with four axes, "first" or "last"; None to find out.
+        channels: of images with four axes, "first" or "last"; None to guess.
 
     Raises:
         ZooError: an array of another shape, or of a shape that the kind does not have.
@@ -184,12 +184,12 @@ def form_of(
 
 def feature_names(x: object) -> tuple[str, ...]:
     """The names of the columns of a pandas table; none of anything else."""
-    pandas = sys.modules.get("pandas")  # whoever has a table has imported it
+    pandas = sys.modules.get("pandas")  # imported by anyone who has a table
     return tuple(map(str, x.columns)) if pandas is not None and isinstance(x, pandas.DataFrame) else ()
 
 
 def in_order(x: Any, features: Sequence[str]) -> Any:
-    """The columns of a pandas table that are called like the features, in their order; anything else as it is.
+    """The columns of a pandas table named after the features, in their order; anything else is returned unchanged.
 
     Raises:
         ZooError: a feature is missing.

@@ -75,7 +75,7 @@ def fit_zoo(job: Job, images: int, seed: int) -> Sample:
 
 
 def fit_bare(job: Job, images: int, seed: int) -> Sample:
-    """What one would write by hand: the network, optimiser and schedule of the zoo, the loss and the loop one's own."""
+    """A loop written by hand, with its own loss, and the network, optimiser and schedule of the zoo."""
     data = load(job, images)
     model = fresh(job, data, seed)
     initialise_from_data(model, data)
@@ -148,7 +148,7 @@ def multiply(job: Job, images: int, seed: int) -> Sample:
                 n = min(size, rows - start)
                 for layer, x, gradient in ends:
                     layer.weight.grad = None
-                    given = x[:n].requires_grad_(layer is not calls[0][0])  # nobody asks for the images' gradient
+                    given = x[:n].requires_grad_(layer is not calls[0][0])  # the gradient of the images is not needed
                     layer(given).backward(gradient[:n])
     return watch.sample()
 

@@ -1,4 +1,4 @@
-"""A part of the benchmark about large arrays of one's own: time and memory of whole commands, as a user types them."""
+"""The part of the benchmark about your own large arrays: time and memory of whole commands, as a user types them."""
 
 from __future__ import annotations
 

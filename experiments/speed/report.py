@@ -17,7 +17,7 @@ HEADINGS = {
     "gpu": "The same on a GPU",
     "recipe": "Recipes: test error after equal time",
     "quality": "Time to quality",
-    "growth": "Large arrays of one's own",
+    "growth": "Your own large arrays",
 }
 FACTS = {
     "sse": "test error per image",

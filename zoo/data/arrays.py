@@ -1,4 +1,4 @@
-"""Arrays of the user's own as sets of samples: read, checked, labelled and split by class."""
+"""Your own arrays as sets of samples: read, checked, labelled and split by class."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Seen = tuple[tuple[str, int, int], ...]  # path, size and time of each file
 
 
 class Arrays(NamedTuple):
-    """The arrays of a file, each with its name in there; None for those that it lacks."""
+    """The arrays of a file with their names in it; None for missing arrays."""
 
     path: str
     train: tuple[str, NDArray[Any]]
@@ -46,7 +46,7 @@ class Arrays(NamedTuple):
 
 
 def seen_files(files: Sequence[Path]) -> Seen:
-    """Path, size and time of each file, by which a cache sees that one has changed."""
+    """Path, size and time of each file, by which a cache notices changes."""
     return tuple((str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
@@ -92,14 +92,14 @@ def _archived(path: str, archive: NpzFile) -> Arrays:
 
 
 def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_seed: int) -> Source:
-    """The data set of a file's arrays: with its test part, or else split, by class where there are labels.
+    """The data set of a file's arrays, with its test part or split at random, by class if there are labels.
 
     Args:
         name: of the source.
         found: the arrays.
         form: of a training sample.
         test_fraction: fraction of the samples used for testing, in (0, 1), if there is no test part.
-        split_seed: determines which samples these are.
+        split_seed: determines these samples.
 
     Raises:
         ZooError: samples or labels that cannot be used, named by file and array.
@@ -131,7 +131,7 @@ def source_of(name: str, found: Arrays, form: Form, test_fraction: float, split_
 
 
 def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]:
-    """Samples as a set without labels, their form, and how their scaling is found.
+    """Samples as a set without labels, their form, and the kind of their scaling.
 
     Bytes are divided by 255, unless all are 0 or 1; images of floats in [0, 1], binary images and counts stay as they
     are: the returned form holds this scaling, and the third value is "given". The scaling of other images, "range", and
@@ -159,7 +159,7 @@ def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]
 
 
 def white_of(pixels: Tensor) -> float:
-    """The value that means white in truth values or bytes: 1 if there is no other than 0 and 1, else 255.
+    """The value of white in booleans or bytes: 1 if all values are 0 or 1, else 255.
 
     Warns:
         UserWarning: bytes so small that the images are nearly black.
@@ -181,7 +181,7 @@ def white_of(pixels: Tensor) -> float:
 
 
 def ends(pixels: Tensor) -> tuple[float, float]:
-    """The least and the greatest of all values, read block by block.
+    """The smallest and the largest value, read block by block.
 
     Raises:
         ZooError: values that are not finite, or beyond the range of float32.
@@ -255,16 +255,16 @@ def divided(
 
 
 def split_places(labels: Tensor, by_class: bool, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Which samples are for training and which for testing: at random, and by class so that each keeps its share.
+    """Split samples for training and testing at random, stratified by class.
 
-    Samples in random order, sorted by class, are taken for testing at even distances: as many of each class as its
-    share, rounded up or down. A class with a single member stays in the training part.
+    Samples in random order, sorted by class, are taken for testing at even distances, so each class has its share,
+    rounded up or down. A class with a single member stays in the training part.
 
     Args:
         labels: (N,).
         by_class: whether the labels are classes.
-        fraction: of the samples that is for testing.
-        seed: determines which these are.
+        fraction: fraction of the samples for testing.
+        seed: determines these samples.
 
     Returns:
         Places of training and of test samples, ascending.

@@ -35,7 +35,7 @@ class DataModule(LightningDataModule):
         _ = self.splits.train
 
     def train_dataloader(self) -> Batches:
-        """Batches of the training images, shuffled anew in each epoch by `seed`."""
+        """Batches of the training images, shuffled differently in each epoch by `seed`."""
         return Batches(self.splits.train.to(self._device), self.batch_size, self.seed, self.splits.source.redrawn)
 
     def val_dataloader(self) -> Batches:

@@ -1,6 +1,6 @@
 """Dirt of real pages, put on clean ones: a `zoo.types.Corruption`.
 
-It lies in this room and not among the other corruptions because its dirt is data: files of the user's own.
+It is in this package, not among the other corruptions, because its dirt is data: files of a user.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ HELD = 1 << 28  # bytes of float32 that code which needs a whole set at once is 
 
 @dataclass(frozen=True)
 class Images:
-    """A set of samples as stored; what a model sees is (pixels - shift) / scale, see `zoo.samples`.
+    """A set of samples as stored; a model's input is (pixels - shift) / scale, see `zoo.samples`.
 
     Attributes:
         pixels: (N, C, H, W), of any type of numbers; or sparse vectors. The memory may be that of a mapped file.
@@ -85,7 +85,7 @@ class Images:
         return rows.matrix.multiply(1 / self.scale.float().view(1, -1).numpy()).tocsr()
 
     def digest(self) -> str:
-        """Hex digits that change with any sample, label, factor or scaling; samples are read in blocks."""
+        """A digest in hex digits of samples, labels, factors and scaling; samples are read in blocks."""
         found = hashlib.sha256(f"{self.scale} {self.shift} {len(self)} {self.shape} {self.pixels.dtype}".encode())
         if isinstance(self.pixels, SparseRows):
             found.update(self.pixels.chosen(slice(None) if self.chosen is None else self.chosen).digest())
@@ -152,7 +152,7 @@ class Batches:
         images: the set; pixels are converted batch by batch.
         size: images per batch; the last batch holds the remainder.
         seed: shuffles, by `seed` and the number of the epoch only; None keeps the stored order.
-        redrawn: binarise the images dynamically: anew in each epoch, with grey levels as probabilities. Needs `seed`;
+        redrawn: binarise the images dynamically: again in each epoch, with grey levels as probabilities. Needs `seed`;
             without one, images stay as they are.
 
     Attributes:
@@ -198,13 +198,12 @@ class Source:
         train: the publisher's training images, from which `Splits` takes validation images.
         test: the publisher's test images; only the evaluator uses them.
         classes: names of the labels; empty where there are none.
-        redrawn: training images are grey, and gradient fits use them dynamically binarised, anew in each epoch; closed
+        redrawn: training images are grey, and gradient fits use them dynamically binarised, again in each epoch; closed
             forms and evaluation use the grey images.
-        form: what its owner calls a sample; None for images whose `scale` says what means 1.0.
+        form: original form of a sample; None for images whose `scale` is the pixel value of 1.0.
         scaling: "given", by `scale` and `shift` of the samples; "range", so that the training samples fill [0, 1]; or
             "standard", so that each feature has mean 0 and standard deviation 1 on them.
-        atoms: (M, C, H, W), directions that samples, as a model sees them, are sparse combinations of; None where no
-            such are known.
+        atoms: (M, C, H, W), directions of which scaled samples are sparse combinations; None if they are not known.
         left_out: test images of a class that is neither in `train` nor in `test`; None where there is none.
         factors: names of the factors that samples were made from; empty where they are not known.
         pairs: (N, N), how often training samples, which are then words, occur near one another; None elsewhere.

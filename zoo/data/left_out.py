@@ -13,7 +13,7 @@ from zoo.errors import ZooError, nearest
 def leaving_out(source: Source, which: int | str | None) -> Source:
     """A data set without the samples of one class; its test samples become `Source.left_out`.
 
-    The classes that stay are numbered anew, from 0.
+    The remaining classes are renumbered from 0.
 
     Args:
         source: the data set.
@@ -40,5 +40,5 @@ def leaving_out(source: Source, which: int | str | None) -> Source:
     train, test = (part(images, images.labels != number) for images in (source.train, source.test))
     outside = part(source.test, source.test.labels == number)
     kept = (*classes[:number], *classes[number + 1 :])
-    # no class that stays is theirs
+    # they belong to no remaining class
     return replace(source, train=train, test=test, classes=kept, left_out=replace(outside, labels=outside.labels * 0))

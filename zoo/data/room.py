@@ -1,4 +1,4 @@
-"""Whether data fit in memory, known before any of it is taken."""
+"""Whether data fit in memory, checked before it is allocated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def check_room(needed: float, what: str, advice: str) -> None:
 
     Args:
         needed: bytes.
-        what: takes them, for the message.
+        what: name of the data, for the message.
         advice: what to do, for the message.
     """
     free = psutil.virtual_memory().available

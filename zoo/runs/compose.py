@@ -33,7 +33,7 @@ def composing(overrides: Sequence[str] = (), folder: Path | None = None) -> Iter
 
     Args:
         overrides: of the command line; `trust=` among them adds the option files of a package.
-        folder: a further folder of option files, such as studies and variants of one's own.
+        folder: a further folder of option files, such as your own studies and variants.
     """
     OmegaConf.register_new_resolver("zoo_home", lambda: str(files.home()), replace=True)
     if folder is not None and not folder.is_dir():

@@ -17,7 +17,7 @@ from zoo.options import Node, check_type, targets
 if TYPE_CHECKING:
     from zoo.runs.records import Record
 
-PLACES = ("root", "decoded", "path")  # where files lie; for files of one's own, their content counts
+PLACES = ("root", "decoded", "path")  # paths of files; of your own files, only the content counts
 INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
 LATER = ("without", "power", "devices")  # younger than records: where they are null, a run is the same as without
 COUNTED = (
@@ -47,7 +47,7 @@ def digest(config: Mapping[str, Any]) -> str:
 
 
 def determining(axes: Mapping[str, Node]) -> dict[str, Node]:
-    """The options of all axes by name and value, without places and bars; files of one's own by their content."""
+    """The options of all axes by name and value, without paths and progress bars; your own files by their content."""
     config = {axis: _without(node, (*PLACES, *INCIDENTAL)) for axis, node in axes.items()}
     if (content := own_content(axes)) is not None:
         config["data"]["source"]["content"] = content
@@ -55,13 +55,13 @@ def determining(axes: Mapping[str, Node]) -> dict[str, Node]:
 
 
 def own_content(axes: Mapping[str, Node]) -> str | None:
-    """Digest of the files of one's own that a run reads; None for published data, or where there are none yet."""
+    """Digest of your own files that a run reads; None for published data, or if they do not exist yet."""
     path = own_path(axes)
     return None if path is None or not path.exists() else content_digest(path)
 
 
 def own_path(axes: Mapping[str, Node]) -> Path | None:
-    """Where the files of one's own lie that a run reads; None for published data."""
+    """Path of your own files that a run reads; None for published data."""
     path = axes["data"].get("source", {}).get("path")
     if path is None:
         return None
@@ -80,7 +80,7 @@ def content_digest(path: Path) -> str:
 
 @cache
 def _content(path: str, seen: tuple[tuple[str, int, int], ...]) -> str:
-    """The digest; `seen` tells the cache whether a file has changed."""
+    """The digest; `seen` makes the cache miss if a file has changed."""
     whole, root = hashlib.sha256(), Path(path)
     for name, _, _ in seen:
         with open(name, "rb") as file:
@@ -175,7 +175,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 @cache
 def is_module(name: str) -> bool:
-    """Whether `name` is a module of the zoo; told by its file, because `find_spec` imports the packages above it."""
+    """Whether `name` is a module of the zoo, decided by its file, because `find_spec` imports the packages above it."""
     place = ZOO.joinpath(*name.split(".")[1:])
     return name.startswith("zoo.") and (place.with_suffix(".py").is_file() or (place / "__init__.py").is_file())
 

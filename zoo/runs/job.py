@@ -22,7 +22,7 @@ from zoo.runs.records import Record, lock_of, read_record, record_path
 from zoo.runs.siblings import siblings_of
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
-SEEDS = 2**32  # that numpy, and so scikit-learn, can tell apart
+SEEDS = 2**32  # distinct seeds of numpy, and so of scikit-learn
 THREADS = 1024  # with very many, the system ends the process
 STALE = ("keep", "rerun")
 NOT_IN_NAME = (
@@ -39,8 +39,8 @@ class Job:
     Attributes:
         name: the row's name: the variant and what the command line changed of it ("vae network=conv").
         variant: stem of the variant's yaml.
-        data: stem of the data set's yaml; with files of one's own, and the first digits of their digest.
-        width: units of the code that were asked for.
+        data: stem of the data set's yaml; for your own files, with the first digits of their digest.
+        width: units of the code.
         seed: determines every random choice.
         axes: the options of the seven axes by name and value. A setting that no axis refers to is not in it, so a
             closed form does not depend on epochs or learning rates.
@@ -142,7 +142,7 @@ class Job:
 
     @property
     def path(self) -> Path | None:
-        """Where files of one's own lie."""
+        """Path of your own files."""
         return own_path(self.axes)
 
     @property
@@ -204,7 +204,7 @@ class Job:
         return self.existing() is not None and self.model_path.exists()
 
     def due(self, record: Record | None) -> list[str]:
-        """The metrics asked for that `record` lacks, has in an older version, or failed to measure.
+        """The metrics that `record` lacks, has in an older version, or failed to measure.
 
         Raises:
             ZooError: a group of metrics is unknown.

@@ -70,7 +70,7 @@ def fit_in_process(rank: int, job: Job, devices: int, port: int, folder: str, re
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if rank:
-        logging.getLogger("zoo").setLevel(logging.ERROR)  # the first process speaks for all
+        logging.getLogger("zoo").setLevel(logging.ERROR)  # only the first process logs
     from zoo.runs.single import fit_here, read
 
     torch.set_num_threads(job.threads)

@@ -19,7 +19,7 @@ from zoo.options import Node, check_type
 from zoo.runs.identity import digest
 
 SCHEMA = 2
-SEAL = "seal"  # of a record's file: the digest of all else in it, by which a change by hand is told; not in older ones
+SEAL = "seal"  # of a record's file: the digest of all else in it, which reveals an edited file; not in older ones
 KINDS = {  # of the fields that are one value, by keys of `options.PLAIN_TYPES`
     **dict.fromkeys(("name", "variant", "data", "hash", "code", "kind"), ("str",)),
     **dict.fromkeys(("width", "seed"), ("int",)),
@@ -36,8 +36,8 @@ class Record:
     Attributes:
         name: the row's name: the variant, followed by what the command line changed of it ("vae network=conv").
         variant: stem of the variant's yaml.
-        data: name of the data set; of files of one's own, with the first digits of their content's digest.
-        width: code width that was asked for (top-level `width`).
+        data: name of the data set; for your own files, with the first digits of their content's digest.
+        width: code width (top-level `width`).
         seed: determines every random choice of the run.
         hash: digest of `config`.
         config: the options of the axes by name and value (see `zoo.options`), all that determines the fitted model
@@ -53,10 +53,10 @@ class Record:
             "samples"; and atoms about grey: "atoms" of a linear decoder, "planted" of the data set.
         environment: package versions, git commit, machine and time of the run; "evaluated", {commit: [metrics]}, of
             metrics that were measured at another commit than that of the fit.
-        path: where files of one's own lay; None for published data.
+        path: path of your own files at the time; None for published data.
         trust: packages from elsewhere that parts come from.
         kind: of the samples: "image", "vector" or "counts".
-        weights: SHA-256 of the model file, by which a file that is not this run's is told; None in older records.
+        weights: SHA-256 of the model file, which reveals a model file of another run; None in older records.
     """
 
     name: str

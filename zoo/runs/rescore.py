@@ -32,7 +32,7 @@ class Rescoring:
         again: measure metrics again that a record has already.
         models: folder of the fitted models.
         places: {"root", "decoded"}: where data sets and decoded pictures lie.
-        path: where files of one's own lie now; None where the record says.
+        path: current path of your own files; None for that of the record.
         features: folder of the networks in whose features samples are compared.
         threads: CPU threads to compute with.
         progress: show a bar.
@@ -141,7 +141,7 @@ def data_of(path: Path, record: Record, asked: Rescoring) -> Any:
     """The data that a record's model was fitted on.
 
     Raises:
-        ZooError: files of one's own are gone, or have changed since.
+        ZooError: your own files are missing or have changed.
     """
     return data_from(path, data_node(path, record.config), record.path, asked)
 
@@ -152,11 +152,11 @@ def data_from(path: Path | str, node: Node, own: str | None, asked: Rescoring) -
     Args:
         path: of the record or the model, for messages.
         node: its options of the axis `data`.
-        own: where files of one's own lay; None where that is not known.
+        own: path of your own files at the time; None if not known.
         asked: the places of data sets.
 
     Raises:
-        ZooError: files of one's own are gone, or have changed since.
+        ZooError: your own files are missing or have changed.
     """
     known: Sequence[str] = template("data", node["option"], asked.trust)["source"]
     source = {key: value for key, value in node["source"].items() if key != "content"}

@@ -95,13 +95,13 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
     if fitted is None:
         check_parts(job)
     data = read(job) if fitted is None else fitted.data
-    _ = outside_images(job.outliers, data, due, job.trust)  # what cannot be read is told before the fit
+    _ = outside_images(job.outliers, data, due, job.trust)  # reports unreadable data before the fit
     fitted = fitted or fit_one(job, data)
     return measured(job, keep(job, fitted), fitted.model, fitted.data, due)
 
 
 def check_parts(job: Job) -> None:
-    """ZooError if a part refuses its settings: told before data are read, as far as it does not depend on them."""
+    """ZooError if a part refuses its settings, before data are read, as far as that does not depend on them."""
     with torch.random.fork_rng(devices=[]):
         parts = {axis: job.make(axis) for axis in AXES}
         parts["bottleneck"]()
@@ -408,7 +408,7 @@ def describe(job: Job, record: Record) -> None:
 def show_metrics(record: Record, names: Sequence[str]) -> None:
     """Print values of metrics, one a line, in at most 80 columns; then why some could not be measured.
 
-    Behind a mean over test samples stands its 95 % interval.
+    A mean over test samples is followed by its 95 % interval.
     """
     entries = {name: record.metrics[name] for name in names if name in record.metrics}
     width = max(map(len, entries), default=0)

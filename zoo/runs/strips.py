@@ -54,7 +54,7 @@ def decode_strip(strip: str, n: int | None = None) -> Tensor:
         image = Image.open(io.BytesIO(base64.b64decode(strip, validate=True)))
         pixels = np.asarray(image if image.mode in MODES.values() else image.convert("RGB"))
     except (binascii.Error, UnidentifiedImageError, OSError) as error:
-        raise ZooError(f"a strip of images must be a PNG in base64 ({error}); run again to write it anew") from error
+        raise ZooError(f"a strip of images must be a PNG in base64 ({error}); run again to rewrite it") from error
     h, width = pixels.shape[:2]
     said = str(image.info.get(COUNT, ""))
     n = int(said) if n is None and said.isdecimal() and len(said) < 7 else n

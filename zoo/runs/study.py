@@ -43,7 +43,7 @@ def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object
         A message for each run that failed.
     """
     for job in jobs[:1]:
-        job.due(None)  # an unknown group of metrics is told before anything runs
+        job.due(None)  # reports an unknown group of metrics before anything runs
     todo = [job for job in jobs if (record := job.existing()) is None or job.due(record)]
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{len(jobs)} runs, {len(jobs) - len(todo)} of them done before, {len(todo)} to run")

@@ -54,7 +54,7 @@ def find(words: Sequence[str], *, needs_data: bool = True) -> Found:
 
     Args:
         words: the model (a file, a model folder, or hf://user/name), or run=<record>; then overrides: data= and
-            data.source.* for other data, path= for files of one's own that have moved, paths.*, trust=.
+            data.source.* for other data, path= for your own files that have moved, paths.*, trust=.
         needs_data: read the data, too.
 
     Raises:

@@ -49,13 +49,13 @@ def words(
     distributional similarity with lessons learned from word embeddings", 2015.
 
     Words are sequences of letters, in lower case; words outside the vocabulary are left out before windows are laid. A
-    corpus is read once, in parts. Training and test samples are the same: all words. A word is no draw from a
-    population that a test set could stand for; what embeddings are for is measured on judgements of people.
+    corpus is read once, in parts. Training and test samples are the same: all words. A word is not a draw from a
+    population, so there is no test set; embeddings are measured by human judgements.
 
     Args:
         root: folder of all data sets; without `path`, all posts of 20 Newsgroups there are the corpus.
         path: a text file in UTF-8, or a folder of .txt files, each a document.
-        vocabulary: how many words.
+        vocabulary: number of words.
         window: words on either side.
         smoothing: s, in (0, 1].
         vectors: "ppmi"; or "one_hot", where a word's vector is 1 at its own place, for skip-gram.

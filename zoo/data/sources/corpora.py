@@ -1,4 +1,4 @@
-"""Documents as vectors of terms: 20 Newsgroups, docstrings of Python's own library, and texts of the user's own."""
+"""Documents as vectors of terms: 20 Newsgroups, docstrings of Python's library, and your own texts."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def texts(
     test_fraction: float = 0.2,
     split_seed: int = 0,
 ) -> Source:
-    """Documents of the user's own: a folder of .txt files in UTF-8, or a column of a table.
+    """Your own documents: a folder of .txt files in UTF-8, or a column of a table.
 
     In a folder, the folders that documents lie in are their classes, if there are at least two.
 
@@ -205,7 +205,7 @@ def in_folder(folder: Path, seen: Seen) -> Corpus:
 
 
 def not_utf8(path: Path, error: UnicodeDecodeError) -> ZooError:
-    """What is said of a text that cannot be read."""
+    """The message about a text that cannot be read."""
     return ZooError(f"{path}: no text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8")
 
 

@@ -1,4 +1,4 @@
-"""Data of the user's own: images in a NumPy file, or a folder of pictures."""
+"""Your own data: images in a NumPy file, or a folder of pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of dirty and clean pages in a folder of the user's own: patches of the clean ones, split by page."""
+"""Pairs of dirty and clean pages in your own folder: patches of the clean ones, split by page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of numbers: tables of the user's own, and two small ones of scikit-learn."""
+"""Rows of numbers: your own tables, and two small ones of scikit-learn."""
 
 from __future__ import annotations
 
