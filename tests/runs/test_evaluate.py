@@ -116,7 +116,7 @@ def test_files_of_ones_own_are_found_and_must_be_the_same(command, again, tmp_pa
     command("variant=pca", "data=array", "data.source.path=images.npy", "width=2", "evaluation.groups=[reconstruction]")
     said = ("run=outputs/records", "evaluation.groups=[code]", "trainer.progress=false")
     shutil.move(tmp_path / "images.npy", tmp_path / "moved.npy")
-    assert "its data was at images.npy, which is not there; say path=<where it is now>" in again(*said).said
+    assert "its data was at images.npy, which does not exist; give the new path by path=<path>" in again(*said).said
     assert again(*said, "path=moved.npy").status == 0
     np.save(tmp_path / "images.npy", images + 1e-3)
     assert "images.npy has changed since the fit" in again(*said, "again=true").said

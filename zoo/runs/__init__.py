@@ -1,1 +1,1 @@
-"""From a configuration to a record: the only rooms that know Hydra."""
+"""From a configuration to a record; the only package that uses Hydra."""

@@ -1,4 +1,4 @@
-"""Configurations composed by Hydra from option files and overrides; every mistake in them is one sentence."""
+"""Configurations composed by Hydra from option files and overrides; every mistake is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SEVERAL = ("density",)  # axes of which several options are chosen at once
 
 @contextmanager
 def composing(overrides: Sequence[str] = (), folder: Path | None = None) -> Iterator[list[str]]:
-    """Within, `composed` and `product` find the option files; yields the overrides that Hydra is to be given.
+    """Inside, `composed` and `product` find the option files; yields the overrides for Hydra.
 
     Args:
-        overrides: of the command line; `trust=` among them adds the option files of a package.
+        overrides: those of the command line; `trust=` adds the option files of a package.
         folder: a further folder of option files, such as your own studies and variants.
     """
     OmegaConf.register_new_resolver("zoo_home", lambda: str(files.home()), replace=True)
@@ -81,7 +81,7 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def quoting_of(override: str) -> str:
-    """How to write an override that Hydra cannot read: the end of a message."""
+    """The end of a message: how to write an override that Hydra cannot read."""
     key, equals, value = override.partition("=")
     if not key or not equals:
         return "write key=value"
@@ -151,13 +151,13 @@ def required(cfg: DictConfig, key: str, what: str) -> str:
 
 
 def as_yaml(cfg: DictConfig) -> str:
-    """A configuration as a person reads it: Hydra's own part left out, references to other settings as they are."""
+    """A configuration as readable YAML: without Hydra's own part, references to other settings unresolved."""
     plain = {key: value for key, value in cfg.items_ex(resolve=False) if key != "hydra"}
     return OmegaConf.to_yaml(OmegaConf.create(plain))
 
 
 def parsed_overrides(overrides: Sequence[str]) -> list[Override]:
-    """Overrides in Hydra's own terms."""
+    """Overrides, parsed by Hydra."""
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     return list(parser.parse_overrides(list(overrides)))
 
@@ -181,7 +181,7 @@ def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def refuse_foreign(parsed: Sequence[Override]) -> None:
-    """ZooError for an override of Hydra's own settings, which nothing here reads, or for a sweep where it is none."""
+    """ZooError for an override of Hydra's own settings, which have no effect, or for a sweep without -m."""
     for override in parsed:
         key = str(override.key_or_group)
         if not key:
@@ -189,7 +189,7 @@ def refuse_foreign(parsed: Sequence[Override]) -> None:
         if key.startswith(("hydra.", "hydra/")) and key != "hydra.searchpath":
             raise ZooError(f"{override.input_line}: the zoo runs sweeps itself; settings of Hydra have no effect")
         if override.is_delete():
-            raise ZooError(f"{override.input_line}: a setting cannot be taken away; give it another value")
+            raise ZooError(f"{override.input_line}: a setting cannot be removed; give it another value")
         if override.is_sweep_override():
             line = override.input_line or ""
             one = quoted(key, line.partition("=")[2])
@@ -197,7 +197,7 @@ def refuse_foreign(parsed: Sequence[Override]) -> None:
 
 
 def refuse_unknown_options(parsed: Sequence[Override]) -> None:
-    """ZooError for an axis that is given something else than the name of an option, or of several where it may be."""
+    """ZooError if the value of an axis is not the name of an option, or a list of names where that is allowed."""
     loader = GlobalHydra.instance().config_loader()
     for override in parsed:
         axis, value = str(override.key_or_group).partition("@")[0], override.value()
@@ -213,7 +213,7 @@ def refuse_unknown_options(parsed: Sequence[Override]) -> None:
 
 
 def _added(name: str, parsed: Sequence[Override]) -> list[str]:
-    """The overrides, with a + where a name is added to a setting that is a mapping.
+    """The overrides, with a + if they add a name to a setting that is a mapping.
 
     Raises:
         ZooError: a setting does not exist.

@@ -1,4 +1,4 @@
-"""Where runs are computed: an option of `engine`, each of them a backend of joblib."""
+"""Where runs are computed: each option of `engine` is a backend of joblib."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from zoo.errors import ZooError
 from zoo.options import build, node_of
 from zoo.runs.compose import resolved
 
-LOOK = 1.0  # seconds between two looks whether the parent of a worker is alive
-ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds until a scheduler answers, it has a worker, a queued job begins
+LOOK = 1.0  # seconds between checks that the parent of a worker is alive
+ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds to wait for a scheduler, for a worker, for a queued job
 MOST_JOBS = 10
 TERMINATED = 143  # exit status after SIGTERM
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Processes that wait for runs.
+    """A pool of processes for runs.
 
     Attributes:
         backend: arguments of `joblib.parallel_config`.
-        at_once: how many runs are computed at once.
-        lost: what is raised where a worker was killed.
+        at_once: number of runs at a time.
+        lost: exception that is raised if a worker was killed.
         start_late: whether the processes start when the backend is first called.
     """
 
@@ -55,9 +55,9 @@ class Engine(Protocol):
         """Start workers, which end with the context.
 
         Args:
-            runs: how many there are to compute.
-            threads: CPU threads of each.
-            gpu: whether each needs one.
+            runs: number of runs.
+            threads: CPU threads of each run.
+            gpu: whether each run needs a GPU.
 
         Raises:
             ZooError: a package is not installed, or a cluster does not answer.
@@ -78,7 +78,8 @@ class Local:
     """Processes of this machine.
 
     Attributes:
-        processes: how many; None for as many as there are cores for their threads, or one for runs on a GPU.
+        processes: number of processes; None for the number of cores over the threads of a run, or one for runs on a
+            GPU.
     """
 
     processes: int | None = None
@@ -103,7 +104,7 @@ class Dask:
 
     Attributes:
         address: of its scheduler; None starts workers on this machine.
-        processes: how many are started on this machine; None for as many as `Local` starts.
+        processes: number of processes on this machine; None for as many as `Local` starts.
     """
 
     address: str | None = None
@@ -157,13 +158,13 @@ class Slurm:
     """Jobs of SLURM, each of them a Dask worker.
 
     Attributes:
-        jobs: how many at once; None for one per run, at most 10.
-        partition: that they are queued in; None for SLURM's default.
-        time: after which SLURM ends a job, in its own format.
-        memory: of a job, "4GB".
-        gpus: of a job; None for one where runs need it.
-        requeue: whether SLURM queues jobs again that it interrupts.
-        logs: folder of what the jobs print.
+        jobs: number of jobs at a time; None for one per run, at most 10.
+        partition: SLURM's partition; None for its default.
+        time: time limit of a job, in SLURM's format.
+        memory: memory of a job, "4GB".
+        gpus: GPUs of a job; None for one if runs need it.
+        requeue: whether SLURM queues interrupted jobs again.
+        logs: folder for the output of the jobs.
     """
 
     jobs: int | None
@@ -215,7 +216,7 @@ class Ray:
 
     Attributes:
         address: of its head, "host:6379", or "auto" for the one of this machine; None starts one on this machine.
-        processes: how many; None for as many as there are cores for their threads, or GPUs.
+        processes: number of processes; None for as many as the cores or GPUs allow.
     """
 
     address: str | None = None
@@ -250,8 +251,8 @@ class Ray:
 
 
 def begin_worker(parent: int) -> None:
-    """Prepare a process for the runs that process `parent` sends: it ends with its parent, and at SIGTERM at once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the parent
+    """Prepare a process for runs that process `parent` sends: it ends with its parent, and immediately at SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))  # where Lightning would only end the fit
 
     def watch() -> None:
@@ -264,7 +265,7 @@ def begin_worker(parent: int) -> None:
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Ctrl-C waits until the end, and is blocked for good in processes that start within."""
+    """Inside, Ctrl-C is deferred until the end; processes that start inside ignore it."""
     if sys.platform == "win32":
         yield
         return

@@ -14,12 +14,12 @@ from zoo.errors import ZooError
 from zoo.runs.compose import composed, overrides_of, product, resolved
 from zoo.runs.job import Job
 
-SEED = re.compile(r"seed=(\d+)")  # the one setting from which nothing else in a configuration follows
-QUIET = "trainer.progress=false"  # one bar for all runs, not one for each
+SEED = re.compile(r"seed=(\d+)")  # the only setting on which no other setting depends
+QUIET = "trainer.progress=false"  # one progress bar for all runs
 
 
 def jobs_of(cfg: DictConfig) -> tuple[list[Job], list[Job]]:
-    """The runs of a study, each once: those of its table, and those that only its figures show.
+    """The runs of a study, each once: the runs of its table, and the runs that only its figures show.
 
     `table` and `figures` of a study are lists of sweeps. A sweep is a list of overrides in Hydra's own syntax
     (`seed=0,1,2`, `variant=glob(*)`, `width=range(2,9)`); it stands for their product. Overrides of the command line

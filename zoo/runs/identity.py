@@ -1,4 +1,4 @@
-"""What determines the result of a run, and the code that its parts come from."""
+"""The identity of a run: everything that determines its result, and a digest of the code of its parts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from zoo.runs.records import Record
 
 PLACES = ("root", "decoded", "path")  # paths of files; of your own files, only the content counts
-INCIDENTAL = ("progress", "replay")  # bars change no number; replaying a step does by rounding alone
-LATER = ("without", "power", "devices")  # younger than records: where they are null, a run is the same as without
+INCIDENTAL = ("progress", "replay")  # progress bars change no number; replaying a step changes rounding only
+LATER = ("without", "power", "devices")  # newer than some records: null is the same as a missing setting
 COUNTED = (
     "zoo.model",
     "zoo.objective",
@@ -29,7 +29,7 @@ COUNTED = (
     "zoo.arithmetic",
     "zoo.linear_algebra",
     "zoo.types",
-)  # rooms whose code determines a result
+)  # packages whose code determines a result
 UNCOUNTED = (
     "zoo.fitting.progress",
     "zoo.fitting.memory",
@@ -116,9 +116,9 @@ def is_stale(record: Record, trust: Iterable[str] = ()) -> bool:
     """Whether the code of a run's parts has changed since it was recorded; true where parts are gone.
 
     Args:
-        record: of the run. What it says is never imported.
-        trust: packages whose code may be looked at. A run with parts of other packages is not called stale: whether
-            it is can't be known.
+        record: record of the run; nothing that it names is imported.
+        trust: packages whose code may be read. A run with parts of other packages counts as not stale, because that is
+            unknown.
     """
     if not set(record.trust) <= set(trust):
         return False

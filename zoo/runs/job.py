@@ -1,4 +1,4 @@
-"""One run as plain data: what a composed configuration describes, and where its files lie."""
+"""One run as plain data: its options, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ NOT_IN_NAME = (
 
 @dataclass(frozen=True)
 class Job:
-    """A run, before or after it is done; it can be sent to another process.
+    """A run, finished or not; it can be sent to another process.
 
     Attributes:
-        name: the row's name: the variant and what the command line changed of it ("vae network=conv").
+        name: name of the row: the variant and its changes on the command line ("vae network=conv").
         variant: stem of the variant's yaml.
         data: stem of the data set's yaml; for your own files, with the first digits of their digest.
         width: units of the code.
@@ -48,9 +48,9 @@ class Job:
         densities: the densities of codes, by name and settings.
         outliers: the data set whose test images are outliers; None for none.
         threads: CPU threads to compute with.
-        stacked: runs of a study that differ in their seeds, to be fitted at once where that is the same.
-        checkpoint_seconds: least time between two checkpoints of a gradient fit; None for no checkpoints.
-        logger: where the history is logged while a model is fitted.
+        stacked: number of runs with different seeds that are fitted together, if the result is the same.
+        checkpoint_seconds: smallest time between two checkpoints of a gradient fit; None for no checkpoints.
+        logger: destination of the history during the fit.
         force: run although the record exists.
         refit: fit again where a record lacks metrics and its model file is gone.
         stale: "keep", or "rerun" to run again where the code has changed since.
@@ -127,7 +127,7 @@ class Job:
 
     @cached_property
     def config(self) -> dict[str, Node]:
-        """Everything that determines the fitted model but the seed."""
+        """Everything that determines the fitted model except the seed."""
         return determining(self.axes)
 
     @cached_property
@@ -147,12 +147,12 @@ class Job:
 
     @property
     def record_path(self) -> Path:
-        """Where the record lies."""
+        """Path of the record."""
         return record_path(self.results, self.data, self.variant, self.key, self.seed)
 
     @property
     def model_path(self) -> Path:
-        """Where the fitted model lies."""
+        """Path of the fitted model."""
         return self.models / self.data / self.variant / f"{self.key}-s{self.seed}.safetensors"
 
     @property
@@ -167,15 +167,15 @@ class Job:
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where the state of the fit is kept while it runs."""
+        """Path of the checkpoint of the fit."""
         return self.model_path.with_suffix(".ckpt")
 
     def make(self, axis: str) -> Any:
-        """The part of an axis; a builder where the model makes it to measure."""
+        """The part of an axis, or a builder if it depends on the shape of the data."""
         return build(axis, self.axes[axis], self.trust)
 
     def make_logger(self) -> RunLogger:
-        """What opens a logger."""
+        """The function that opens a logger."""
         made: RunLogger = build("logger", self.logger, self.trust)
         return made
 
@@ -191,7 +191,7 @@ class Job:
             raise
 
     def existing(self) -> Record | None:
-        """The record of this run, if it was done before and is not to be done again."""
+        """The record of this run, unless the run has to be repeated."""
         record = None if self.force else self.recorded()
         return None if record is not None and self.stale == "rerun" and self.is_stale(record) else record
 
@@ -200,7 +200,7 @@ class Job:
         return is_stale(record, self.trust)
 
     def fitted(self) -> bool:
-        """Whether the run was done before and its model is there: at most metrics are missing."""
+        """Whether a record and a model exist, so that at most metrics are missing."""
         return self.existing() is not None and self.model_path.exists()
 
     def due(self, record: Record | None) -> list[str]:
@@ -230,7 +230,7 @@ def density_nodes(cfg: DictConfig, trust: Sequence[str]) -> dict[str, Node]:
 
 
 def places(cfg: DictConfig) -> dict[str, str]:
-    """Where data sets and decoded pictures lie, by the names of the settings of sources."""
+    """Paths of data sets and decoded pictures, by the names of the settings of sources."""
     return {"root": str(place(cfg, "paths.data")), "decoded": str(place(cfg, "paths.decoded"))}
 
 
@@ -243,7 +243,7 @@ def threads_of(cfg: DictConfig) -> int:
 
 
 def checkpoint_seconds_of(cfg: DictConfig) -> float | None:
-    """Least number of seconds between two checkpoints of a fit; None for no checkpoints."""
+    """Smallest number of seconds between two checkpoints of a fit; None for no checkpoints."""
     seconds: float | None = setting(cfg, "trainer.checkpoint_seconds", "float", "None")
     return seconds if seconds is None else check_finite(seconds, "trainer.checkpoint_seconds", least=0)
 

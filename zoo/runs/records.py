@@ -31,10 +31,10 @@ KINDS_OF_METRIC = {"value": ("float", "None"), **dict.fromkeys(("unit", "directi
 
 @dataclass(frozen=True)
 class Record:
-    """One run: what was fitted, how, on which data, and every number that was measured.
+    """One run: its options, its data, how it was fitted, and every number that was measured.
 
     Attributes:
-        name: the row's name: the variant, followed by what the command line changed of it ("vae network=conv").
+        name: name of the row: the variant and its changes on the command line ("vae network=conv").
         variant: stem of the variant's yaml.
         data: name of the data set; for your own files, with the first digits of their content's digest.
         width: code width (top-level `width`).
@@ -90,12 +90,12 @@ class Record:
 
 
 def record_path(root: Path, data: str, variant: str, key: str, seed: int) -> Path:
-    """Where the record of a run lies below the results folder `root`."""
+    """Path of the record of a run below the results folder `root`."""
     return root / "records" / data / variant / f"{key}-s{seed}.json"
 
 
 def lock_of(path: Path) -> Path:
-    """The name whose lock is held by who changes the record at `path`, or fits its model."""
+    """The name of the lock for changing the record at `path` or fitting its model."""
     return path.with_suffix("")
 
 
@@ -155,7 +155,7 @@ def read_records(root: Path, data: str) -> list[Record]:
     """All records of one data set below `root`, in the order of their paths.
 
     Warns:
-        UserWarning: a file there is no record, and is left out.
+        UserWarning: a file there is not a record, and is left out.
     """
     found = []
     for path in sorted((root / "records" / data).glob("*/*.json")):

@@ -22,7 +22,7 @@ from zoo.runs.siblings import siblings_of
 
 @dataclass(frozen=True)
 class Rescoring:
-    """What is asked of saved models.
+    """The metrics to measure on saved models, and how.
 
     Attributes:
         groups: of metrics.
@@ -53,7 +53,7 @@ class Rescoring:
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Rescoring:
-        """What a composed configuration describes."""
+        """Read from a composed configuration."""
         return cls(
             groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, cfg.trust),
@@ -70,7 +70,7 @@ class Rescoring:
 
 
 def find_records(run: Path) -> list[Path]:
-    """The record that `run` is, or all records below the folder that it is.
+    """The record at path `run`, or all records below it if it is a folder.
 
     Raises:
         ZooError: there is none.
@@ -83,7 +83,7 @@ def find_records(run: Path) -> list[Path]:
 
 
 def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
-    """Measure the metrics of a record's model that the record lacks, and write them into it; no metric is lost.
+    """Measure the metrics of a record's model that the record lacks, and write them into it; no metric is removed.
 
     Returns:
         The record, and the names of the metrics that were measured.
@@ -101,7 +101,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     record = read_record(path)
     root = path.resolve().parents[3]
     if record_path(root, record.data, record.variant, record.hash, record.seed) != path.resolve():
-        raise ZooError(f"{path}: lies elsewhere than its content says; records lie at records/<data>/<variant>/<hash>")
+        raise ZooError(f"{path}: is not where its content says; records are at records/<data>/<variant>/<hash>")
     file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     siblings, given = siblings_of(file), (asked.densities, asked.trust)
     outliers = asked.outliers or partner(data_node(path, record.config), asked.trust)
@@ -115,7 +115,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     outside = outside_images(outside_node(outliers, asked.places, asked.trust), data, names, asked.trust)
     with evaluation_bar(record.name, asked.progress) as show:
         found = evaluate(model, data, names, record.fit, show, asked.features, *given, outside, siblings)
-    with locked(lock_of(path)):  # what others have added meanwhile stays
+    with locked(lock_of(path)):  # keep metrics that others have added meanwhile
         record = read_record(path).measured(found, commit())
         write_record(root, record)
     return record, list(found)
@@ -163,10 +163,10 @@ def data_from(path: Path | str, node: Node, own: str | None, asked: Rescoring) -
     source |= {name: place for name, place in asked.places.items() if name in known}
     if (content := node["source"].get("content")) is not None:
         if (where := asked.path or own) is None:
-            raise ZooError(f"{path}: where its data is, is not known; say path=<where it is>")
+            raise ZooError(f"{path}: the path of its data is not known; give it by path=<path>")
         place = Path(where)
         if not place.exists():
-            raise ZooError(f"{path}: its data was at {place}, which is not there; say path=<where it is now>")
+            raise ZooError(f"{path}: its data was at {place}, which does not exist; give the new path by path=<path>")
         if content_digest(place) != content:
             raise ZooError(f"{path}: {place} has changed since the fit, so its numbers would be of other data")
         source["path"] = str(place)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def siblings_of(model: Path) -> dict[int, Path]:
-    """{seed: file} of the saved models beside a model file that differ from it in nothing but the seed, by seed.
+    """{seed: file} of the saved models beside a model file that differ from it only in the seed, by seed.
 
     Args:
-        model: <hash>-s<seed>.safetensors, which need not be there.
+        model: <hash>-s<seed>.safetensors, which need not exist.
     """
     key = model.stem.rpartition("-s")[0]
     found = {path.stem.rpartition("-s")[2]: path for path in model.parent.glob(f"{key}-s*{model.suffix}")}

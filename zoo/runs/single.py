@@ -51,8 +51,8 @@ class Fitted:
 
     Attributes:
         model: fitted.
-        data: what it was fitted on.
-        report: how the fit went.
+        data: the data that it was fitted to.
+        report: duration and history of the fit.
         peak_memory: of the process during the fit, in MiB; None where it can't be measured.
         stacked: models that were fitted at once, this one among them; the memory is that of all.
     """
@@ -65,7 +65,7 @@ class Fitted:
 
 
 def run_one(job: Job, fitted: Fitted | None = None) -> Record:
-    """Fit, measure and record one run, as far as its record does not hold it already.
+    """Fit, measure and record one run, except for what its record already holds.
 
     A fit is saved before it is measured, and a record only ever gains metrics.
 
@@ -74,7 +74,7 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
         fitted: its model, if it was fitted among others.
 
     Raises:
-        ZooError: a user's mistake; nothing is written then.
+        ZooError: a mistake of the user; nothing is written.
     """
     due = job.due(None)
     torch.set_num_threads(job.threads)
@@ -145,14 +145,14 @@ def fit_here(job: Job, data: Splits, first: bool = True) -> Fitted:
 
 
 def checkpointed(job: Job) -> dict[str, Any]:
-    """What the result of a fit depends on: a checkpoint with another content is not resumed from."""
+    """Everything that the result of a fit depends on; a checkpoint that differs in it is ignored."""
     return {"hash": job.key, "seed": job.seed, "code": job.code, "versions": versions()}
 
 
 def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
-    """Fit the models of runs that differ in their seeds, all at once; an empty list if that would not be the same.
+    """Fit models that differ only in their seeds together; an empty list if that would change the result.
 
-    Nor are they if their history is logged: epochs of models fitted at once end together.
+    The list is also empty if the history is logged, because epochs of models fitted together end together.
 
     Raises:
         ZooError: the loss of one of them is no longer a finite number, or outliers of another data set cannot be read.
@@ -179,7 +179,7 @@ def keep(job: Job, fitted: Fitted) -> Record:
     """Save a fitted model, and write its record without metrics yet.
 
     Raises:
-        ZooError: they cannot be written where they belong; they are kept elsewhere then, if that can be.
+        ZooError: they cannot be written to their place; they are then written elsewhere if possible.
     """
     try:
         return written(job, fitted)
@@ -200,7 +200,7 @@ def keep(job: Job, fitted: Fitted) -> Record:
 
 
 def reason(error: Exception) -> str:
-    """What an operation on files failed of, without the place."""
+    """The reason of a failed file operation, without the path."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
@@ -260,13 +260,13 @@ def read(job: Job) -> Splits:
 
 @torch.no_grad()
 def strips(model: Autoencoder, data: Splits, codes: Tensor) -> dict[str, str]:
-    """Test images, reconstructions and more, as figures show them; empty for images that are neither grey nor RGB.
+    """Test images, reconstructions and other pictures for figures; empty for images that are neither grey nor RGB.
 
     The images are the first of each class in turn, then the first of all; the noise is drawn with a fixed seed.
 
     Args:
         model: fitted.
-        data: what it was fitted on.
+        data: the data that it was fitted to.
         codes: of training images, (N, D), by which the atoms of a linear decoder are chosen.
     """
     if data.kind != "image" or data.shape[0] not in MODES:
@@ -397,7 +397,7 @@ def processor() -> str:
 
 
 def describe(job: Job, record: Record) -> None:
-    """Print what was measured, and where the files are."""
+    """Print the metrics and the paths of the files."""
     show_metrics(record, job.due(None))
     print(f"record  {job.record_path}")
     print(f"model   {job.model_path}" + ("" if job.model_path.exists() else " (not on this machine)"))
