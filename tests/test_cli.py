@@ -57,7 +57,7 @@ def test_every_command_has_a_help_page_with_examples_in_80_columns(said, name):
         (("run", "-m", "study=digits"), r"error: study=digits: a study is a grid of runs already; leave out -m"),
         (("run", "-m", "--cfg"), r"error: --cfg shows one configuration: leave out -m"),
         (("study", "digits", "study=mnist"), r"error: study=mnist: the study is digits; one command runs one study"),
-        (("report", "data=array"), r"error: data=array: say which, by data\.source\.path="),
+        (("report", "data=array"), r"error: data=array: name it by data\.source\.path="),
         (("report", "--check", "data=mnist"), r"error: data=mnist: zoo report --check takes study=, or nothing"),
         (("evaluate", "run="), r"error: run= is missing: give a record's file, or a folder of records"),
         (("run", "--config-dir=/nowhere"), r"error: --config-dir=/nowhere: no such folder"),

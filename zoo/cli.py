@@ -43,7 +43,7 @@ the saved model.
   zoo run variant=vae network=conv width=16    other options and values
   zoo run variant=deep_ae budget.epochs=50     longer; also budget.batch_size=
   zoo run -m variant='glob(*)' seed=0,1,2      a sweep: every combination
-  zoo run variant=vae --cfg                    print the configuration, run nothing
+  zoo run variant=vae --cfg                    print the configuration only
   zoo run data=folder data.source.path=photos  your own pictures"""
 STUDY = """Run a grid of runs, then write its tables and figures.
 
@@ -62,7 +62,7 @@ record; none is removed.
   zoo evaluate run=outputs evaluation=bound    likelihoods, 5,000 samples
   zoo evaluate run=outputs evaluation=stability  codes compared across seeds
   zoo evaluate run=outputs evaluation=throughput again=true
-                                               time all models, one after another"""
+                                               time all models in turn"""
 REPORT = """Write tables and figures from the records.
 
 With paths.results=results they are those of the repository, and its README is
@@ -118,7 +118,7 @@ ONNX needs the extra: pip install 'bottleneck-zoo[onnx]'
 CARD = """Write a model folder to share: weights, configuration, model card.
 
 The card describes the model, its data, its metrics with intervals and its
-limitations. zoo.load reads the folder. --push uploads it to the Hugging Face hub
+limitations. zoo.load reads the folder. --push uploads it to Hugging Face
 (pip install 'bottleneck-zoo[hub]'; hf auth login).
 
   zoo card outputs/models/digits/vae/<hash>-s0.safetensors folder
