@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "options",
     },
     "runs": {"checks", "errors", "files", "types", "model", "data", "fitting", "evaluation", "options"},
-    "report": {"errors", "files", "options", "types", "catalogue", "runs", "evaluation"},
+    "report": {"errors", "files", "options", "types", "catalogue", "model", "data", "runs", "evaluation"},
     "advice": {
         "errors",
         "files",

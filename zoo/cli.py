@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.runs.records import Record
 
 MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
+PAGE = "page"  # what `zoo report` is asked for by this word
 OWN = "paths.results=results"  # the repository's own results
 ENGINE = ("engine=", "engine.", "processes=")  # beginnings of settings that say where runs are computed
 PLACES = ("paths.", "trust=", "hydra.searchpath=")
@@ -72,6 +73,8 @@ files differ from the records, and ends with exit status 1 if any does.
   zoo report study=digits                      a study
   zoo report data=mnist                        a data set, at its own width
   zoo report study=digits paths.results=results
+  zoo report page paths.results=results        the page, one HTML file: models,
+                                               training, tables and claims
   zoo report --check study=digits              a study of the repository
   zoo report --check                           all of them"""
 ADVISE = """Advise which method and width to use for some data.
@@ -474,6 +477,8 @@ def report(arguments: argparse.Namespace) -> int:
     """Tables and figures."""
     if arguments.check:
         return check(arguments)
+    if arguments.overrides[:1] == [PAGE]:
+        return page(arguments)
     from zoo.runs.compose import composed, composing
     from zoo.runs.grid import jobs_of
     from zoo.runs.job import Job
@@ -491,6 +496,20 @@ def report(arguments: argparse.Namespace) -> int:
         raise ZooError(f"data={job.data}: name it by data.source.path=")
     overrides = arguments.overrides
     report_data(job.results, job.data, job.width, written(overrides), readme(overrides), job.trust)
+    return 0
+
+
+def page(arguments: argparse.Namespace) -> int:
+    """The page that shows models, training, tables and claims in a browser."""
+    from zoo.report.page.write import STUDIES, write_page
+    from zoo.runs.compose import composed, composing
+    from zoo.runs.grid import jobs_of
+
+    studies = []
+    for name in STUDIES:
+        with composing([f"study={name}", *arguments.overrides[1:]], arguments.config_dir) as given:
+            studies.append(jobs_of(composed("config", given)))
+    print(write_page(studies, studies[0][0][0].results))
     return 0
 
 

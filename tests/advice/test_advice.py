@@ -12,7 +12,7 @@ import pytest
 import zoo
 from zoo.advice import candidates, halving
 from zoo.advice.candidates import PcaCurve, held_out
-from zoo.advice.page import as_text
+from zoo.advice.markdown import as_text
 from zoo.advice.scores import Judge, among, code_lengths_of, outliers, placements
 from zoo.advice.verdict import concluded
 from zoo.api import fit

@@ -167,7 +167,7 @@ class Advice:
     target: float
 
     def __str__(self) -> str:
-        from zoo.advice.page import as_text
+        from zoo.advice.markdown import as_text
 
         return as_text(self)
 
@@ -183,7 +183,7 @@ class Advice:
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write README.md, advice.json and pictures to a folder, and return their paths."""
-        from zoo.advice.page import write_page
+        from zoo.advice.markdown import write_page
 
         return write_page(self, Path(folder), json.dumps(self.as_json(), indent=1))
 

@@ -1,0 +1,35 @@
+"""The page as one HTML file: the data of its tabs, its style and its scripts, which need no server and no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+SHARED = ("core.js", "shell.js")
+
+
+def assemble(contents: Mapping[str, Any]) -> str:
+    """The page with a tab for each of `contents`: its name, of which there is a script, and its data."""
+    scripts = [*SHARED, *(f"{name}.js" for name in contents)]
+    return Template(source("page.html")).substitute(
+        style=source("style.css"),
+        data="\n".join(
+            f'<script type="application/json" id="data-{name}">{embedded(data)}</script>'
+            for name, data in contents.items()
+        ),
+        scripts="\n".join(f"<script>\n{source(script)}</script>" for script in scripts),
+    )
+
+
+def embedded(data: object) -> str:
+    """Data as JSON that may stand in a script element, which ends at the first closing tag."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("</", r"<\/").replace("<!--", r"<\u0021--")
+
+
+def source(name: str) -> str:
+    """A file of `static/`."""
+    return files(__package__).joinpath("static", name).read_text(encoding="utf-8")
