@@ -40,11 +40,14 @@ def explored(studies: Sequence[Study]) -> list[dict[str, Any]]:
         jobs = [job for part in study for job in part]
         if lacking := [job for job in jobs if not job.model_path.exists()]:
             print(f"{jobs[0].data} is left out of the page: {len(lacking)} of its {len(jobs)} models are not fitted")
-            continue
-        views = [
-            [explore.Shown(job.variant, job.width, read_model(job.model_path).model) for job in part] for part in study
-        ]
-        found.append(explore.content(jobs[0].make("data"), views))
+        else:
+            views = [[shown(job) for job in part] for part in study]
+            found.append(explore.content(jobs[0].make("data"), views))
     if not found:
         raise ZooError(f"no models for the page: fit them first, by `zoo study {STUDIES[0]}`")
     return found
+
+
+def shown(job: Job) -> explore.Shown:
+    """The model of a run."""
+    return explore.Shown(job.variant, read_model(job.model_path, job.trust).model)

@@ -1,0 +1,49 @@
+"""A small page: models of scikit-learn's digits, fitted in a moment, written as `zoo report page` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from zoo.report.page.write import write_page
+from zoo.runs.job import Job
+from zoo.runs.single import run_one
+
+PLANES = {  # variants at two numbers, and their settings
+    "pca": ("width=2",),
+    "deep_ae": ("width=2",),
+    "vae": ("width=2",),
+    "aae": ("width=2",),
+    "vq_vae": ("width=1", "bottleneck.dimensions=2"),
+    "topk": ("width=2", "bottleneck.units=16"),
+}
+WIDER = {"pca": ("width=8",), "denoising_ae": ("width=8",)}
+
+
+@pytest.fixture(scope="session")
+def page_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of records, models and pages of these tests."""
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def page_jobs(page_results: Path, compose_job: Callable[..., Job]) -> tuple[list[Job], list[Job]]:
+    """The runs of a study of the page, done: two numbers, and eight."""
+    places = (f"paths.results={page_results}", f"paths.models={page_results / 'models'}")
+    shared = ("hidden=[24,12]", "budget.epochs=3", "evaluation.groups=[reconstruction]", *places)
+
+    def done(chosen: dict[str, tuple[str, ...]]) -> list[Job]:
+        jobs = [compose_job(f"variant={name}", *settings, *shared) for name, settings in chosen.items()]
+        for job in jobs:
+            run_one(job)
+        return jobs
+
+    return done(PLANES), done(WIDER)
+
+
+@pytest.fixture(scope="session")
+def page_file(page_results: Path, page_jobs: tuple[list[Job], list[Job]]) -> Path:
+    """The page of these runs."""
+    return write_page([page_jobs], page_results)

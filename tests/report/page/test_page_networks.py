@@ -1,0 +1,81 @@
+"""The page's JavaScript computes what PyTorch does, in a JavaScript engine without a browser."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from zoo.errors import ZooError
+from zoo.model.io import read_model
+from zoo.report.page.assemble import source
+from zoo.report.page.networks import portable
+
+py_mini_racer = pytest.importorskip("py_mini_racer", reason="the JavaScript engine mini-racer is not installed")
+NEAR = 1e-3  # of pixels in [0, 1], and of the range of a code
+
+
+@pytest.fixture(scope="module")
+def engine():
+    found = py_mini_racer.MiniRacer()
+    found.eval(source("core.js"))
+    return found
+
+
+def computed(engine, half: str, x: torch.Tensor) -> torch.Tensor:
+    rows = engine.execute(
+        f"JSON.stringify({json.dumps(x.tolist())}.map((row) => Array.from(model.{half}(Float32Array.from(row)))))"
+    )
+    return torch.tensor(json.loads(rows))
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_encoders_and_decoders_are_those_of_pytorch(engine, page_jobs, place):
+    job = [*page_jobs[0], *page_jobs[1]][place]
+    model = read_model(job.model_path).model
+    x = job.make("data").test[:20]
+    engine.eval(f"var model = zoo.model({json.dumps(portable(model))})")
+    with torch.no_grad():
+        codes = model.encode(x)
+        images = model.decode(codes)
+    spread = float(codes.max() - codes.min())
+    found = computed(engine, "encode", x.flatten(1))
+    if job.variant == "vq_vae":  # an output of the encoder that lies between two entries may go to either
+        assert ((found - codes).abs().amax(1) < NEAR * spread).float().mean() > 0.9
+    else:
+        assert torch.allclose(found, codes, atol=NEAR * spread, rtol=0)
+    assert torch.allclose(computed(engine, "decode", codes), images.flatten(1), atol=NEAR, rtol=0)
+
+
+def test_half_precision_numbers_are_read_exactly(engine):
+    numbers = torch.tensor([0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 6e-8, -3.1e-6, 0.333251953125]).half()
+    from zoo.report.page.networks import float16
+
+    found = json.loads(engine.execute(f"JSON.stringify(Array.from(zoo.floats('{float16([numbers])}')))"))
+    assert found == numbers.float().tolist()
+
+
+def test_a_drawing_is_scaled_to_its_box_and_centred_by_its_mass(engine):
+    engine.eval(
+        """
+        var ink = new Float32Array(100 * 100);
+        for (let y = 5; y < 65; y++) for (let x = 60; x < 70; x++) ink[y * 100 + x] = 1;
+        var image = zoo.centred(ink, 100, 28, 28, 20);
+        """
+    )
+    image = torch.tensor(json.loads(engine.execute("JSON.stringify(Array.from(image))"))).view(28, 28)
+    rows, columns = image.sum(1), image.sum(0)
+    assert (rows > 0.01).sum() in (20, 21, 22)
+    centre = torch.arange(28) + 0.5
+    assert float((rows * centre).sum() / rows.sum()) == pytest.approx(14, abs=0.3)
+    assert float((columns * centre).sum() / columns.sum()) == pytest.approx(14, abs=0.3)
+    assert json.loads(engine.execute("JSON.stringify(Array.from(zoo.centred(new Float32Array(16), 4, 2, 2, 1)))")) == [0] * 4
+
+
+def test_a_part_without_javascript_is_refused(compose_job, fit_job):
+    from zoo.model.io import build_model
+
+    job = compose_job("variant=conv_ae")
+    with pytest.raises(ZooError, match="the page cannot compute"):
+        portable(build_model(job.config, (1, 8, 8), 0))
