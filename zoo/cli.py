@@ -501,15 +501,20 @@ def report(arguments: argparse.Namespace) -> int:
 
 def page(arguments: argparse.Namespace) -> int:
     """The page that shows models, training, tables and claims in a browser."""
-    from zoo.report.page.write import STUDIES, write_page
+    from zoo.report.page.write import write_page
     from zoo.runs.compose import composed, composing
     from zoo.runs.grid import jobs_of
+    from zoo.runs.job import Job
 
-    studies = []
-    for name in STUDIES:
-        with composing([f"study={name}", *arguments.overrides[1:]], arguments.config_dir) as given:
-            studies.append(jobs_of(composed("config", given)))
-    print(write_page(studies, studies[0][0][0].results))
+    overrides = arguments.overrides[1:]
+
+    def study(name: str) -> tuple[list[Job], list[Job]]:
+        with composing([f"study={name}", *overrides], arguments.config_dir) as given:
+            return jobs_of(composed("config", given))
+
+    with composing([*overrides, "data=digits"], arguments.config_dir) as given:
+        digits = Job.of(composed("config", given))
+    print(write_page(study, digits.make("data"), digits.results))
     return 0
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from zoo.errors import ZooError
-from zoo.model.io import read_model
+from zoo.model.io import build_model, read_model
 from zoo.report.page.assemble import source
-from zoo.report.page.networks import portable
+from zoo.report.page.networks import float16, portable
 
 py_mini_racer = pytest.importorskip("py_mini_racer", reason="the JavaScript engine mini-racer is not installed")
 NEAR = 1e-3  # of pixels in [0, 1], and of the range of a code
@@ -50,8 +50,6 @@ def test_encoders_and_decoders_are_those_of_pytorch(engine, page_jobs, place):
 
 def test_half_precision_numbers_are_read_exactly(engine):
     numbers = torch.tensor([0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 6e-8, -3.1e-6, 0.333251953125]).half()
-    from zoo.report.page.networks import float16
-
     found = json.loads(engine.execute(f"JSON.stringify(Array.from(zoo.floats('{float16([numbers])}')))"))
     assert found == numbers.float().tolist()
 
@@ -70,12 +68,13 @@ def test_a_drawing_is_scaled_to_its_box_and_centred_by_its_mass(engine):
     centre = torch.arange(28) + 0.5
     assert float((rows * centre).sum() / rows.sum()) == pytest.approx(14, abs=0.3)
     assert float((columns * centre).sum() / columns.sum()) == pytest.approx(14, abs=0.3)
-    assert json.loads(engine.execute("JSON.stringify(Array.from(zoo.centred(new Float32Array(16), 4, 2, 2, 1)))")) == [0] * 4
+    assert (
+        json.loads(engine.execute("JSON.stringify(Array.from(zoo.centred(new Float32Array(16), 4, 2, 2, 1)))"))
+        == [0] * 4
+    )
 
 
-def test_a_part_without_javascript_is_refused(compose_job, fit_job):
-    from zoo.model.io import build_model
-
+def test_a_part_without_javascript_is_refused(compose_job):
     job = compose_job("variant=conv_ae")
     with pytest.raises(ZooError, match="the page cannot compute"):
         portable(build_model(job.config, (1, 8, 8), 0))

@@ -8,19 +8,22 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-SHARED = ("core.js", "shell.js")
+SHARED = ("core", "shell")
+WORKER = "train_worker"  # not run in the page itself, which hands its text to a worker
 
 
 def assemble(contents: Mapping[str, Any]) -> str:
     """The page with a tab for each of `contents`: its name, of which there is a script, and its data."""
-    scripts = [*SHARED, *(f"{name}.js" for name in contents)]
+    scripts = [(name, "text/javascript") for name in (*SHARED, *contents)] + [(WORKER, "text/plain")]
     return Template(source("page.html")).substitute(
         style=source("style.css"),
         data="\n".join(
             f'<script type="application/json" id="data-{name}">{embedded(data)}</script>'
             for name, data in contents.items()
         ),
-        scripts="\n".join(f"<script>\n{source(script)}</script>" for script in scripts),
+        scripts="\n".join(
+            f'<script type="{kind}" id="{name}">\n{source(f"{name}.js")}</script>' for name, kind in scripts
+        ),
     )
 
 

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.files import write_atomically
 from zoo.model.io import read_model
-from zoo.report.page import explore
+from zoo.options import content as option_file
+from zoo.options import names
+from zoo.report.page import claims, compare, explore, train
 from zoo.report.page.assemble import assemble
+from zoo.report.publish import reported_studies
 from zoo.runs.job import Job
 
 PLACE = Path("page", "index.html")
-STUDIES = ("page",)  # one for each data set of the tab Explore
+CLAIMS = "claims"  # the folder of claims, below the results
+EXPLORED = ("page",)  # studies whose models are explored, one for each data set
 Study = tuple[Sequence[Job], Sequence[Job]]  # runs of its table, and of its figures
 
 
-def write_page(studies: Sequence[Study], results: Path) -> Path:
+def write_page(study: Callable[[str], Study], trained: Splits, results: Path) -> Path:
     """Write the page below the folder of the results.
 
     Args:
-        studies: their fitted models are explored.
+        study: the runs of a study, by its name.
+        trained: the images that the reader's browser trains on.
         results: folder of the records, tables and claims that the page shows.
 
     Raises:
-        ZooError: no model of the studies is fitted.
+        ZooError: no model of the explored studies is fitted.
     """
-    contents = {"explore": explored(studies)}
+    contents = {
+        "explore": explored([study(name) for name in EXPLORED]),
+        "train": train.content(trained),
+        "compare": compare.content(tables(study, results)),
+        "claims": claims.content(results / CLAIMS),
+    }
     write_atomically(path := results / PLACE, assemble(contents).encode())
     return path
 
@@ -44,10 +55,21 @@ def explored(studies: Sequence[Study]) -> list[dict[str, Any]]:
             views = [[shown(job) for job in part] for part in study]
             found.append(explore.content(jobs[0].make("data"), views))
     if not found:
-        raise ZooError(f"no models for the page: fit them first, by `zoo study {STUDIES[0]}`")
+        raise ZooError(f"no models for the page: fit them first, by `zoo study {EXPLORED[0]}`")
     return found
 
 
 def shown(job: Job) -> explore.Shown:
     """The model of a run."""
     return explore.Shown(job.variant, read_model(job.model_path, job.trust).model)
+
+
+def tables(study: Callable[[str], Study], results: Path) -> list[compare.Table]:
+    """The records of every study whose table is among the results."""
+    found = []
+    for name in reported_studies(results):
+        if name in names("study") and name not in EXPLORED:
+            records = [record for job in study(name)[0] if (record := job.recorded()) is not None]
+            about = str(option_file("study", name).get("about", ""))
+            found += [compare.Table(name, about, records)] if records else []
+    return found

@@ -311,34 +311,35 @@
 
     /** What each place of the plane decodes to; hatched where no test image has its code. */
     function paintMap(made, context, width, height) {
-      const cell = width / MAP;
+      const rows = Math.max(1, Math.round((MAP * height) / width));
+      const [wide, high] = [width / MAP, height / rows];
       const tile = zoo.el("canvas", { width: set.width, height: set.height });
       const places = made.codes.map((code) => placeOf(made, code));
-      for (let row = 0; row < MAP; row++) {
+      for (let row = 0; row < rows; row++) {
         for (let column = 0; column < MAP; column++) {
-          const [x, y] = [(column + 0.5) / MAP, (row + 0.5) / MAP];
+          const [x, y] = [(column + 0.5) / MAP, (row + 0.5) / rows];
           zoo.paint(tile.getContext("2d"), made.method.model.decode(made.method.model.snap(codeAt(made, [x, y]))), set);
-          context.drawImage(tile, column * cell, row * cell, cell, cell);
+          context.drawImage(tile, column * wide, row * high, wide, high);
           const near = places.some(([px, py]) => Math.hypot(px - x, 1 - py - y) < 1 / MAP);
-          if (!near) hatch(context, column * cell, row * cell, cell);
+          if (!near) hatch(context, column * wide, row * high, wide, high);
         }
       }
     }
 
-    function hatch(context, x, y, size) {
+    function hatch(context, x, y, width, height) {
       context.save();
       context.beginPath();
-      context.rect(x, y, size, size);
+      context.rect(x, y, width, height);
       context.clip();
       context.globalAlpha = 0.55;
       context.fillStyle = zoo.colour("plane");
-      context.fillRect(x, y, size, size);
+      context.fillRect(x, y, width, height);
       context.globalAlpha = 0.9;
       Object.assign(context, { strokeStyle: zoo.colour("shade"), lineWidth: 1 });
-      for (let offset = -size; offset < size; offset += 5) {
+      for (let offset = -height; offset < width; offset += 5) {
         context.beginPath();
-        context.moveTo(x + offset, y + size);
-        context.lineTo(x + offset + size, y);
+        context.moveTo(x + offset, y + height);
+        context.lineTo(x + offset + height, y);
         context.stroke();
       }
       context.restore();

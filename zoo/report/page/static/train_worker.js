@@ -146,14 +146,13 @@ function report(took) {
   const [f] = activations[settings.activation];
   const errors = [0, 0];
   const codes = new Float32Array(images.length * model.width);
-  const drawn = [];
   images.forEach((x, n) => {
     const z = model.encode(x, f);
     const image = model.decode(z, f);
     codes.set(z, n * model.width);
     errors[n < train ? 0 : 1] += zoo.squaredError(x, image);
-    if (pictured.includes(n - train)) drawn.push(image);
   });
+  const drawn = pictured.map((n) => model.decode(model.encode(images[train + n], f), f));
   const ranges = Array.from({ length: model.width }, (_, d) => {
     const values = codes.filter((_, i) => i % model.width === d);
     const [low, high] = ENDS.map((q) => zoo.quantile(values, q));

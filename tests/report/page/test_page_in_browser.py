@@ -1,0 +1,206 @@
+"""The page in a headless Chromium: what a visitor does with a mouse, a finger or a keyboard."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium: apt-get install chromium"),
+    pytest.mark.xdist_group("browser"),
+]
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+TABS = ("explore", "train", "compare", "claims")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser: sync_api.Browser, page_file: Path) -> Iterator[Callable[..., sync_api.Page]]:
+    """Opens the page at a tab; in the end, nothing may have been said on the console."""
+    said: list[str] = []
+    contexts = []
+
+    def opened(tab: str, viewport: dict[str, int] = DESK, scheme: str = "light") -> sync_api.Page:
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"{page_file.as_uri()}#{tab}")
+        page.wait_for_selector(f"#panel-{tab.partition('?')[0]}[data-ready]")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def drawings(page: sync_api.Page) -> list[str]:
+    """What each method draws."""
+    return page.eval_on_selector_all(".result canvas", "all => all.map((canvas) => canvas.toDataURL())")
+
+
+def errors(page: sync_api.Page) -> dict[str, str]:
+    """What stands beside the drawing of each method."""
+    names, texts = (page.locator(place).all_inner_texts() for place in (".card h2", ".result strong"))
+    return dict(zip(names, texts, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(visit, tab, viewport, scheme):
+    page = visit(tab, viewport, scheme)
+    found = axe.Axe().run(page).response["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_drag_in_a_plane_has_its_method_draw_and_the_others_encode_its_drawing(visit):
+    page = visit("explore")
+    before = drawings(page)
+    box = page.locator(".card:has-text('deep_ae') .hand").first.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.6 * box["height"])
+    page.mouse.up()
+    shown = errors(page)
+    assert shown.pop("deep_ae") == "draws"
+    assert all(re.fullmatch(r"\d+\.\d", error) for error in shown.values())
+    assert drawings(page)[0] != before[0]
+    page.get_by_role("button", name="Reset").click()
+    assert drawings(page) == before
+
+
+def test_arrow_keys_move_a_code_and_a_screen_reader_is_told(visit):
+    page = visit("explore")
+    page.locator(".hand").nth(2).focus()
+    page.keyboard.press("ArrowRight")
+    once = drawings(page)[2]
+    page.keyboard.press("Shift+ArrowRight")
+    assert drawings(page)[2] != once
+    page.wait_for_function("document.getElementById('said').textContent.startsWith('vae at')")
+
+
+def test_noise_and_a_hidden_square_change_what_is_encoded_but_not_what_errors_are_measured_against(visit):
+    page = visit("explore")
+    clean = errors(page)
+    page.get_by_label("Noise").fill("0.5")
+    assert errors(page) != clean
+    page.get_by_label("Noise").fill("0")
+    assert errors(page) == clean
+    page.get_by_label("Hidden square").fill("0.5")
+    assert errors(page) != clean
+
+
+def test_a_morph_ends_at_the_code_of_the_other_image(visit):
+    page = visit("explore")
+    start = drawings(page)
+    page.get_by_label("Morph").fill("0.5")
+    assert set(errors(page).values()) == {"between"}
+    page.get_by_label("Morph").fill("1")
+    assert drawings(page) != start
+
+
+def test_a_drawn_digit_is_encoded(visit):
+    page = visit("explore")
+    page.get_by_role("button", name="Draw a digit").click()
+    box = page.locator(".frame").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 70, box["y"] + 150, steps=8)
+    page.mouse.up()
+    assert "Your drawing" in page.locator("figcaption").inner_text()
+    assert all(float(error) > 0 for error in errors(page).values())
+
+
+def test_more_numbers_are_bars_and_the_link_keeps_the_choice(visit):
+    page = visit("explore")
+    page.get_by_role("button", name="8 numbers").click()
+    assert page.locator(".card h2").all_inner_texts() == ["pca", "denoising_ae"]
+    assert "numbers=8" in page.url
+    page.reload()
+    page.wait_for_selector("#panel-explore[data-ready]")
+    assert page.locator(".card h2").all_inner_texts() == ["pca", "denoising_ae"]
+
+
+def test_on_a_phone_one_plane_is_shown_and_a_chip_chooses_another(visit):
+    page = visit("explore", PHONE)
+    assert page.locator(".plane:visible").count() == 1
+    page.get_by_role("button", name="Show the plane of vae").click()
+    assert page.locator(".card.chosen h2").inner_text() == "vae"
+    assert page.locator(".plane:visible").bounding_box()["width"] > 200
+
+
+def test_an_autoencoder_trained_in_the_browser_gets_better(visit):
+    page = visit("train")
+    page.wait_for_selector("[data-epoch='0']")
+
+    def error() -> float:
+        return float(re.search(r"error ([\d.]+) on test", page.locator(".progress").inner_text())[1])
+
+    first = error()
+    for epoch in (1, 2):
+        page.get_by_role("button", name="One epoch").click()
+        page.wait_for_selector(f"[data-epoch='{epoch}']")
+    assert error() < 0.9 * first
+    page.get_by_role("button", name="Start again").click()
+    page.wait_for_selector("[data-epoch='0']")
+
+
+def test_a_table_sorts_filters_and_opens_rows_and_its_link_keeps_all(visit):
+    page = visit("compare")
+    rows = page.locator("tbody th")
+    assert rows.count() == 6
+    page.get_by_role("button", name="method").click()
+    assert [text.split()[0] for text in rows.all_inner_texts()] == ["aae", "deep_ae", "pca", "topk", "vae", "vq_vae"]
+    page.get_by_label("Name").fill("ae")
+    assert rows.count() == 4
+    page.locator("tbody tr", has_text="deep_ae").click()
+    command = page.locator(".command code").inner_text()
+    assert command.startswith("zoo run variant=deep_ae data=digits width=2 seed=0")
+    assert page.locator(".strip img").count() >= 2
+    assert page.locator(".curve polyline").count() == 2
+    record = json.loads(page.locator("details:has-text('Record') pre").text_content())
+    assert record["variant"] == "deep_ae"
+    page.reload()
+    page.wait_for_selector("#panel-compare[data-ready]")
+    assert page.locator(".command code").inner_text() == command
+    assert page.locator("tbody th").count() == 4
+
+
+def test_a_brush_in_the_plot_filters_the_table(visit):
+    page = visit("compare")
+    box = page.locator(".plot").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 45, steps=4)
+    page.mouse.up()
+    left = page.locator("tbody th").count()
+    assert 0 < left < 6
+    page.get_by_role("button", name="Clear the selection").click()
+    assert page.locator("tbody th").count() == 6
+
+
+def test_tabs_are_chosen_by_arrow_keys(visit):
+    page = visit("explore")
+    page.get_by_role("tab", name="Explore").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("tab", name="Train").get_attribute("aria-selected") == "true"
+    assert page.url.endswith("#train")
