@@ -23,6 +23,7 @@ from torchvision import datasets
 
 from zoo.data.images import Source
 from zoo.data.sources import binary_mnist, cifar10, digits, download, faces, fashion_mnist, mnist, patches, scans
+from zoo.data.sources.smaller import faces_small
 from zoo.errors import ZooError
 
 
@@ -417,3 +418,11 @@ def test_files_in_the_current_folders_data_are_used_there(tmp_path, monkeypatch)
     (tmp_path / "home" / "SET").mkdir(parents=True)
     (tmp_path / "home" / "SET" / "file").write_bytes(b"content")
     assert download.download(tmp_path / "home", [Path("SET/file")], "a page", fetch) == tmp_path / "home"
+
+
+def test_small_faces_are_means_of_four_pixels(tmp_path):
+    published = tmp_path / "olivettifaces.mat"
+    savemat(published, {"faces": drawn_faces()})
+    whole, small = faces(str(tmp_path)).test, faces_small(str(tmp_path)).test
+    assert small.shape == (1, 32, 32)
+    assert torch.allclose(small[:3], whole[:3].view(3, 1, 32, 2, 32, 2).mean((3, 5)), atol=1e-6)

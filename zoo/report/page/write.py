@@ -19,7 +19,7 @@ from zoo.runs.job import Job
 
 PLACE = Path("page", "index.html")
 CLAIMS = "claims"  # the folder of claims, below the results
-EXPLORED = ("page",)  # studies whose models are explored, one for each data set
+EXPLORED = ("page", "page_fashion", "page_faces")  # studies whose models are explored, one for each data set
 Study = tuple[Sequence[Job], Sequence[Job]]  # runs of its table, and of its figures
 
 
@@ -55,7 +55,7 @@ def explored(studies: Sequence[Study]) -> list[dict[str, Any]]:
             views = [[shown(job) for job in part] for part in study]
             found.append(explore.content(jobs[0].make("data"), views))
     if not found:
-        raise ZooError(f"no models for the page: fit them first, by `zoo study {EXPLORED[0]}`")
+        raise ZooError(f"no models for the page: fit them first, by `zoo study` {', '.join(EXPLORED)}")
     return found
 
 

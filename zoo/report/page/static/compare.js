@@ -286,7 +286,16 @@
     function select(name) {
       state.row = name;
       update();
+      reveal();
       zoo.say(`${name}: details below the plot`);
+    }
+
+    /** Scroll the table, and nothing else, to the chosen row. */
+    function reveal() {
+      const line = table.querySelector(".selected");
+      if (!line) return;
+      const [inside, outside] = [line.getBoundingClientRect(), scroller.getBoundingClientRect()];
+      if (inside.top < outside.top + 36 || inside.bottom > outside.bottom) scroller.scrollTop += inside.top - outside.top - outside.height / 2;
     }
 
     const STRIPS = {
@@ -348,7 +357,7 @@
     // ---- controls
 
     const controls = zoo.el("div", { className: "row controls" });
-    const families = zoo.el("div", { className: "classes", role: "group", "aria-label": "Families" });
+    const families = zoo.el("div", { className: "classes families", role: "group", "aria-label": "Families" });
     const picker = zoo.el("details", { className: "picker" });
     const axes = zoo.el("div", { className: "row axes" });
     const about = zoo.el("p", { className: "note" });
@@ -434,6 +443,7 @@
       zoo.el("div", { className: "right" }, axes, plot, details)
     );
     arrange();
+    reveal();
     new ResizeObserver(paintPlot).observe(plot);
     return { shown: update };
   });

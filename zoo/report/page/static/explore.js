@@ -140,7 +140,7 @@
       const drawn = zoo.el("canvas", { width: set.width, height: set.height, role: "img" });
       const error = zoo.el("strong");
       const bar = zoo.el("i");
-      const about = zoo.el("p", { title: method.about }, method.about);
+      const about = zoo.el("p", { title: method.about }, method.about.split(",")[0]);
       const title = zoo.el("h2", {}, method.name);
       const result = zoo.el("div", { className: "result" }, drawn, error, zoo.el("div", { className: "bar" }, bar));
       const unit = zoo.el("span", {}, "squared error");
