@@ -10,7 +10,7 @@ import torch
 from zoo.errors import ZooError
 from zoo.model.io import build_model, read_model
 from zoo.report.page.assemble import source
-from zoo.report.page.networks import float16, portable
+from zoo.report.page.portable import float16, portable
 
 py_mini_racer = pytest.importorskip("py_mini_racer", reason="the JavaScript engine mini-racer is not installed")
 NEAR = 1e-3  # of pixels in [0, 1], and of the range of a code

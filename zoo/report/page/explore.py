@@ -18,7 +18,7 @@ from zoo.catalogue import variants
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
-from zoo.report.page.networks import float16, portable
+from zoo.report.page.portable import float16, portable
 
 TITLES = {
     "mnist": "MNIST",

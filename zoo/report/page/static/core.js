@@ -1,4 +1,4 @@
-// The numeric runtime: models that zoo/report/page/networks.py wrote, computed on flat arrays. No browser is needed.
+// The numeric runtime: models that zoo/report/page/portable.py wrote, computed on flat arrays. No browser is needed.
 "use strict";
 
 const zoo = {};

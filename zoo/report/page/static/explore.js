@@ -62,19 +62,19 @@
     // ---- the picture at the left
 
     const subject = zoo.el("canvas", { role: "img" });
-    const strokes = zoo.el("canvas", { width: CANVAS, height: CANVAS });
+    const strokes = zoo.el("canvas", { width: CANVAS, height: CANVAS }).getContext("2d", { willReadFrequently: true });
     const caption = zoo.el("figcaption");
     const frame = zoo.el("div", { className: "frame" }, subject);
     const figure = zoo.el("figure", { className: "subject" }, frame, caption);
 
     function describe() {
-      const name = (index) => (set.classes.length ? `test image of ${set.classes[set.labels[index]]}` : `test image ${index + 1}`);
+      const name = set.classes.length ? `test image (${set.classes[set.labels[state.image]]})` : `test image (${state.image + 1})`;
       if (state.drawer) return `Drawn by ${state.drawer.name}; the other methods encode its drawing.`;
       if (state.pen && !state.drawing) return "Draw a digit here, with the mouse or a finger.";
       if (state.drawing) return "Your drawing, centred and scaled like the training images.";
       if (morphing()) return `Pixels mixed; each method walks straight from one code to the other.`;
-      const image = `All methods encode this ${name(state.image)}`;
-      return changed() ? `${image}; errors are measured against the image without changes.` : `${image}.`;
+      const image = `All methods encode this ${name}`;
+      return changed() ? `${image}; errors are against the clean one.` : `${image}.`;
     }
 
     function paintSubject(seen) {
@@ -103,14 +103,13 @@
     function stroke(event) {
       const box = frame.getBoundingClientRect();
       const here = place(event, box).map((part) => part * CANVAS);
-      const context = strokes.getContext("2d", { willReadFrequently: true });
-      Object.assign(context, { lineWidth: PEN * CANVAS, lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
-      context.beginPath();
-      context.moveTo(...(last || here));
-      context.lineTo(here[0] + 0.01, here[1]);
-      context.stroke();
+      Object.assign(strokes, { lineWidth: PEN * CANVAS, lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
+      strokes.beginPath();
+      strokes.moveTo(...(last || here));
+      strokes.lineTo(here[0] + 0.01, here[1]);
+      strokes.stroke();
       last = here;
-      const { data } = context.getImageData(0, 0, CANVAS, CANVAS);
+      const { data } = strokes.getImageData(0, 0, CANVAS, CANVAS);
       const ink = Float32Array.from({ length: CANVAS * CANVAS }, (_, i) => data[4 * i + 3] / 255);
       state.drawing = zoo.centred(ink, CANVAS, set.height, set.width, set.box);
       state.drawer = null;
@@ -154,7 +153,7 @@
       );
       const size = method.codes.length / set.count;
       const codes = Array.from({ length: set.count }, (_, n) => method.codes.subarray(n * size, (n + 1) * size));
-      const ranges = Array.from({ length: size }, (_, d) => rangeOf(codes.map((code) => code[d])));
+      const ranges = rangesOf(codes, size);
       const words = size === 2 ? "plane of codes; arrow keys move, with Shift further" : `code of ${size} units; left and right choose a unit, up and down change it`;
       hand.setAttribute("aria-label", `${method.name}: ${words}`);
       const made = { method, card, hand, ground, drawn, error, bar, unit, plane, size, codes, ranges, unitAt: 0, tip: null };
@@ -162,10 +161,16 @@
       return made;
     }
 
-    function rangeOf(values) {
-      const [low, high] = ENDS.map((q) => zoo.quantile(values, q));
-      const margin = 0.07 * (high - low) || 1;
-      return [low - margin, high + margin];
+    /** What is shown of each unit; one range for all where some are almost never active, as in a sparse code. */
+    function rangesOf(codes, size) {
+      const ranges = Array.from({ length: size }, (_, d) => ENDS.map((q) => zoo.quantile(codes.map((code) => code[d]), q)));
+      const sparse = ranges.some(([low, high]) => low === high);
+      const all = sparse && [Math.min(...codes.map((code) => Math.min(...code))), Math.max(...codes.map((code) => Math.max(...code)))];
+      return ranges.map((own) => {
+        const [low, high] = sparse ? all : own;
+        const margin = 0.07 * (high - low);
+        return [low - margin, high + margin];
+      });
     }
 
     function choose(index) {
@@ -388,14 +393,15 @@
       const wide = width / made.size;
       const focused = document.activeElement === made.hand || state.drawer === made.method;
       const share = ([low, high], value) => Math.min(Math.max(1 - (value - low) / (high - low), 0.01), 0.99) * height;
+      const gap = wide > 6 ? 1 : 0.4;
       code.forEach((value, d) => {
         const [from, to] = [share(made.ranges[d], 0), share(made.ranges[d], value)];
         context.fillStyle = zoo.colour("line");
         context.globalAlpha = 0.4;
-        context.fillRect(d * wide + 1, 0, Math.max(1, wide - 2), height);
+        context.fillRect(d * wide + gap, 0, wide - 2 * gap, height);
         context.globalAlpha = 1;
         context.fillStyle = zoo.colour(focused && d === made.unitAt ? "good" : "accent");
-        context.fillRect(d * wide + 1, Math.min(from, to) - 1, Math.max(1, wide - 2), Math.abs(to - from) + 2);
+        context.fillRect(d * wide + gap, Math.min(from, to) - 1, wide - 2 * gap, Math.abs(to - from) + 2);
       });
     }
 
@@ -443,7 +449,7 @@
     const another = zoo.button("Another image", () => { show(Math.floor(random() * set.count)); });
     const draw = zoo.button("Draw a digit", () => {
       Object.assign(state, { pen: !state.pen, drawing: null, drawer: null, morph: 0 });
-      strokes.getContext("2d").clearRect(0, 0, CANVAS, CANVAS);
+      strokes.clearRect(0, 0, CANVAS, CANVAS);
       if (state.pen) state.drawing = new Float32Array(set.height * set.width);
       update();
       if (state.pen) {
@@ -464,14 +470,18 @@
     const help = zoo.el("p", { className: "note wide" });
 
     function show(index) {
-      let target = Math.floor(random() * set.count);
-      if (target === index) target = (target + 1) % set.count;
-      Object.assign(state, { image: index, target, drawer: null, drawing: null, pen: false, morph: 0, noise: 0, hidden: 0, at: [0.5, 0.5] });
+      Object.assign(state, { image: index, target: other(index), drawer: null, drawing: null, pen: false, morph: 0, noise: 0, hidden: 0, at: [0.5, 0.5] });
       noise = zoo.normals(set.height * set.width, random);
-      strokes.getContext("2d").clearRect(0, 0, CANVAS, CANVAS);
+      strokes.clearRect(0, 0, CANVAS, CANVAS);
       update();
       keep();
       zoo.say(caption.textContent);
+    }
+
+    /** Another image, of another class where there are classes. */
+    function other(index) {
+      const others = images.map((_, n) => n).filter((n) => n !== index && (!set.classes.length || set.labels[n] !== set.labels[index]));
+      return others[Math.floor(random() * others.length)];
     }
 
     function refresh() {
@@ -530,7 +540,7 @@
       choices();
       noise = zoo.normals(set.height * set.width, random);
       state.image = picked < set.count ? picked : 0;
-      state.target = (state.image + 1) % set.count;
+      state.target = other(state.image);
       Object.assign(state, { morph: 0, noise: 0, hidden: 0, drawing: null, pen: false });
       build();
       keep();

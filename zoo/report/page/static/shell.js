@@ -32,7 +32,7 @@
       zoo.moveSlider(field, Number(input.value));
       change(Number(input.value));
     };
-    const field = zoo.el("label", { className: "field slider" }, zoo.el("span", {}, label), output, input);
+    const field = zoo.el("label", { className: "field slider" }, zoo.el("span", {}, label), input, output);
     field.moved = (number) => {
       input.value = number;
       output.textContent = text(number);
@@ -100,15 +100,14 @@
         const context = canvas.getContext("2d", { willReadFrequently: true });
         context.drawImage(picture, 0, 0);
         const { data } = context.getImageData(0, 0, picture.width, picture.height);
-        resolve(
-          Array.from({ length: count }, (_, n) => {
-            const [x0, y0] = [(n % across) * width, Math.floor(n / across) * height];
-            return Float32Array.from({ length: height * width }, (_, i) => {
-              const [x, y] = [x0 + (i % width), y0 + Math.floor(i / width)];
-              return data[4 * (y * picture.width + x)] / 255;
-            });
-          })
-        );
+        resolve(Array.from({ length: count }, (_, n) => {
+          const start = Math.floor(n / across) * height * picture.width + (n % across) * width;
+          const image = new Float32Array(height * width);
+          for (let y = 0, i = 0; y < height; y++) {
+            for (let x = 0; x < width; x++) image[i++] = data[4 * (start + y * picture.width + x)] / 255;
+          }
+          return image;
+        }));
       };
       picture.src = `data:image/png;base64,${png}`;
     });
