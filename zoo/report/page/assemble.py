@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
@@ -31,6 +32,12 @@ def embedded(data: object) -> str:
     """Data as JSON that may stand in a script element, which ends at the first closing tag."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.replace("</", r"<\/").replace("<!--", r"<\u0021--")
+
+
+def data_of(page: str, name: str) -> Any:
+    """The data of a tab in a page that `assemble` made; None where it has no such tab."""
+    found = re.search(f'<script type="application/json" id="data-{name}">(.*?)</script>', page, re.DOTALL)
+    return None if found is None else json.loads(found[1])
 
 
 def source(name: str) -> str:

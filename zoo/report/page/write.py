@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from zoo.model.io import read_model
 from zoo.options import content as option_file
 from zoo.options import names
 from zoo.report.page import claims, compare, explore, train
-from zoo.report.page.assemble import assemble
+from zoo.report.page.assemble import assemble, data_of
 from zoo.report.publish import reported_studies
 from zoo.runs.job import Job
 
@@ -32,28 +32,38 @@ def write_page(study: Callable[[str], Study], trained: Splits, results: Path) ->
         results: folder of the records, tables and claims that the page shows.
 
     Raises:
-        ZooError: no model of the explored studies is fitted.
+        ZooError: no model of the explored studies is fitted, and no earlier page shows any.
     """
+    path = results / PLACE
+    earlier = data_of(path.read_text(encoding="utf-8"), "explore") if path.exists() else None
     contents = {
-        "explore": explored([study(name) for name in EXPLORED]),
+        "explore": explored([study(name) for name in EXPLORED], {each["name"]: each for each in earlier or []}),
         "train": train.content(trained),
         "compare": compare.content(tables(study, results)),
         "claims": claims.content(results / CLAIMS),
     }
-    write_atomically(path := results / PLACE, assemble(contents).encode())
+    write_atomically(path, assemble(contents).encode())
     return path
 
 
-def explored(studies: Sequence[Study]) -> list[dict[str, Any]]:
-    """The data of the tab Explore, from those studies whose models are fitted."""
+def explored(studies: Sequence[Study], earlier: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The data of the tab Explore, from those studies whose models are fitted.
+
+    Args:
+        studies: runs of one data set each.
+        earlier: what the page showed before, by data set; it stays where models are not fitted here.
+    """
     found = []
     for study in studies:
         jobs = [job for part in study for job in part]
-        if lacking := [job for job in jobs if not job.model_path.exists()]:
-            print(f"{jobs[0].data} is left out of the page: {len(lacking)} of its {len(jobs)} models are not fitted")
+        name, lacking = jobs[0].data, [job for job in jobs if not job.model_path.exists()]
+        if not lacking:
+            found.append(explore.content(jobs[0].make("data"), [[shown(job) for job in part] for part in study]))
+        elif name in earlier:
+            print(f"{name}: models stay as the page has them; {len(lacking)} of {len(jobs)} are not fitted here")
+            found.append(earlier[name])
         else:
-            views = [[shown(job) for job in part] for part in study]
-            found.append(explore.content(jobs[0].make("data"), views))
+            print(f"{name} is left out of the page: {len(lacking)} of {len(jobs)} models are not fitted")
     if not found:
         raise ZooError(f"no models for the page: fit them first, by `zoo study` {', '.join(EXPLORED)}")
     return found
