@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from zoo.errors import ZooError
 from zoo.report.page import claims, compare
@@ -14,6 +17,15 @@ from zoo.report.page.assemble import assemble, data_of, source
 from zoo.report.page.write import explored, write_page
 
 COMMITTED = Path(__file__).parents[3] / "results" / "page" / "index.html"
+CLAIM = {
+    "name": "one",
+    "title": "A title",
+    "claim": "What is claimed.",
+    "equation": "x = y",
+    "verdict": {"outcome": "holds when ...", "text": "holds for b; does not hold for a"},
+    "cases": {"digits": [{"when": "for b", "number": "ratio", "holds": True}]},
+    "numbers": {"digits": {"ratio": {"value": 1.25, "low": 1.125, "high": 1.5, "unit": "nats"}}},
+}
 VOID = {"meta", "link", "img", "input", "br"}
 
 
@@ -60,7 +72,7 @@ def test_a_page_holds_the_scripts_and_data_of_each_tab(page):
 
 
 def test_text_that_looks_like_markup_stays_text():
-    data = [{"title": "</script><!-- <script>", "claim": "a < b & c > d", "verdict": "holds", "name": "x"}]
+    data = [CLAIM | {"title": "</script><!-- <script>", "claim": "a < b & c > d"}]
     page = assemble({"claims": data})
     assert data_of(page, "claims") == data
     elements = Elements()
@@ -96,11 +108,12 @@ def test_rows_hold_what_the_records_hold(page_jobs):
 
 def test_claims_are_read_with_their_figures_and_bad_ones_are_named(tmp_path):
     assert claims.content(tmp_path / "none") == []
-    (tmp_path / "figure.png").write_bytes(b"png")
-    claim = {"title": "t", "claim": "c", "verdict": "v", "figure": "figure.png"}
+    Image.new("RGB", (30, 20), "teal").save(tmp_path / "figure.png")
+    claim = CLAIM | {"figure": "figure.png"}
     (tmp_path / "one.json").write_text(json.dumps(claim))
     (found,) = claims.content(tmp_path)
-    assert found["figure"] == "data:image/png;base64,cG5n"
+    png = base64.b64decode(found["figure"].removeprefix("data:image/png;base64,"))
+    assert Image.open(io.BytesIO(png)).convert("RGB").getpixel((3, 3)) == (0, 128, 128)
     (tmp_path / "two.json").write_text(json.dumps(claim | {"verdict": ""}))
     with pytest.raises(ZooError, match=r"two.json: not a claim \(it has no verdict\)"):
         claims.content(tmp_path)

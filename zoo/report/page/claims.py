@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from zoo.errors import ZooError
 
-NEEDED = ("title", "claim", "verdict")
+NEEDED = ("title", "claim", "verdict", "cases", "numbers")
+COLOURS = 64
 
 
 def content(folder: Path) -> list[dict[str, Any]]:
@@ -28,7 +32,15 @@ def claim(path: Path) -> dict[str, Any]:
         if lacking := [key for key in NEEDED if not found.get(key)]:
             raise ValueError(f"it has no {lacking[0]}")
         figure = found.get("figure")
-        png = base64.b64encode((path.parent / figure).read_bytes()).decode() if figure else None
+        address = reduced(path.parent / figure) if figure else None
     except (ValueError, AttributeError, OSError) as error:
         raise ZooError(f"{path}: not a claim ({error}); write it again") from error
-    return {"name": path.stem, **found, "figure": png and f"data:image/png;base64,{png}"}
+    return {"name": path.stem, **found, "figure": address}
+
+
+def reduced(path: Path) -> str:
+    """A figure in 64 colours, as a data address: the page holds many."""
+    png = io.BytesIO()
+    with Image.open(path) as figure:
+        figure.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"

@@ -13,9 +13,11 @@ from zoo.catalogue import FAMILIES, OTHER, family_of, variants
 from zoo.report.statistics import by_name, scope, timed_together
 from zoo.report.table import SUMMARY, Column, brief, columns, common, missing, words
 from zoo.runs.records import Record, record_path
+from zoo.runs.strips import decode_strip, encode_strip
 
 CURVES = ("train_nll", "validation_nll")
 POINTS = 50  # of a curve
+PICTURED = 10  # images of a strip
 RESULTS = Path("..")  # the folder of the records, seen from the page
 
 
@@ -41,7 +43,7 @@ def content(tables: Sequence[Table]) -> dict[str, Any]:
 
 
 class Strips:
-    """Rows of images, each kept once: many rows of a table show the same originals."""
+    """Rows of images, the first ten of each, kept once: many rows of a table show the same originals."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -51,7 +53,7 @@ class Strips:
         """Where a strip lies in `found`."""
         if png not in self._places:
             self._places[png] = len(self.found)
-            self.found.append(png)
+            self.found.append(encode_strip(decode_strip(png)[:PICTURED]))
         return self._places[png]
 
 
