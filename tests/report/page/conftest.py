@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from zoo.report.page.write import write_page
 from zoo.runs.job import Job
@@ -44,8 +47,27 @@ def page_jobs(page_results: Path, compose_job: Callable[..., Job]) -> tuple[list
 
 
 @pytest.fixture(scope="session")
-def page_file(page_results: Path, page_jobs: tuple[list[Job], list[Job]]) -> Path:
-    """The page of these runs, with the table of those at two numbers as a study."""
+def claim() -> dict[str, Any]:
+    """A claim as `zoo claims` writes it."""
+    return {
+        "name": "one",
+        "title": "A title",
+        "claim": "What is claimed.",
+        "equation": "x = y",
+        "fails": "When it fails.",
+        "figure": "figure.png",
+        "verdict": {"outcome": "holds when ...", "text": "holds for b; does not hold for a"},
+        "cases": {"digits": [{"when": "for b", "number": "a ratio", "holds": True}]},
+        "numbers": {"digits": {"a ratio": {"value": 1.25, "low": 1.125, "high": 1.5, "unit": "nats"}}},
+    }
+
+
+@pytest.fixture(scope="session")
+def page_file(page_results: Path, page_jobs: tuple[list[Job], list[Job]], claim: dict[str, Any]) -> Path:
+    """The page of these runs, with the table of those at two numbers as a study, and a claim."""
+    (page_results / "claims").mkdir()
+    (page_results / "claims" / "one.json").write_text(json.dumps(claim))
+    Image.new("RGB", (300, 200), "teal").save(page_results / "claims" / claim["figure"])
     (page_results / "digits").mkdir()
     (page_results / "digits" / "benchmark.md").touch()  # by which studies with a report are found
     return write_page(lambda name: page_jobs, page_jobs[0][0].make("data"), page_results)

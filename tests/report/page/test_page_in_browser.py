@@ -204,3 +204,13 @@ def test_tabs_are_chosen_by_arrow_keys(visit):
     page.keyboard.press("ArrowRight")
     assert page.get_by_role("tab", name="Train").get_attribute("aria-selected") == "true"
     assert page.url.endswith("#train")
+
+
+def test_a_claim_shows_its_verdict_its_figure_and_what_decides_it(visit):
+    page = visit("claims")
+    article = page.locator("article.claim")
+    assert "holds when ..." in article.locator("h2").inner_text()
+    assert article.locator("img").evaluate("image => image.naturalWidth") == 300
+    assert "a ratio: 1.25 (1.13 to 1.5) nats" in article.locator(".cases").inner_text()
+    page.get_by_role("link", name="Denoise an image yourself").click()
+    page.wait_for_selector("#panel-explore[data-ready]")

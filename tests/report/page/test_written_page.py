@@ -17,15 +17,6 @@ from zoo.report.page.assemble import assemble, data_of, source
 from zoo.report.page.write import explored, write_page
 
 COMMITTED = Path(__file__).parents[3] / "results" / "page" / "index.html"
-CLAIM = {
-    "name": "one",
-    "title": "A title",
-    "claim": "What is claimed.",
-    "equation": "x = y",
-    "verdict": {"outcome": "holds when ...", "text": "holds for b; does not hold for a"},
-    "cases": {"digits": [{"when": "for b", "number": "ratio", "holds": True}]},
-    "numbers": {"digits": {"ratio": {"value": 1.25, "low": 1.125, "high": 1.5, "unit": "nats"}}},
-}
 VOID = {"meta", "link", "img", "input", "br"}
 
 
@@ -71,8 +62,8 @@ def test_a_page_holds_the_scripts_and_data_of_each_tab(page):
     assert all(each["rows"] for each in data_of(page, "compare")["studies"])
 
 
-def test_text_that_looks_like_markup_stays_text():
-    data = [CLAIM | {"title": "</script><!-- <script>", "claim": "a < b & c > d"}]
+def test_text_that_looks_like_markup_stays_text(claim):
+    data = [claim | {"title": "</script><!-- <script>", "claim": "a < b & c > d"}]
     page = assemble({"claims": data})
     assert data_of(page, "claims") == data
     elements = Elements()
@@ -106,10 +97,9 @@ def test_rows_hold_what_the_records_hold(page_jobs):
     assert any("mse" in row["best"] for row in study["rows"])
 
 
-def test_claims_are_read_with_their_figures_and_bad_ones_are_named(tmp_path):
+def test_claims_are_read_with_their_figures_and_bad_ones_are_named(tmp_path, claim):
     assert claims.content(tmp_path / "none") == []
     Image.new("RGB", (30, 20), "teal").save(tmp_path / "figure.png")
-    claim = CLAIM | {"figure": "figure.png"}
     (tmp_path / "one.json").write_text(json.dumps(claim))
     (found,) = claims.content(tmp_path)
     png = base64.b64decode(found["figure"].removeprefix("data:image/png;base64,"))
