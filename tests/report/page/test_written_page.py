@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 from zoo.errors import ZooError
 from zoo.report.page import claims, compare
 from zoo.report.page.assemble import assemble, data_of, source
-from zoo.report.page.write import explored, write_page
+from zoo.report.page.write import command, explored, write_page
 
 COMMITTED = Path(__file__).parents[3] / "results" / "page" / "index.html"
 VOID = {"meta", "link", "img", "input", "br"}
@@ -89,12 +90,20 @@ def test_data_sets_whose_models_are_not_here_stay_as_an_earlier_page_has_them(
 
 def test_rows_hold_what_the_records_hold(page_jobs):
     records = [job.recorded() for job in page_jobs[0]]
-    (study,) = compare.content([compare.Table("digits", "a tour", records)])["studies"]
+    commands = {job.key: command(job) for job in page_jobs[0]}
+    (study,) = compare.content([compare.Table("digits", "a tour", records, commands)])["studies"]
     for row in study["rows"]:
         record = next(each for each in records if each.variant == row["variant"])
         assert row["cells"]["mse"][0] == pytest.approx(record.metrics["mse"]["value"], rel=1e-4)
         assert row["config"] == record.config
     assert any("mse" in row["best"] for row in study["rows"])
+
+
+def test_the_command_of_a_row_is_that_of_its_run(page_jobs, page_results, compose_job):
+    for job in page_jobs[0]:
+        overrides = shlex.split(command(job))[2:]
+        places = (f"paths.results={page_results}", f"paths.models={page_results / 'models'}")
+        assert compose_job(*overrides, *places).record_path == job.record_path
 
 
 def test_claims_are_read_with_their_figures_and_bad_ones_are_named(tmp_path, claim):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from zoo.catalogue import FAMILIES, OTHER, family_of, variants
 from zoo.report.statistics import by_name, scope, timed_together
-from zoo.report.table import SUMMARY, Column, brief, columns, common, missing, words
+from zoo.report.table import SUMMARY, Column, brief, columns, common, missing
 from zoo.runs.records import Record, record_path
 from zoo.runs.strips import decode_strip, encode_strip
 
@@ -23,11 +22,19 @@ RESULTS = Path("..")  # the folder of the records, seen from the page
 
 @dataclass(frozen=True)
 class Table:
-    """The records of a study's table, and what its file says about it."""
+    """The results of a study.
+
+    Attributes:
+        study: its name.
+        about: what its file says about it.
+        records: of its table.
+        commands: make these again, by their hashes.
+    """
 
     study: str
     about: str
     records: Sequence[Record]
+    commands: Mapping[str, str]
 
 
 def content(tables: Sequence[Table]) -> dict[str, Any]:
@@ -63,8 +70,7 @@ def study(table: Table, strips: Strips) -> dict[str, Any]:
     shared = common(records)
     shown = brief(records, shared)
     filled = columns(shown)
-    full = {short.name: record.name for short, record in zip(shown, records, strict=True)}
-    rows = [row(full[name], name, group, filled, strips) for name, group in by_name(shown).items()]
+    rows = [row(name, group, table.commands, filled, strips) for name, group in by_name(shown).items()]
     return {
         "name": table.study,
         "about": table.about,
@@ -83,7 +89,9 @@ def metric(column: Column) -> dict[str, str]:
     return {"name": column.metric, **{key: str(about[key]) for key in ("unit", "direction", "group", "definition")}}
 
 
-def row(full: str, name: str, group: Sequence[Record], filled: Sequence[Column], strips: Strips) -> dict[str, Any]:
+def row(
+    name: str, group: Sequence[Record], commands: Mapping[str, str], filled: Sequence[Column], strips: Strips
+) -> dict[str, Any]:
     """One row: its cells as [value, half width of the interval, text], and its first record in detail."""
     first = group[0]
     cells = {
@@ -98,7 +106,7 @@ def row(full: str, name: str, group: Sequence[Record], filled: Sequence[Column],
         "seeds": [record.seed for record in group],
         "cells": cells,
         "best": [each.metric for each in filled if name in each.best],
-        "command": command(full, first),
+        "command": commands[first.hash],
         "record": record_path(RESULTS, first.data, first.variant, first.hash, first.seed).as_posix(),
         "config": first.config,
         "fit": {key: value for key, value in first.fit.items() if key != "history"},
@@ -107,12 +115,6 @@ def row(full: str, name: str, group: Sequence[Record], filled: Sequence[Column],
         "curves": curves(first.fit.get("history", {})),
         "strips": {kind: strips.place(png) for kind, png in first.images.items()},
     }
-
-
-def command(name: str, record: Record) -> str:
-    """The command that makes a record again, from the full name of its row."""
-    about = [f"variant={record.variant}", f"data={record.data}", f"width={record.width}", f"seed={record.seed}"]
-    return shlex.join(["zoo", "run", *about, *words(name)[1:]])
 
 
 def curves(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from zoo.options import names
 from zoo.report.page import claims, compare, explore, train
 from zoo.report.page.assemble import assemble, data_of
 from zoo.report.publish import reported_studies
+from zoo.report.table import words
 from zoo.runs.job import Job
 
 PLACE = Path("page", "index.html")
@@ -79,7 +81,15 @@ def tables(study: Callable[[str], Study], results: Path) -> list[compare.Table]:
     found = []
     for name in reported_studies(results):
         if name in names("study") and name not in EXPLORED:
-            records = [record for job in study(name)[0] if (record := job.recorded()) is not None]
+            jobs = study(name)[0]
+            records = [record for job in jobs if (record := job.recorded()) is not None]
             about = str(option_file("study", name).get("about", ""))
-            found += [compare.Table(name, about, records)] if records else []
+            commands = {job.key: command(job) for job in reversed(jobs)}  # of the first seed
+            found += [compare.Table(name, about, records, commands)] if records else []
     return found
+
+
+def command(job: Job) -> str:
+    """The command of a run."""
+    own = [f"variant={job.variant}", f"data={job.data}", f"width={job.width}", f"seed={job.seed}"]
+    return shlex.join(["zoo", "run", *own, *words(job.name)[1:]])
