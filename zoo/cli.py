@@ -477,7 +477,7 @@ def report(arguments: argparse.Namespace) -> int:
     """Tables and figures."""
     if arguments.check:
         return check(arguments)
-    if arguments.overrides[:1] == [PAGE]:
+    if PAGE in arguments.overrides:
         return page(arguments)
     from zoo.runs.compose import composed, composing
     from zoo.runs.grid import jobs_of
@@ -506,7 +506,7 @@ def page(arguments: argparse.Namespace) -> int:
     from zoo.runs.grid import jobs_of
     from zoo.runs.job import Job
 
-    overrides = arguments.overrides[1:]
+    overrides = [override for override in arguments.overrides if override != PAGE]
 
     def study(name: str) -> tuple[list[Job], list[Job]]:
         with composing([f"study={name}", *overrides], arguments.config_dir) as given:

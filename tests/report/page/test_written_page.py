@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from zoo.cli import main
 from zoo.errors import ZooError
 from zoo.report.page import claims, compare
 from zoo.report.page.assemble import assemble, data_of, source
@@ -116,3 +117,16 @@ def test_claims_are_read_with_their_figures_and_bad_ones_are_named(tmp_path, cla
     (tmp_path / "two.json").write_text(json.dumps(claim | {"verdict": ""}))
     with pytest.raises(ZooError, match=r"two.json: not a claim \(it has no verdict\)"):
         claims.content(tmp_path)
+
+
+def test_without_fitted_models_the_command_names_the_studies_to_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["report", "page"])
+    assert left.value.code == 2
+    assert (
+        "no models for the page: fit them first, by `zoo study` page, page_fashion, page_faces"
+        in capsys.readouterr().err
+    )
+    assert not list(tmp_path.rglob("*.html"))
