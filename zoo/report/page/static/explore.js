@@ -524,6 +524,7 @@
       cards = models.map(makeCard);
       cards[state.chosen].card.classList.add("chosen");
       deck.replaceChildren(...cards.map((made) => made.card));
+      deck.classList.toggle("few", cards.length <= 4);
       map.hidden = !plane;
       classes.hidden = !plane || !set.classes.length;
       const pixels = (set.height * set.width).toLocaleString("en");
