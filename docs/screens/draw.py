@@ -1,4 +1,4 @@
-"""Pictures of every tab of results/page/index.html: `python -m experiments.screens` writes docs/screens/.
+"""Pictures of every tab of results/page/index.html: `python docs/screens/draw.py` writes them beside itself.
 
 It needs a Chromium (`apt-get install chromium`) and the extra `dev`.
 """
