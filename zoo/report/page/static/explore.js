@@ -15,7 +15,7 @@
     };
     const numbers = Number(address.get("numbers"));
     state.view = Math.max(0, sets[state.set].views.findIndex((view) => view.numbers === numbers));
-    const picked = Number(address.get("image"));
+    let picked = Number(address.get("image"));
     let set, models, images, cards, noise;
     const random = zoo.uniform(7);
 
@@ -442,7 +442,7 @@
 
     const percent = (value) => `${Math.round(100 * value)} %`;
     const data = zoo.select("Data", sets.map((each, i) => [String(i), each.title]), String(state.set), (value) => {
-      Object.assign(state, { set: Number(value), view: 0, image: 0, only: null });
+      Object.assign(state, { set: Number(value), view: 0, only: null });
       load();
     });
     const views = zoo.el("div", { className: "row", role: "group", "aria-label": "Size of the code" });
@@ -541,6 +541,7 @@
       choices();
       noise = zoo.normals(set.height * set.width, random);
       state.image = picked < set.count ? picked : 0;
+      picked = 0;
       state.target = other(state.image);
       Object.assign(state, { morph: 0, noise: 0, hidden: 0, drawing: null, pen: false });
       build();
