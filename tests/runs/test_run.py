@@ -352,7 +352,7 @@ def test_what_a_record_calls_trusted_is_not_imported(command, zoo, tmp_path, mon
     write_record(tmp_path / "outputs", replace(read_record(only(tmp_path, "*.json")), trust=["hostile"]))
     assert "done before" in command(*FAST, "stale=rerun").said
     said = zoo("report", "data=digits").said
-    assert "whether rows with parts of hostile are stale is not known without trust=hostile" in said
+    assert "whether rows with parts of hostile are stale is only known with trust=hostile" in said
     assert zoo("evaluate", "run=outputs").status == 0
     assert not (tmp_path / "harm").exists()
 
