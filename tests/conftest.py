@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 
+from zoo.data.sources.corpora import MODULES, docstrings_of
 from zoo.data.splits import Splits
 from zoo.evaluation.evaluator import evaluate, in_groups
 from zoo.model.autoencoder import Autoencoder
@@ -32,7 +33,9 @@ torch.set_num_threads(1)
 REPOSITORY = Path(__file__).parents[1]
 # "highest" because "medium" rounds to bf16 on some processors
 SCORED = ("reconstruction",)
-SHORT = ("data=digits", "trainer.progress=false", "trainer.matmul=highest", "budget.epochs=15")
+SHORT = ("trainer.progress=false", "trainer.matmul=highest", "budget.epochs=15")
+DIGITS = ("data=digits",)
+WORDS = ("data.source.vocabulary=300", "width=8")  # of a variant for words alone, which names data=words itself
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,33 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def compose_job() -> Callable[..., Job]:
-    """Overrides of the command line, put after those of a short fit on the digits -> the job they describe."""
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Docstrings of some modules as a text file."""
+    path = tmp_path_factory.mktemp("corpus") / "docstrings.txt"
+    path.write_text("\n".join(text for name in MODULES[:12] for text in docstrings_of(name)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def compose_job(corpus: Path) -> Callable[..., Job]:
+    """Overrides of the command line, put after those of a short fit on the digits -> the job they describe.
+
+    A variant that is for other data, as its file says, is fitted to a small corpus of words.
+    """
 
     def one(*overrides: str) -> Job:
-        with composing([*SHORT, *overrides]) as given:
+        variant = next((each.partition("=")[2] for each in overrides if each.startswith("variant=")), "pca")
+        data = (*WORDS, f"data.source.path={corpus}") if names_its_data(variant) else DIGITS
+        with composing([*SHORT, *data, *overrides]) as given:
             return Job.of(composed("config", given))
 
     return one
+
+
+def names_its_data(variant: str) -> bool:
+    """Whether a variant's file chooses the data set."""
+    path = REPOSITORY / "conf" / "variant" / f"{variant}.yaml"
+    return path.exists() and "override /data:" in path.read_text()
 
 
 @pytest.fixture(scope="session")

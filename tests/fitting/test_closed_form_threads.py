@@ -31,8 +31,9 @@ gaussian = parts | {
     "bottleneck": {"option": "gaussian_posterior", "width": 8, "prior": {"option": "normal"}},
     "likelihood": {"option": "gaussian_fitted"},
 }
+special = {"ppca": gaussian, "factor_analysis": gaussian, "nmf": parts | {"network": {"option": "nonnegative"}}}
 for name in sys.argv[2:]:
-    model = build_model(gaussian if name in ("ppca", "factor_analysis") else parts, data.shape, seed=0)
+    model = build_model(special.get(name, parts), data.shape, seed=0)
     build("fit", {"option": name})(model, data, objective, 0)
     weights = b"".join(weight.numpy().tobytes() for weight in model.state_dict().values())
     print(name, hashlib.sha256(weights).hexdigest(), torch.get_num_threads())

@@ -27,7 +27,8 @@ gaussian = plain | {
     "likelihood": {"option": "gaussian_fitted"},
 }
 for fit, parts in {
-    "pca": plain, "svd": plain, "streaming_pca": plain, "ica": plain, "ppca": gaussian, "factor_analysis": gaussian
+    "pca": plain, "svd": plain, "streaming_pca": plain, "ica": plain, "ppca": gaussian, "factor_analysis": gaussian,
+    "nmf": plain | {"network": {"option": "nonnegative"}},
 }.items():
     model = build_model(parts, data.shape, seed=0)
     before = (model.reconstruct(data.test[:]) - data.test[:]).square().mean().item()
@@ -41,5 +42,5 @@ def test_closed_forms_import_nothing_of_gradient_fits(repository):
     assert all(map(find_spec, HEAVY)), "the packages have other names now"
     command = [sys.executable, "-c", SCRIPT, *HEAVY]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
-    fits = "pca", "svd", "streaming_pca", "ica", "ppca", "factor_analysis"
+    fits = "pca", "svd", "streaming_pca", "ica", "ppca", "factor_analysis", "nmf"
     assert done.stdout.splitlines() == [f"{fit} True" for fit in fits]

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.distributions import Bernoulli, Normal
+from torch.distributions import Bernoulli, Multinomial, Normal
 
 from zoo.errors import ZooError
 from zoo.model.likelihoods import (
@@ -84,6 +84,14 @@ def test_bernoulli_is_the_probability_of_the_binary_image(images):
     torch.testing.assert_close(likelihood.mean(raw), raw.sigmoid())
     weight = torch.zeros(5, 1, 4, 6)
     assert torch.equal(likelihood.nll(raw, x, weight), torch.zeros(5))
+
+
+def test_multinomial_is_the_probability_of_the_counts():
+    raw = torch.randn(5, 1, 1, 7, generator=torch.Generator().manual_seed(0))
+    x = torch.randint(0, 6, (5, 1, 1, 7), generator=torch.Generator().manual_seed(1)).float()
+    rows = zip(raw.flatten(1), x.flatten(1), strict=True)
+    expected = [-Multinomial(int(counts.sum()), logits=logits).log_prob(counts) for logits, counts in rows]
+    torch.testing.assert_close(MultinomialLikelihood().nll(raw, x), torch.stack(expected))
 
 
 def test_no_std_gives_a_batch_a_higher_likelihood_than_the_optimal_one(images):

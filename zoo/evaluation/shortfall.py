@@ -29,8 +29,9 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
     mean test image and deterministic codes. It is 0 for the mean image. PCA is fitted on training images; at most
     5,000 (256 MiB) of each part are used, evenly spaced.
 
-    The mean image is compared with every model of images and vectors; for counts, squared errors say little. PCA is
-    compared where a code is D real numbers, D < min(N, P), found from clean images. It is not compared with
+    The mean image is compared with every model of images and vectors; for counts and for words, squared errors say
+    little. PCA is compared where a code is D real numbers, D < min(N, P), found from clean images. It is not compared
+    with
 
     - discrete codes, which hold fewer bits, and codes with entries of exactly zero: sparse codes hold few numbers;
     - models of corrupted images, whose objective is another one.
@@ -38,7 +39,7 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
     Limitation: likelihoods other than Gaussian ones and penalties of the code, as in a VAE, are fitted at the cost of
     squared errors. That such a model explains less than PCA is true, and no mistake.
     """
-    if data.kind == "counts":
+    if data.kind == "counts" or data.source.pairs is not None:
         return None
     train, test = data.train.spaced(SAMPLED)[:], data.test.spaced(SAMPLED)[:]
     with deterministic(model), torch.no_grad():

@@ -20,7 +20,8 @@ from zoo.runs.identity import is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_records
 
-OF_SWEEP = {"error_against_width", "explained_variance_against_l0"}  # figures that also show other widths
+# figures that also show other widths
+OF_SWEEP = {"error_against_width", "explained_variance_against_l0", "scores_against_width", "document_maps"}
 PAGE, TABLE = "benchmark.md", "benchmark.csv"
 MARK, END = "<!-- table: {} | <rows> | <metrics> -->", "<!-- end -->"
 MARKS = re.compile(r"<!-- (?:table: (.*?)|end) -->")

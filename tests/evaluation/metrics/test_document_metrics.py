@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from zoo.evaluation.measures.retrieval import retrieval
-from zoo.evaluation.metrics.documents import perplexity, retrieval_curve, retrieval_precision, topic_coherence
+from zoo.evaluation.metrics.documents import (
+    document_map,
+    perplexity,
+    retrieval_curve,
+    retrieval_precision,
+    topic_coherence,
+)
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject import Subject
 from zoo.runs.single import fit_one, read
@@ -72,6 +78,14 @@ def test_probabilities_add_to_one_and_training_lowers_perplexity(subject):
     share = subject.term_log_probabilities.exp()
     torch.testing.assert_close(share.sum(1), torch.ones(len(share), dtype=torch.float64))
     assert 1 < perplexity(subject.held_out_words, subject.term_log_probabilities).value < share.shape[1]
+
+
+@torch.no_grad()
+def test_test_documents_lie_on_a_plane_with_the_names_of_their_labels(subject):
+    found = document_map(subject.document_plane)
+    assert 150 <= len(found.table["group"]) <= 300
+    assert set(found.table["group"]) <= set(subject.data.classes)
+    assert 0.5 < found.value <= 1
 
 
 def test_topics_are_the_terms_that_units_add_and_their_coherence_is_that_of_pairs(subject):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import dist
+
 import pytest
 import torch
 
 from zoo.evaluation.measures import word_judgements
 from zoo.evaluation.measures.word_judgements import analogies, answered, similarity, unit_length, word_pairs
-from zoo.evaluation.metrics.words import word_neighbours, wordsim353
+from zoo.evaluation.metrics.words import word_map, word_neighbours, wordsim353
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject import Subject
 from zoo.evaluation.subject.vocabulary import WordCodes
@@ -56,6 +58,14 @@ def test_neighbours_of_words_that_are_there():
     assert found.table["neighbours"][0].split()[0] == "man"
     with pytest.raises(NotApplicable, match="none of the words"):
         word_neighbours(WordCodes(("a",), CODES[:1], {"a": 0}))
+
+
+def test_words_and_their_neighbours_lie_on_a_plane():
+    found = word_map(WordCodes(("king", "queen", "man", "woman", "tree"), CODES, PLACE))
+    assert sorted(found.table["word"]) == sorted(PLACE)
+    assert found.value == pytest.approx(1, abs=0.2)
+    at = dict(zip(found.table["word"], zip(found.table["x"], found.table["y"], strict=True), strict=True))
+    assert dist(at["king"], at["man"]) < dist(at["king"], at["queen"])
 
 
 def test_the_judgements_of_gensim():

@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor
 
+from zoo.evaluation.measures.code_plane import CodePlane
 from zoo.evaluation.measures.retrieval import Retrieval
 from zoo.evaluation.registry import Curve, NotApplicable, metric
 from zoo.evaluation.subject.termed import Topics
@@ -86,3 +87,14 @@ def topic_coherence(topics: Topics) -> Curve:
     order = topics.coherence.argsort(descending=True)
     table = {"terms": [" ".join(topics.terms[i]) for i in order], "coherence": topics.coherence[order].tolist()}
     return Curve(topics.coherence.mean().item(), table)
+
+
+@metric("documents", "fraction", "none", kinds=("counts", "vector"))
+def document_map(document_plane: CodePlane) -> Curve:
+    """Fraction of the variance of test codes on the plane of their two leading axes.
+
+    The curve has the coordinates of at most 300 evenly spaced test samples, for a picture.
+
+    Misleads: the fraction is 1 for every code of two units; the picture of a wide code shows little of it.
+    """
+    return document_plane.as_curve("group")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+
+from zoo.evaluation.measures.code_plane import plane_of
 from zoo.evaluation.measures.word_judgements import analogies, answered, shares, similarity, word_pairs
 from zoo.evaluation.registry import Curve, NotApplicable, metric
 from zoo.evaluation.subject.vocabulary import WordCodes
@@ -65,17 +68,35 @@ def word_neighbours(word_codes: WordCodes) -> Curve:
     """Mean cosine of sixteen words with their nearest neighbours; the curve has five neighbours of each.
 
     Misleads: narrow codes have larger cosines: look at the neighbours, not at the value.
+    """
+    probes, best = neighbours(word_codes)
+    near = [" ".join(word_codes.words[i] for i in row) for row in best.indices.tolist()]
+    return Curve(best.values[:, 0].mean().item(), {"word": probes, "neighbours": near}, len(probes))
+
+
+@metric("words", "fraction", "none", kinds=("vector",))
+def word_map(word_codes: WordCodes) -> Curve:
+    """Fraction of the variance of sixteen words and their neighbours on the plane of the two leading axes.
+
+    Codes have unit length; the curve has the words' coordinates, for a picture.
+
+    Misleads: the plane shows the widest differences, between subjects; neighbours in it may be far apart in the code.
+    """
+    probes, best = neighbours(word_codes)
+    rows = [*dict.fromkeys([*(word_codes.place[word] for word in probes), *best.indices.flatten().tolist()])]
+    return plane_of(word_codes.codes[rows], [word_codes.words[row] for row in rows]).as_curve("word")
+
+
+def neighbours(found: WordCodes) -> tuple[list[str], torch.return_types.topk]:
+    """Those of the sixteen words that are in the vocabulary, and the cosines and rows of five neighbours of each.
 
     Raises:
         NotApplicable: none of the sixteen is in the vocabulary.
     """
-    codes, words, place = word_codes.codes, word_codes.words, word_codes.place
-    probes = [word for word in PROBES if word in place]
+    probes = [word for word in PROBES if word in found.place]
     if not probes:
         raise NotApplicable("none of the words whose neighbours are shown is in the vocabulary")
-    rows = [place[word] for word in probes]
-    cosines = codes[rows] @ codes.T
+    rows = [found.place[word] for word in probes]
+    cosines = found.codes[rows] @ found.codes.T
     cosines[range(len(rows)), rows] = -2.0
-    best = cosines.topk(min(NEIGHBOURS, len(words) - 1), 1)
-    near = [" ".join(words[i] for i in row) for row in best.indices.tolist()]
-    return Curve(best.values[:, 0].mean().item(), {"word": probes, "neighbours": near}, len(probes))
+    return probes, cosines.topk(min(NEIGHBOURS, len(found.words) - 1), 1)

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.evaluation.measures.code_plane import CodePlane, plane_of
 from zoo.evaluation.measures.retrieval import Retrieval, retrieval
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded
 
 RETRIEVED = (1, 3, 7, 10, 15, 31, 63, 127, 255, 511, 1023, 2047, 4095)
 TERMS = 10  # of a topic
+SHOWN = 300  # documents on a plane
 SEED = 0
 
 
@@ -82,6 +84,13 @@ class Termed(Encoded):
         if len(codes) <= TERMS:
             raise NotApplicable(f"{len(codes)} test samples: there are no 10 others to retrieve")
         return retrieval(codes, labels, tuple(number for number in RETRIEVED if number < len(codes)))
+
+    @cached_property
+    def document_plane(self) -> CodePlane:
+        """At most 300 evenly spaced test samples, with the names of their labels; NotApplicable without labels."""
+        every = -(-len(self.x) // SHOWN)
+        labels = self.test_labels[::every].tolist()
+        return plane_of(self.test_codes[::every], [self.data.classes[label] for label in labels])
 
     @cached_property
     def topics(self) -> Topics:

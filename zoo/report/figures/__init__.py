@@ -6,6 +6,6 @@ Importing this package registers the zoo's own figures; `figure` registers anoth
 from zoo.report.figures.register import FIGURES, figure
 
 # in the order of a report's page
-from zoo.report.figures import pictures, average_ranks, curves, measured_curves, outlier_dots  # isort: skip
+from zoo.report.figures import pictures, average_ranks, curves, measured_curves, outlier_dots, texts  # isort: skip
 
-__all__ = ["FIGURES", "average_ranks", "curves", "figure", "measured_curves", "outlier_dots", "pictures"]
+__all__ = ["FIGURES", "average_ranks", "curves", "figure", "measured_curves", "outlier_dots", "pictures", "texts"]

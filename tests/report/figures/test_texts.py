@@ -1,0 +1,94 @@
+"""Figures of documents and words, from records with scores made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from zoo.report.figures.texts import document_maps, retrieval_curves, scores_against_width, topics, word_maps
+from zoo.runs.records import read_records
+
+ABOUT = {"unit": "1", "direction": "higher", "group": "documents"}
+WIDTHS, SEEDS = (2, 10), (0, 1)
+VARIANTS = ("svd", "vae")
+GROUPS = ["rec.autos", "rec.autos", "sci.space", "sci.space"]
+
+
+def scored(record, width, seed):
+    """A record with scores that follow from its variant, width and seed."""
+    value = 0.1 * VARIANTS.index(record.variant) + width / 100 + seed / 1000
+    curves = {
+        "retrieval_curve": {"retrieved": [1.0, 3.0], "recall": [0.01, 0.03], "precision": [value, value / 2]},
+        "topic_coherence": {"terms": ["orbit moon " * 5, "car engine " * 5], "coherence": [value, value / 2]},
+        "document_map": {"group": GROUPS, "x": [0.0, 0.1, 0.9, 1.0], "y": [0.0, value, 0.2, 0.3]},
+        "word_map": {"word": ["orbit", "moon", "car"], "x": [0.0, 0.1, 1.0], "y": [value, 0.2, 0.3]},
+    }
+    metrics = {name: ABOUT | {"value": value, "curve": curve} for name, curve in curves.items()}
+    metrics |= {name: ABOUT | {"value": value} for name in ("retrieval_precision", "wordsim353")}
+    metrics["retrieval_precision_of_terms"] = ABOUT | {"value": 0.3, "direction": "none"}
+    return replace(
+        record, name=record.variant, width=width, seed=seed, hash=f"{record.variant}{width}", metrics=metrics
+    )
+
+
+@pytest.fixture(scope="module")
+def records(repository):
+    digits = read_records(repository / "results", "digits")
+    first = [next(record for record in digits if record.variant == variant) for variant in VARIANTS]
+    return [scored(record, width, seed) for record in first for width in WIDTHS for seed in SEEDS]
+
+
+def of_width(records, width):
+    return [record for record in records if record.width == width]
+
+
+def written(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_scores_are_means_over_seeds_at_every_width(records):
+    figure = scores_against_width(records)
+    assert [panel.get_title(loc="left") for panel in figure.axes[1:]] == [
+        "precision of ten retrieved documents",
+        "rank correlation with WordSim-353",
+    ]
+    lines = [line.get_xydata().tolist() for line in figure.axes[1].lines]
+    assert [[2.0, pytest.approx(0.1205)], [10.0, pytest.approx(0.2005)]] in lines
+    assert [[0.0, 0.3], [1.0, 0.3]] in lines, "the terms themselves"
+    assert len(figure.axes[2].lines) == 2
+    assert scores_against_width(of_width(records, 2)) is None
+
+
+def test_retrieval_is_precision_against_recall(records):
+    figure = retrieval_curves(of_width(records, 10))
+    lines = [line.get_xydata().tolist() for line in figure.axes[1].lines]
+    assert [[0.01, pytest.approx(0.2)], [0.03, pytest.approx(0.1)]] in lines
+    assert [text for text in written(figure) if text in VARIANTS] == ["vae", "svd"], "the best first"
+
+
+def test_topics_are_lists_of_terms_with_their_coherence(records):
+    found = written(topics(of_width(records, 10)))
+    assert "vae (mean 0.20)" in found
+    assert "orbit moon orbit moon orbit moon orbit moon" in found
+    assert found.index("vae (mean 0.20)") < found.index("svd (mean 0.10)")
+
+
+def test_documents_lie_on_the_plane_of_the_smallest_width_by_group(records):
+    figure = document_maps(records)
+    assert "the two leading axes of codes of width 2" in written(figure)[1]
+    assert written(figure)[2:] == ["rec", "sci"]
+    vae, svd = figure.axes[1:]
+    assert (vae.get_title(loc="left"), svd.get_title(loc="left")) == ("vae", "svd")
+    assert [line.get_xdata().tolist() for line in vae.lines] == [[0.0, 0.1], [0.9, 1.0]]
+
+
+def test_words_lie_on_a_plane(records):
+    (vae, svd) = word_maps(of_width(records, 10)).axes[1:]
+    assert [text.get_text() for text in vae.texts] == ["orbit", "moon", "car"]
+    assert len(svd.lines) == 3
+
+
+@pytest.mark.parametrize("draw", [document_maps, retrieval_curves, scores_against_width, topics, word_maps])
+def test_nothing_is_drawn_of_what_was_not_measured(records, draw):
+    assert draw([replace(record, metrics={}) for record in of_width(records, 10)]) is None

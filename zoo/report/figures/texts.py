@@ -1,0 +1,235 @@
+"""Figures of documents and words: retrieval and judgements against width, topics, and codes on a plane."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from zoo.report.figures.curves import by_width
+from zoo.report.figures.measured_curves import curve_of
+from zoo.report.figures.panels import (
+    AXIS,
+    LINE,
+    PLAIN,
+    Points,
+    apart,
+    draw,
+    foremost,
+    label_right,
+    label_room,
+    last,
+)
+from zoo.report.figures.register import figure
+from zoo.report.figures.style import (
+    HEAD,
+    INK,
+    MARGIN,
+    MUTED,
+    NORMAL,
+    SMALL,
+    look,
+    oklch,
+    place,
+    sheet,
+    text_width,
+)
+from zoo.report.statistics import by_name, models, scope, values
+from zoo.runs.records import Record
+
+SCORES = {
+    "retrieval_precision": "precision of ten retrieved documents",
+    "perplexity": "perplexity of held-out words",
+    "wordsim353": "rank correlation with WordSim-353",
+    "simlex999": "rank correlation with SimLex-999",
+    "analogy_accuracy": "right analogies (fraction)",
+}
+REFERENCES = {"retrieval_precision": "retrieval_precision_of_terms"}  # without a model
+PANEL = (2.6, 2.2)  # inches
+BETWEEN, FOOT, TITLE = 0.55, 0.5, 0.2
+MAPS, SIDE, COLUMNS = 6, 2.7, 3  # panels of a map, inches of one, and panels in a row
+LISTED, TERMS = 8, 8  # topics of a list, and terms of a topic
+METHODS = 4  # lists
+
+
+@figure
+def scores_against_width(records: Sequence[Record]) -> Figure | None:
+    """Scores of documents and words at every width, a panel per score; None where there is but one width.
+
+    The range over seeds is shaded; a dashed line is the score of the terms themselves.
+    """
+    found: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for metric in SCORES:
+        for name, group in by_width(records):
+            if each := values(group, metric):
+                found.setdefault(metric, {}).setdefault(name, {})[group[0].width] = each
+    panels = {metric: rows for metric, rows in found.items() if max(map(len, rows.values())) > 1}
+    if not panels:
+        return None
+    names = foremost([*dict.fromkeys(name for rows in panels.values() for name in rows)])
+    pitch = PANEL[0] + BETWEEN + label_room(names)
+    high = max(PANEL[1], LINE * (len(names) + 2))
+    title = f"Scores against code width on {records[0].data}"
+    dashed = "; dashed: without a model" if any(map(REFERENCES.get, panels)) else ""
+    drawn, ax = sheet(
+        AXIS + len(panels) * pitch,
+        HEAD + TITLE + high + FOOT,
+        title,
+        f"range over seeds shaded{dashed}; {scope(records)}",
+    )
+    for number, (metric, rows) in enumerate(panels.items()):
+        panel = place(drawn, AXIS + number * pitch, HEAD + TITLE, PANEL[0], high)
+        lines: dict[str, Points] = {n: ([*w], [statistics.fmean(each) for each in w.values()]) for n, w in rows.items()}
+        own = [name for name in names if name in lines]
+        draw(panel, lines, own)
+        for name in own:
+            x, seeds = [*rows[name]], [*rows[name].values()]
+            area = [*x, *reversed(x)], [*map(min, seeds), *map(max, reversed(seeds))]
+            panel.fill(*area, color=look(name)[0], alpha=0.2, lw=0)
+        if reference := values(records, REFERENCES.get(metric, "")):
+            panel.axhline(statistics.mean(reference), color=INK, ls="--", lw=0.9, zorder=0)
+        widths = sorted({width for row in rows.values() for width in row})
+        panel.set(xscale="log", xlabel="code width")
+        panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
+        panel.set_title(SCORES[metric], loc="left", size=SMALL)
+        panel.grid(True)
+        label_right(ax, panel, {name: last(lines[name]) for name in own})
+    return drawn
+
+
+@figure
+def retrieval_curves(records: Sequence[Record]) -> Figure | None:
+    """Precision against recall of retrieval by codes, and by the terms themselves; None without any."""
+    groups = by_name(records)
+    lines: dict[str, Points] = {}
+    for name, group in groups.items():
+        if curve := curve_of(group[0], "retrieval_curve"):
+            lines[name] = (curve["recall"], curve["precision"])
+    if not lines:
+        return None
+    order = sorted(lines, key=lambda name: -statistics.fmean(lines[name][1]))
+    names = foremost(order)
+    high = max(3.0, LINE * (len(names) + 2))
+    title, seed = f"Retrieval on {records[0].data}", next(iter(groups.values()))[0].seed
+    subtitle = f"each document is the query in turn, the others are ranked by the cosine of codes; seed {seed}"
+    drawn, ax = sheet(AXIS + 4.6 + label_room(names), HEAD + high + FOOT, title, subtitle)
+    panel = place(drawn, AXIS, HEAD, 4.6, high)
+    draw(panel, lines, names, ms=3)
+    panel.set(xscale="log", xlabel="recall (log scale)", ylabel="precision")
+    panel.grid(True)
+    first = {name: (lines[name][0][-1], lines[name][1][-1]) for name in names}
+    label_right(ax, panel, first)
+    return drawn
+
+
+@figure
+def topics(records: Sequence[Record]) -> Figure | None:
+    """The topics of most coherence of the methods with the most coherent ones; None without any.
+
+    A topic is the terms that a unit adds most to, and its colour is darker where these occur together more often.
+    """
+    groups = by_name(records)
+    found = {name: curve for name, group in groups.items() if (curve := curve_of(group[0], "topic_coherence"))}
+    if not found:
+        return None
+    best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "topic_coherence")))[:METHODS]
+    lists = {name: [*zip(found[name]["coherence"], found[name]["terms"], strict=True)][:LISTED] for name in best}
+    wide = max(text_width(shown(terms), SMALL) for rows in lists.values() for _, terms in rows) + 0.7
+    columns = min(2, len(lists))
+    rows, step = math.ceil(len(lists) / columns), 0.16
+    high = step * (LISTED + 1) + 0.25
+    title = f"Topics on {records[0].data}"
+    subtitle = f"the {LISTED} most coherent of each method, {len(lists)} of {len(found)} methods; coherence at the left"
+    drawn, ax = sheet(2 * MARGIN + columns * wide, HEAD + rows * high + MARGIN, title, subtitle)
+    for number, (name, each) in enumerate(lists.items()):
+        x, y = MARGIN + number % columns * wide, HEAD + number // columns * high + 0.1
+        mean = statistics.fmean(values(groups[name], "topic_coherence"))
+        ax.text(
+            x, y, f"{name} (mean {mean:.2f})", size=NORMAL, color=look(name)[0], weight="bold", va="center_baseline"
+        )
+        for line, (coherence, terms) in enumerate(each, 1):
+            ax.text(x, y + line * step, f"{coherence:.2f}", size=SMALL, color=MUTED, va="center_baseline")
+            ax.text(x + 0.4, y + line * step, shown(terms), size=SMALL, va="center_baseline")
+    return drawn
+
+
+def shown(terms: str) -> str:
+    """The first terms of a topic."""
+    return " ".join(terms.split()[:TERMS])
+
+
+@figure
+def document_maps(records: Sequence[Record]) -> Figure | None:
+    """Test documents on the plane of their codes' leading axes, by group, of the smallest width; None without any."""
+    measured = [record for record in records if curve_of(record, "document_map")]
+    least = min((record.width for record in measured), default=0)
+    groups = by_name(record for record in measured if record.width == least)
+    if not groups:
+        return None
+    best = sorted(groups, key=lambda name: -statistics.fmean(values(groups[name], "retrieval_precision") or [0.0]))
+    curves = {name: curve_of(groups[name][0], "document_map") or {} for name in best[:MAPS]}
+    kinds = sorted({group.partition(".")[0] for curve in curves.values() for group in curve["group"]})
+    colours = {kind: oklch(0.6, 0.15, k / len(kinds)) for k, kind in enumerate(kinds)}
+    title = f"Documents of {records[0].data} on a plane"
+    subtitle = f"the two leading axes of codes of width {least}; colours: first part of the group's name"
+    drawn, ax, panels = maps(curves, title, subtitle, 0.25)
+    for name, panel in panels.items():
+        curve = curves[name]
+        for kind, colour in colours.items():
+            points = [(x, y) for g, x, y in zip(*curve.values(), strict=True) if g.partition(".")[0] == kind]
+            panel.plot(
+                *zip(*points, strict=True) if points else ((), ()), "o", color=colour, ms=2.2, mec="none", alpha=0.8
+            )
+    x = MARGIN
+    for kind, colour in colours.items():
+        ax.plot(x + 0.05, HEAD, "o", color=colour, ms=4, mec="none")
+        ax.text(x + 0.13, HEAD, kind, size=SMALL, va="center_baseline")
+        x += 0.3 + text_width(kind, SMALL)
+    return drawn
+
+
+@figure
+def word_maps(records: Sequence[Record]) -> Figure | None:
+    """Words and their neighbours on the plane of their codes' leading axes; None without any."""
+    groups = by_name(records)
+    found = {name: curve for name, group in groups.items() if (curve := curve_of(group[0], "word_map"))}
+    if not found:
+        return None
+    best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "wordsim353") or [0.0]))[: MAPS - 2]
+    curves = {name: found[name] for name in best}
+    subtitle = f"sixteen words with five neighbours of each, on the two leading axes of codes; {models(records)}"
+    drawn, _, panels = maps(curves, f"Words of {records[0].data} on a plane", subtitle, 0.0, side=4.6, columns=2)
+    for name, panel in panels.items():
+        for word, x, y in zip(*curves[name].values(), strict=True):
+            panel.plot(x, y, "o", color=look(name)[0], ms=1.5, mec="none")
+            panel.annotate(word, (x, y), (2, 2), textcoords="offset points", size=5.5, color=INK)
+    return drawn
+
+
+def maps(
+    curves: Mapping[str, object], title: str, subtitle: str, key: float, side: float = SIDE, columns: int = COLUMNS
+) -> tuple[Figure, Axes, dict[str, Axes]]:
+    """A sheet with a square panel without axes for each row, under its name.
+
+    Args:
+        curves: by row.
+        title: of the figure.
+        subtitle: of the figure.
+        key: inches that are left free below the headline.
+        side: inches of a panel.
+        columns: of panels, at most.
+    """
+    columns = min(columns, len(curves))
+    rows, pitch = math.ceil(len(curves) / columns), side + 0.3
+    drawn, ax = sheet(2 * MARGIN + columns * (side + MARGIN), HEAD + key + rows * pitch, title, subtitle)
+    panels = {}
+    for number, name in enumerate(curves):
+        x, y = MARGIN + number % columns * (side + MARGIN), HEAD + key + number // columns * pitch + 0.2
+        panels[name] = place(drawn, x, y, side, side)
+        panels[name].set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+        panels[name].set_title(name, loc="left", size=SMALL, color=look(name)[0])
+    return drawn, ax, panels
