@@ -20,6 +20,7 @@ from zoo.report.figures.curves import (
     training_curves,
 )
 from zoo.report.figures.panels import MOST, apart, families, foremost, left_out
+from zoo.report.figures.pictures import overview
 from zoo.report.statistics import by_name
 from zoo.runs.identity import digest
 from zoo.runs.records import Record
@@ -236,6 +237,21 @@ def test_training_curves_draw_the_history_of_every_seed_and_mark_the_epoch_kept(
             assert (history["epoch"], history["validation_total"]) in drawn
             kept = history["epoch"].index(fit["best_epoch"])
             assert ([fit["best_epoch"]], [history["validation_total"][kept]]) in drawn
+
+
+def test_training_curves_and_overview_show_a_dozen_methods_and_no_control() -> None:
+    one = digits_record("deep_ae", 8, 0)
+    names = ["overcomplete_ae", *(f"deep_ae seed={k}" for k in range(12)), "pca"]
+    many = [replace(one, name=name, variant=name.partition(" ")[0], hash=name) for name in names]
+    for figure in (training_curves(many), overview(many)):
+        assert figure is not None
+        subtitle = figure.axes[0].texts[1].get_text()
+        assert subtitle.startswith("12 of 13 methods, the best of each family; ")
+        assert "overcomplete_ae" not in [text.get_text() for text in figure.axes[0].texts]
+    panels = [panel.get_title(loc="left") for panel in training_curves(many).axes[1:]]
+    assert len(panels) == 12
+    assert "pca" in panels
+    assert overview(many[:3]).axes[0].texts[1].get_text().endswith("; without overcomplete_ae (control)")
 
 
 def test_training_curves_need_epochs() -> None:

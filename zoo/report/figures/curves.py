@@ -30,6 +30,7 @@ from zoo.report.figures.panels import (
     log_axis,
     others,
     parts,
+    selection,
     without_controls,
 )
 from zoo.report.figures.register import figure
@@ -159,16 +160,21 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
 
 @figure
 def training_curves(records: Sequence[Record]) -> Figure | None:
-    """Train and validation objective after each epoch, a panel per variant; None where none has epochs."""
-    trained = [record for record in records if len(record.fit.get("history", {}).get("epoch", [])) > 1]
-    groups = by_name(trained)
-    if not groups:
+    """Train and validation objective after each epoch, a panel per variant; None where none has epochs.
+
+    Of more than a dozen rows, a dozen are shown, the best of each family first. Controls are left out.
+    """
+    methods = without_controls(records)
+    every = by_name(record for record in methods if len(record.fit.get("history", {}).get("epoch", [])) > 1)
+    if not every:
         return None
+    groups = {name: every[name] for name in foremost([*every])}
     columns = min(len(groups), max(3, math.ceil(math.sqrt(len(groups)))), 6)
     rows = math.ceil(len(groups) / columns)
     wide, high, pitch = 1.3, 0.95, (1.85, 1.55)
     title = f"Training on {records[0].data}"
-    subtitle = "a line per seed; solid: validation, dotted: training, dot: epoch kept; first epochs cut off above"
+    lines = "a line per seed; solid: validation, dotted: training, dot: epoch kept; first epochs cut off above"
+    subtitle = selection(len(groups), len(every)) + lines
     drawn, ax = sheet(
         AXIS + (columns - 1) * pitch[0] + wide + 2 * MARGIN, HEAD + rows * pitch[1] + 0.35, title, subtitle
     )

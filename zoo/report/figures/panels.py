@@ -59,6 +59,11 @@ def others(names: Sequence[str]) -> str:
     return "; grey: other methods" if len(names) > MOST else ""
 
 
+def selection(shown: int, every: int) -> str:
+    """How many of the methods a figure shows, for the beginning of a subtitle; empty where it shows all."""
+    return f"{shown} of {every} methods, the best of each family; " if shown < every else ""
+
+
 def families(names: Iterable[str]) -> dict[str, list[str]]:
     """Rows by the family of their variant, families in the catalogue's order, rows in the order given."""
     found: dict[str, list[str]] = {family: [] for family in (*FAMILIES, OTHER)}

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.report.figures.panels import ERROR, MOST, foremost
+from zoo.report.figures.panels import ERROR, MOST, foremost, left_out, selection, without_controls
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import (
     DPI,
@@ -69,18 +69,18 @@ class Row:
 def overview(records: Sequence[Record]) -> Figure | None:
     """Reconstructions of test images by each variant, with its error as a bar; None without images.
 
-    Of more than a dozen rows, a dozen are shown, the best of each family first.
+    Of more than a dozen rows, a dozen are shown, the best of each family first. Controls are left out.
     """
-    every = with_images(records, "original", "reconstruction")
+    every = with_images(without_controls(records), "original", "reconstruction")
     if not every:
         return None
     chosen = foremost([r.name for r in every])
     shown = [r for r in every if r.name in chosen]
     groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
     title = f"Bottlenecks side by side on {records[0].data}"
-    some = f"{len(shown)} of {len(every)} methods, the best of each family; " if len(shown) < len(every) else ""
+    some = selection(len(shown), len(every))
     mse = {name: cell for name, cell in cells(by_name(records), "mse").items() if name in chosen}
-    return picture([original(shown)], groups, title, some + caption(shown, records), mse)
+    return picture([original(shown)], groups, title, some + caption(shown, records) + left_out(records), mse)
 
 
 @figure
