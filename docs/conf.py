@@ -43,13 +43,16 @@ def with_equations(app: Sphinx, what: str, name: str, obj: object, options: obje
     lines[:] = found
 
 
-def with_page(app: Sphinx, error: Exception | None) -> None:
-    """Let the site begin at index.html."""
+def with_pages(app: Sphinx, error: Exception | None) -> None:
+    """Add what is HTML already: index.html, which leads to docs/, and the interactive page."""
     if error is None:
-        shutil.copy(ROOT / "docs" / "redirect.html", Path(app.outdir) / "index.html")
+        site, page = Path(app.outdir), ROOT / "results" / "page"
+        shutil.copy(ROOT / "docs" / "redirect.html", site / "index.html")
+        if page.is_dir():
+            shutil.copytree(page, site / "results" / "page", dirs_exist_ok=True)
 
 
 def setup(app: Sphinx) -> None:
     """Connect the above."""
     app.connect("autodoc-process-docstring", with_equations, priority=100)
-    app.connect("build-finished", with_page)
+    app.connect("build-finished", with_pages)
