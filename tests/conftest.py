@@ -192,7 +192,7 @@ class Command:
 def launch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """`zoo ARGUMENTS` started in a session of its own, in the folder of the test, which is its home."""
     if not Path("/proc/self/stat").exists():
-        pytest.skip("processes are told by /proc")
+        pytest.skip("processes are found by /proc")
     started = []
 
     def start(*arguments: str) -> Command:

@@ -73,7 +73,7 @@ def test_a_lock_is_held_by_one_process_and_ends_with_it(holder, tmp_path):
     one.kill()
     one.wait()
     assert abandoned(path)
-    assert not abandoned(path), "that was told once"
+    assert not abandoned(path), "reported once"
     with locked(path) as held:
         assert held
     assert list(tmp_path.iterdir()) == []

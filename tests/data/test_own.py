@@ -114,7 +114,7 @@ def test_equal_values_are_no_trouble(saved):
     ],
 )
 def test_labels_follow_their_images_and_keep_their_shares(saved, labels, classes):
-    """The images are numbered, so that each tells its label."""
+    """The images are numbered, so each shows its label."""
     images = np.arange(100, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
     source = array(saved(X=images, y=labels))
     assert source.classes == classes

@@ -185,7 +185,7 @@ def model(job, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def record(job, tmp_path_factory):
-    """The file of a record, as plain values, without its seal, which anyone can write anew."""
+    """The file of a record, as plain values, without its seal, which anyone can recompute."""
     metric = {"value": 1.0, "unit": "", "direction": "lower", "group": "reconstruction"}
     made = Record(
         "linear_ae", "linear_ae", "digits", 3, 0, job.key, job.config, job.code, {"seconds": 1.0}, {"mse": metric}

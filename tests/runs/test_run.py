@@ -1,4 +1,4 @@
-"""One run and a sweep through the real command line: what is left behind, and what a mistake is told."""
+"""One run and a sweep through the real command line: the files they write, and the messages about mistakes."""
 
 from __future__ import annotations
 

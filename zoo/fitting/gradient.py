@@ -334,7 +334,7 @@ class GradientModule(L.LightningModule):
             torch.set_rng_state(self._restored["global"][self._rank])
             if self.device.type == "cuda":
                 torch.cuda.set_rng_state(self._restored["cuda"][self._rank], self.device)
-        if self._restored and self.logger is not None:  # which starts anew
+        if self._restored and self.logger is not None:  # which starts empty
             for values in zip(*self.history.values(), strict=True):
                 log_epoch(self.logger, dict(zip(self.history, values, strict=True)))
 

@@ -94,7 +94,7 @@ def moments(images: Images, batch_size: int) -> tuple[Tensor, Tensor]:
     p = math.prod(images.shape)
     n, mean = 0, torch.zeros(p, dtype=torch.float64)
     scatter = torch.zeros(p, p, dtype=torch.float64)
-    # in place: arrays that are made anew for each block would fragment the memory
+    # in place: new arrays for each block would fragment the memory
     for x in _blocks(images, batch_size):
         centre = x.mean(0)
         shift, both = centre - mean, n + len(x)

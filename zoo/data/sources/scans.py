@@ -86,7 +86,7 @@ def binary_mnist(root: str = "data", seed: int = 0, redrawn: bool = False, witho
     Args:
         root: see `mnist`.
         seed: determines the random numbers.
-        redrawn: training images stay grey, and gradient fits binarise them dynamically, anew in each epoch, as in
+        redrawn: training images stay grey, and gradient fits binarise them dynamically, again in each epoch, as in
             Y. Burda, R. Grosse, R. Salakhutdinov 2015, arXiv:1509.00519; test images do not change.
         without: a class that is left out, by its number or its name, see `zoo.data.left_out`; None for none.
 

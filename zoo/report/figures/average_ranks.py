@@ -68,7 +68,7 @@ class Ranked:
 def average_ranks(records: Sequence[Record]) -> Figure | None:
     """Mean rank of each variant over the metrics of each group; None if no group ranks anything.
 
-    Lines are 95 % intervals, bars at the right join rows that cannot be told apart: see `zoo.report.ranks.rankings` for
+    Lines are 95 % intervals, bars at the right join rows that do not differ: see `zoo.report.ranks.rankings` for
     what this means, and why it is not the critical-difference diagram of Friedman's and Nemenyi's tests. Of more than a
     dozen rows, a dozen are labelled, the best of each family first; ranks are among all rows.
     """
