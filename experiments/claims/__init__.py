@@ -54,7 +54,7 @@ from importlib import import_module
 from experiments.claims.claim import Claim
 from zoo.errors import ZooError, nearest
 
-NAMES = ("linear", "depth", "denoising", "masking", "copying")  # in the order of the page
+NAMES = ("linear", "depth", "denoising", "masking", "copying", "overlap", "sampling")  # in the order of the page
 
 
 def claim_of(name: str) -> Claim:

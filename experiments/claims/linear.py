@@ -32,7 +32,11 @@ DEGREES = "degrees"
 
 def fits(data: str) -> dict[str, list[str]]:
     """PCA, SVD without centring, and the linear autoencoder in three ways."""
-    long = {"digits": ["width=10", "budget.epochs=60"], "mnist": ["budget.epochs=10"], "faces": []}[data]
+    long = {
+        "digits": ["width=10", "budget.epochs=60"],
+        "mnist": ["budget.epochs=10"],
+        "faces": ["optimizer=adamw_linear"],
+    }[data]
     return {
         "pca": ["variant=pca", *long],
         "svd": ["variant=svd", *long],

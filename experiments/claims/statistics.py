@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from experiments.claims.claim import Number
+from zoo.evaluation.measures.distances import Compared
 from zoo.report.statistics import estimate
 
 RESAMPLES = 400
@@ -55,6 +56,24 @@ def ratio(a: ArrayLike, b: ArrayLike) -> Number:
     return over_images(lambda a, b: a / b, a, b)
 
 
+def compared(pairs: Sequence[tuple[Compared, Compared]] | Sequence[Compared]) -> Number:
+    """The mean over seeds of a comparison of sets of images, or of the difference of two, the first less the second.
+
+    Of two, the real images are the same. Reals and samples are resampled, with the influences that `Compared` holds.
+    """
+    values, resampled = [], []
+    for one in pairs:
+        first, second = (one, None) if isinstance(one, Compared) else one
+        values.append(first.value - (second.value if second else 0.0))
+        real = first.real - (second.real if second else 0.0)
+        moved = resampling(len(real)) @ real.numpy()
+        for sign, each in ((1, first), (-1, second)):
+            if each is not None:
+                moved = moved + sign * resampling(len(each.fake), 1 if sign > 0 else 2) @ each.fake.numpy()
+        resampled.append(values[-1] + moved)
+    return number(values, resampled, "")
+
+
 def number(values: list[float], resampled: list[NDArray[np.float64]], unit: str) -> Number:
     """The mean over seeds, with the interval that the zoo's tables give."""
     found = estimate(values, resampled)
@@ -66,7 +85,7 @@ def number(values: list[float], resampled: list[NDArray[np.float64]], unit: str)
 
 
 @cache
-def resampling(count: int) -> NDArray[np.float64]:
+def resampling(count: int, seed: int = 0) -> NDArray[np.float64]:
     """Bootstrap resamples of `count` images, as weights with the sum 1: (RESAMPLES, count)."""
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     return drawn / count
