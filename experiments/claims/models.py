@@ -13,16 +13,19 @@ from zoo.model.autoencoder import Autoencoder
 BATCH = 512
 
 
+@torch.no_grad()
 def reconstructed(model: Autoencoder, x: Tensor) -> Tensor:
     """Reconstructions of images of any number: (N, C, H, W) -> (N, C, H, W)."""
     return torch.cat([model.reconstruct(part) for part in torch.split(x, BATCH)])
 
 
+@torch.no_grad()
 def encoded(model: Autoencoder, x: Tensor) -> Tensor:
     """Codes of images of any number: (N, C, H, W) -> (N, D)."""
     return torch.cat([model.encode(part) for part in torch.split(x, BATCH)])
 
 
+@torch.no_grad()
 def decoded(model: Autoencoder, z: Tensor) -> Tensor:
     """Images of codes of any number: (N, D) -> (N, C, H, W)."""
     return torch.cat([model.decode(part) for part in torch.split(z, BATCH)])

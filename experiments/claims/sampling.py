@@ -93,8 +93,8 @@ def draw(found: Mapping[str, Found]) -> Figure:
     left, high = 1.9 + SHOWN * cell + 0.3, len(rows) * cell
     figure, (pictures, *dots) = canvas(
         "New images from PCA, an autoencoder and a VAE",
-        "draws of a density fitted to codes, or of the VAE's prior, decoded; compared with test images in the features of "
-        "a classifier; bars: 95 % intervals",
+        "decoded draws of a density fitted to codes, or of the VAE's prior, compared with test images in the features of a "
+        "classifier; bars: 95 % intervals",
         [rows_box(1.9, 0.25, SHOWN, len(rows), cell), *((left + 1.7 * k, 0.25, 1.5, high) for k in range(3))],
     )
     draw_rows(pictures, rows)
