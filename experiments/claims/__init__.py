@@ -54,7 +54,16 @@ from importlib import import_module
 from experiments.claims.claim import Claim
 from zoo.errors import ZooError, nearest
 
-NAMES = ("linear", "depth", "denoising", "masking", "copying", "overlap", "sampling")  # in the order of the page
+NAMES = (  # in the order of the page
+    "linear",
+    "depth",
+    "denoising",
+    "masking",
+    "copying",
+    "overlap",
+    "sampling",
+    "hybrids",
+)
 
 
 def claim_of(name: str) -> Claim:

@@ -23,7 +23,7 @@ SEEDS = 3  # of the full version
 COMMON = ("evaluation.groups=[reconstruction]", "trainer.progress=false")
 SETTINGS = {  # short fits: all claims together take minutes
     "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=3"),
-    "faces": ("width=40", "hidden=[256,128]", "optimizer=adamw", "budget.epochs=60"),
+    "faces": ("width=40", "hidden=[256,128]", "optimizer=adamw", "budget.epochs=40"),
     "digits": ("width=8", "hidden=[64]", "budget.epochs=15", "budget.batch_size=128"),
 }
 

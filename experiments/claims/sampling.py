@@ -93,7 +93,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     left, high = 1.9 + SHOWN * cell + 0.3, len(rows) * cell
     figure, (pictures, *dots) = canvas(
         "New images from PCA, an autoencoder and a VAE",
-        "decoded draws of a density fitted to codes, or of the VAE's prior, compared with test images in the features of a "
+        "decoded draws of a density of codes, or of the VAE's prior, compared with test images in features of a "
         "classifier; bars: 95 % intervals",
         [rows_box(1.9, 0.25, SHOWN, len(rows), cell), *((left + 1.7 * k, 0.25, 1.5, high) for k in range(3))],
     )
