@@ -1,4 +1,7 @@
-"""What the figures of claims are made of: panels of lines and of dots with intervals, and rows of images."""
+"""What the figures of claims are made of: panels of lines and of dots with intervals, and rows of images.
+
+The style of all figures is in force while `Claim.draw` is called.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.claims.claim import Number, plain
-from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, oklch, place, sheet, styled
+from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, oklch, place, sheet
 
 COLOURS = tuple(oklch(0.45 + 0.15 * (k % 2), 0.14, 0.71 + 0.381966 * k) for k in range(12))
 MARKERS = "os^Dv<>phPX*"
@@ -27,7 +30,6 @@ def look(k: int) -> dict[str, Any]:
     return {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
 
 
-@styled
 def canvas(title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0) -> tuple[Figure, list[Axes]]:
     """A figure under a headline, and an axes for each box: left, top, width, height, in inches below the headline.
 
@@ -43,7 +45,6 @@ def canvas(title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0) 
     return figure, [place(figure, left, HEAD + top, wide, high) for left, top, wide, high in boxes]
 
 
-@styled
 def draw_lines(ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Number]]]) -> None:
     """Numbers over x, a line with its intervals for each series, with a legend to the right of the panel."""
     for k, (name, (x, numbers)) in enumerate(series.items()):
@@ -53,7 +54,6 @@ def draw_lines(ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Nu
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=SMALL, frameon=False)
 
 
-@styled
 def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = None) -> None:
     """Numbers from top to bottom, each with its interval and its value; `bound` is marked by a line."""
     places = range(len(numbers))
@@ -81,7 +81,6 @@ def rows_box(left: float, top: float, count: int, rows: int, cell: float = CELL)
     return left, top, count * cell, rows * cell
 
 
-@styled
 def draw_rows(ax: Axes, rows: Mapping[str, Tensor]) -> None:
     """Rows of as many images each: {name: (N, C, H, W) in [0, 1], clipped}."""
     height = next(iter(rows.values())).shape[2] + 2

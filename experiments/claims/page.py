@@ -13,7 +13,7 @@ from experiments.claims import NAMES
 from experiments.claims.claim import Claim, Found, Number, verdict
 from experiments.claims.lab import Lab
 from zoo.files import write_atomically
-from zoo.report.figures.style import save
+from zoo.report.figures.style import save, styled
 from zoo.runs.single import versions
 
 DIGITS = 6  # of a number in a file
@@ -30,7 +30,7 @@ def publish(
     name: str, claim: Claim, labs: Mapping[str, Lab], found: Mapping[str, Found], folder: Path
 ) -> dict[str, Any]:
     """Write the figure and the JSON file of a tested claim, then the README of the folder; return the content."""
-    save(claim.draw(found), folder / f"{name}.png")
+    save(styled(claim.draw)(found), folder / f"{name}.png")
     known = content(name, claim, labs, found)
     write_atomically(folder / f"{name}.json", (json.dumps(known, indent=1) + "\n").encode())
     write_atomically(folder / "README.md", page(folder).encode())
