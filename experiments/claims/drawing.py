@@ -82,11 +82,14 @@ def rows_box(left: float, top: float, count: int, rows: int, cell: float = CELL)
 
 
 def draw_rows(ax: Axes, rows: Mapping[str, Tensor]) -> None:
-    """Rows of as many images each: {name: (N, C, H, W) in [0, 1], clipped}."""
+    """Rows of images: {name: (N, C, H, W) in [0, 1], clipped}; shorter ones end in white."""
     height = next(iter(rows.values())).shape[2] + 2
-    strips = [
-        F.pad(images.clamp(0, 1), (1, 1, 1, 1), value=1.0).permute(1, 2, 0, 3).flatten(2) for images in rows.values()
-    ]
+    most = max(map(len, rows.values()))
+    strips = []
+    for images in rows.values():
+        framed = F.pad(images.clamp(0, 1), (1, 1, 1, 1), value=1.0)
+        filled = torch.cat([framed, torch.ones(most - len(images), *framed.shape[1:])])
+        strips.append(filled.permute(1, 2, 0, 3).flatten(2))
     whole = torch.cat(strips, 1).movedim(0, -1).expand(-1, -1, 3)
     ax.imshow(whole.numpy(), interpolation="nearest", aspect="auto")
     ax.set_yticks([(k + 0.5) * height - 0.5 for k in range(len(rows))], list(rows))
