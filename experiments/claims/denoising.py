@@ -165,10 +165,10 @@ def draw(found: Mapping[str, Found]) -> Figure:
     boxes = [
         box
         for k in range(len(images))
-        for box in (rows_box(1.5, 4.6 * k, SHOWN, rows, 0.46), (6.9, 4.6 * k, 2.6, rows * 0.46))
+        for box in (rows_box(1.5, 0.3 + 4.6 * k, SHOWN, rows, 0.46), (6.9, 0.3 + 4.6 * k, 2.6, rows * 0.46))
     ]
     if "pages" in found:
-        boxes.append((1.5, 4.6 * len(images), 2 * 3.2, 3 * 1.2))
+        boxes.append((1.5, 0.3 + 4.6 * len(images), 2 * 3.2, 3 * 1.2))
     figure, panels = canvas(
         "A denoising autoencoder sees behind the noise, and under strong noise makes digits up",
         f"fitted to Gaussian noise of std {TRAINED} alone; bars: 95 % intervals",

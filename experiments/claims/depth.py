@@ -85,7 +85,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
         [
             box
             for k in range(len(found))
-            for box in (rows_box(2.4, k * 5, SHOWN, 9, 0.42), (2.7 + SHOWN * 0.42, k * 5, 3.0, high))
+            for box in (rows_box(2.4, 0.1 + k * 5, SHOWN, 9, 0.42), (2.7 + SHOWN * 0.42, 0.1 + k * 5, 3.0, high))
         ],
     )
     for k, one in enumerate(found.values()):

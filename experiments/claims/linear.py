@@ -158,7 +158,7 @@ def cases(numbers: Numbers) -> list[Case]:
 
 def draw(found: Mapping[str, Found]) -> Figure:
     """Principal angles by their rank, and ratios of errors, for each data set."""
-    boxes = [box for k in range(len(found)) for box in ((0.6, 3.1 * k, 3.4, 2.4), (6.6, 3.1 * k, 2.4, 2.4))]
+    boxes = [box for k in range(len(found)) for box in ((0.6, 0.3 + 3.3 * k, 3.4, 2.4), (8.4, 0.3 + 3.3 * k, 2.4, 2.4))]
     figure, panels = canvas(
         "A linear autoencoder finds the subspace of PCA, where that is unique",
         "angles between the subspaces of decoders and of PCA, and ratios of test errors; bars: 95 % intervals",

@@ -131,8 +131,8 @@ def draw(found: Mapping[str, Found]) -> Figure:
         box
         for k in range(len(found))
         for box in (
-            rows_box(2.0, k * pitch, SHOWN, 7, cell),
-            (2.3 + SHOWN * cell, k * pitch, 2.8, 7 * cell),
+            rows_box(2.0, 0.3 + k * pitch, SHOWN, 7, cell),
+            (2.3 + SHOWN * cell, 0.3 + k * pitch, 2.8, 7 * cell),
         )
     ]
     figure, panels = canvas(

@@ -157,7 +157,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
             (9.0, 0.25, 2.6, high / 2 - 0.3),
             (9.0, 0.25 + high / 2 + 0.3, 2.6, high / 2 - 0.3),
         ],
-        right=1.6,
+        right=2.2,
     )
     draw_rows(pictures, rows)
     bits = [numbers[f"information in the code, {name_of(beta)}"].value for beta in BETAS]
@@ -167,7 +167,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     draw_lines(
         garbage,
         {
-            f"{kind}, {VAE}": (bits, [numbers[f"garbage among {kind}, {name_of(beta)}"] for beta in BETAS])
+            kind: (bits, [numbers[f"garbage among {kind}, {name_of(beta)}"] for beta in BETAS])
             for kind in (DRAWS, MIDDLES, RECONSTRUCTIONS)
         },
     )
