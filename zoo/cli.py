@@ -719,6 +719,8 @@ def completions(prefix: str, command: str = "run", **_: object) -> Iterable[str]
         from zoo.catalogue import FAMILIES
 
         return FAMILIES
+    if command == "claims":
+        return ["data=digits", "paths.results=", "processes="]
     axes = ("evaluation", "trainer") if command == "evaluate" else AXES
     first = names("study") if command == "study" else []
     return [*first, *(f"{name}=" for name in (*axes, *settings("evaluate" if command == "evaluate" else "config")))]

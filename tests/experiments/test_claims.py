@@ -15,6 +15,7 @@ from experiments.claims import NAMES, claim_of, statistics
 from experiments.claims.__main__ import run_claims
 from experiments.claims.claim import Case, Number, verdict
 from experiments.claims.page import numbers_of, page, texts
+from zoo.cli import main
 from zoo.errors import ZooError
 
 RESULTS = Path(__file__).parents[2] / "results" / "claims"
@@ -141,3 +142,19 @@ def test_seeds_widen_an_interval():
 def test_mistakes_are_told_in_a_sentence(words, said):
     with pytest.raises(ZooError, match=said):
         run_claims(words)
+
+
+def test_outside_a_checkout_the_command_says_where_the_claims_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["claims", "linear"])
+    assert left.value.code == 2
+    assert "no checkout of the zoo" in capsys.readouterr().err
+
+
+def test_the_command_tells_a_mistake(monkeypatch, capsys, repository):
+    monkeypatch.chdir(repository)
+    with pytest.raises(SystemExit) as left:
+        main(["claims", "linaer"])
+    assert left.value.code == 2
+    assert "did you mean linear" in capsys.readouterr().err
