@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.claims import statistics
 from experiments.claims.claim import Case, Claim, Found, Numbers
-from experiments.claims.drawing import canvas, draw_dots, draw_rows, rows_box
+from experiments.claims.drawing import canvas, draw_dots, draw_rows, log_scale, rows_box
 from experiments.claims.lab import Lab
 from experiments.claims.models import arithmetic, errors, reconstructed, size
 
@@ -93,7 +93,8 @@ def draw(found: Mapping[str, Found]) -> Figure:
         draw_rows(pictures, one.shown["rows"])
         rows = {name: one.numbers[f"error, {name}"] for name in one.shown["rows"] if f"error, {name}" in one.numbers}
         draw_dots(dots, rows)
-        dots.set(xscale="log", xlabel="mean squared error per pixel (log scale)")
+        log_scale(dots)
+        dots.set(xlabel="mean squared error per pixel (log scale)")
         dots.set_ylim(len(rows) - 0.5, -1.5)  # level with the rows of images
         dots.set_yticklabels([])
     return figure

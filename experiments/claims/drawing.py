@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.claims.claim import Number, plain
+from zoo.report.figures.panels import PLAIN, log_axis
 from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, oklch, place, sheet
 
 COLOURS = tuple(oklch(0.45 + 0.15 * (k % 2), 0.14, 0.71 + 0.381966 * k) for k in range(12))
@@ -67,6 +68,12 @@ def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = Non
     ax.set_yticks(list(places), list(numbers))
     ax.set_ylim(len(numbers) - 0.5, -0.6)
     ax.grid(True, axis="x")
+
+
+def log_scale(ax: Axes) -> None:
+    """Make the x axis of a panel with dots logarithmic, with plain numbers."""
+    ax.set_xscale("log")
+    log_axis(ax.xaxis, ax.get_xlim(), PLAIN)
 
 
 def errors(numbers: Sequence[Number]) -> list[list[float]]:

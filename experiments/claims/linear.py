@@ -14,7 +14,7 @@ from torch import Tensor
 import zoo
 from experiments.claims import statistics
 from experiments.claims.claim import Case, Claim, Found, Number, Numbers
-from experiments.claims.drawing import canvas, draw_dots, draw_lines
+from experiments.claims.drawing import canvas, draw_dots, draw_lines, log_scale
 from experiments.claims.lab import Lab
 from experiments.claims.models import errors
 from zoo.model.autoencoder import Autoencoder
@@ -33,7 +33,7 @@ DEGREES = "degrees"
 def fits(data: str) -> dict[str, list[str]]:
     """PCA, SVD without centring, and the linear autoencoder in three ways."""
     long = {
-        "digits": ["width=10", "budget.epochs=60"],
+        "digits": ["width=4", "budget.epochs=60"],
         "mnist": ["budget.epochs=10"],
         "faces": ["optimizer=adamw_linear"],
     }[data]
@@ -158,7 +158,7 @@ def cases(numbers: Numbers) -> list[Case]:
 
 def draw(found: Mapping[str, Found]) -> Figure:
     """Principal angles by their rank, and ratios of errors, for each data set."""
-    boxes = [box for k in range(len(found)) for box in ((0.6, 0.3 + 3.3 * k, 3.4, 2.4), (8.4, 0.3 + 3.3 * k, 2.4, 2.4))]
+    boxes = [box for k in range(len(found)) for box in ((0.6, 0.3 + 3.3 * k, 3.4, 2.4), (7.9, 0.3 + 3.3 * k, 2.4, 2.4))]
     figure, panels = canvas(
         "A linear autoencoder finds the subspace of PCA, where that is unique",
         "angles between the subspaces of decoders and of PCA, and ratios of test errors; bars: 95 % intervals",
@@ -167,11 +167,14 @@ def draw(found: Mapping[str, Found]) -> Figure:
     for k, (data, one) in enumerate(found.items()):
         angles, ratios = panels[2 * k : 2 * k + 2]
         draw_lines(angles, {way: (range(1, len(each) + 1), each) for way, each in one.shown.items()})
-        angles.set(yscale="log", xlabel="principal angle, smallest first", ylabel="degrees (log scale)", title=data)
+        least = min(number.value for each in one.shown.values() for number in each)
+        angles.set(xlabel="principal angle, smallest first", ylabel="degrees (log scale)", title=data)
+        angles.set(yscale="log", ylim=(0.7 * least, 100))
         draw_dots(
             ratios, {n.partition(", ")[2]: v for n, v in one.numbers.items() if n.startswith("error over")}, bound=1.0
         )
-        ratios.set(xlabel="test error over that of PCA", xscale="log")
+        ratios.set(xlabel="test error over that of PCA (log scale)")
+        log_scale(ratios)
     return figure
 
 
