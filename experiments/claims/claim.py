@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from experiments.claims.lab import Lab
 
+DECIMALS = 3  # of a number whose interval has no width
 HOLDS, DEPENDS, FAILS = "holds", "holds when ...", "does not hold"
 
 
@@ -41,8 +43,12 @@ class Number:
         return True if high < bound else False if low > bound else None
 
     def __str__(self) -> str:
-        interval = "" if self.low is None else f" ({plain(self.low)} to {plain(self.high or 0.0)})"
-        return f"{plain(self.value)}{interval}"
+        if self.low is None or self.high is None:
+            return plain(self.value)
+        half = (self.high - self.low) / 2
+        decimals = max(0, 1 - math.floor(math.log10(half))) if half > 0 else DECIMALS
+        value, low, high = (f"{end:,.{decimals}f}" for end in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
 
 
 def plain(value: float) -> str:
@@ -143,15 +149,18 @@ HEADS: dict[str, bool | None] = {"holds": True, "does not hold": False, "is left
 
 
 def conditions(cases: Mapping[str, Sequence[Case]], holds: bool | None) -> str:
-    """The conditions of those cases that came out as `holds`, with the data sets where these are not all."""
-    where: dict[str, list[str]] = {}
+    """The conditions of the cases that came out as `holds`: those that did on all their data sets, then the others."""
+    on: dict[str, list[str]] = {}
+    within: dict[str, list[str]] = {}
     for data, each in cases.items():
         for case in each:
-            where.setdefault(case.when, [])
-            where[case.when] += [data] if case.holds is holds else []
-    kept = {when: sets for when, sets in where.items() if sets}
-    named = [f"{when}{'' if len(sets) == len(cases) else f' ({listing(sets)})'}" for when, sets in kept.items()]
-    return listing(named)
+            within.setdefault(case.when, []).append(data)
+            if case.holds is holds:
+                on.setdefault(case.when, []).append(data)
+    groups: dict[str, list[str]] = {}
+    for when, sets in on.items():
+        groups.setdefault("" if sets == within[when] else f"on {listing(sets)} ", []).append(when)
+    return " and ".join(f"{where}{listing(groups[where])}" for where in sorted(groups))
 
 
 def listing(names: Sequence[str]) -> str:

@@ -86,7 +86,7 @@ def cases_of(*holds: bool | None) -> list[Case]:
         (
             {"mnist": cases_of(True, True), "faces": cases_of(True, False)},
             "holds when ...",
-            "holds for 0 and for 1 (mnist); does not hold for 1 (faces)",
+            "holds for 0 and on mnist for 1; does not hold on faces for 1",
         ),
     ],
 )
@@ -101,6 +101,20 @@ def test_an_interval_that_includes_the_bound_leaves_a_case_open():
     assert Number(1.0, 0.5, 1.5).above(1.1) is None
     assert Number(1.0, 0.5, 1.5).below(1.6) is True
     assert Number(1.0).below(1.1) is True
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (Number(1.00017, 0.9998, 1.00054), "1.00017 (0.99980 to 1.00054)"),
+        (Number(88.45, 87.61, 89.29), "88.45 (87.61 to 89.29)"),
+        (Number(2345.6, 1000.0, 3700.0), "2,346 (1,000 to 3,700)"),
+        (Number(0.123456), "0.123"),
+        (Number(1.0, 1.0, 1.0), "1.000 (1.000 to 1.000)"),
+    ],
+)
+def test_a_number_is_written_as_exactly_as_its_interval_allows(number, text):
+    assert str(number) == text
 
 
 def test_intervals_over_images_are_paired_and_cover_the_truth():
