@@ -16,7 +16,7 @@ from zoo.runs.strips import decode_strip, encode_strip
 
 CURVES = ("train_nll", "validation_nll")
 POINTS = 50  # of a curve
-PICTURED = 10  # images of a strip
+PICTURED = 8  # images of a strip
 RESULTS = Path("..")  # the folder of the records, seen from the page
 
 
@@ -50,7 +50,7 @@ def content(tables: Sequence[Table]) -> dict[str, Any]:
 
 
 class Strips:
-    """Rows of images, the first ten of each, kept once: many rows of a table show the same originals."""
+    """Rows of images, the first of each, kept once: many rows of a table show the same originals."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
