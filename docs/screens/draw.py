@@ -16,16 +16,15 @@ from zoo.files import write_atomically
 PAGE, FOLDER = Path("results/page/index.html"), Path("docs/screens")
 TABS = {  # what is shown of each tab
     "explore": "explore",
-    "map": "explore?map=1",
+    "map": "explore?data=fashion_mnist&map=1",
     "repair": "explore?numbers=16",
-    "fashion": "explore?data=fashion_mnist",
     "train": "train",
     "compare": "compare?row=vae",
     "claims": "claims",
 }
 SIZES: dict[str, ViewportSize] = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 BOTH = ("explore", "train", "compare", "claims")  # in both sizes and colour schemes; the others wide and light
-COLOURS = 48
+COLOURS = 200
 NOISE = "document.querySelectorAll('.explore .slider input')[0]"
 
 
@@ -65,7 +64,11 @@ def picture(browser: Browser, place: str, size: ViewportSize, dark: bool, noisy:
 def small(png: bytes) -> bytes:
     """A PNG of few colours."""
     found = io.BytesIO()
-    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    image = (
+        Image.open(io.BytesIO(png))
+        .convert("RGB")
+        .quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     image.save(found, "PNG", optimize=True)
     return found.getvalue()
 
