@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "types": set(),
     "catalogue": {"options"},
     "model": {"checks", "errors", "files", "options", "types", "samples"},
-    "data": {"checks", "errors", "types", "samples"},
+    "data": {"checks", "errors", "files", "types", "samples"},
     "objective": {"checks", "errors", "types", "model"},
     "fitting": {"arithmetic", "checks", "errors", "files", "linear_algebra", "types", "model", "objective", "data"},
     "density": {"checks", "errors", "linear_algebra", "types", "model", "options"},

@@ -81,22 +81,29 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Write a file completely or not at all: yields another path, which is renamed to `path` at the end.
+def partial_folder(path: Path) -> Iterator[Path]:
+    """Hold the lock of a file's name; yields a hidden folder beside it, which is removed at the end.
 
-    That path is in a hidden folder beside `path`. Files left by a killed writer of `path` are removed.
+    Such folders left by killed processes are removed.
     """
     with locked(path):
         _remove_partial(path)
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL))
         try:
-            yield folder / path.name
-            os.chmod(folder / path.name, 0o644)
-            _flush(folder / path.name)
-            os.replace(folder / path.name, path)
-            _flush(path.parent)
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Write a file completely or not at all: yields another path, which is renamed to `path` at the end."""
+    with partial_folder(path) as folder:
+        yield folder / path.name
+        os.chmod(folder / path.name, 0o644)
+        _flush(folder / path.name)
+        os.replace(folder / path.name, path)
+        _flush(path.parent)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

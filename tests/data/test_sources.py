@@ -1,10 +1,14 @@
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import socket
 import struct
+import subprocess
+import sys
 import tarfile
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -188,6 +192,77 @@ def test_an_interrupted_download_leaves_no_files(tmp_path, idx, publisher):
     with pytest.raises(ZooError, match="the download failed"):
         mnist(str(tmp_path / "data"))
     assert list((tmp_path / "data").iterdir()) == []
+
+
+DOWNLOADING = """
+import sys
+from pathlib import Path
+from urllib.request import urlretrieve
+from zoo.data.sources.download import download
+url, root = sys.argv[1:]
+download(Path(root), [Path("SET/file")], "a page", lambda folder: urlretrieve(url, f"{folder}/file"))
+"""
+
+
+class Stalling(SimpleHTTPRequestHandler):
+    """Sends the first half of everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "200000")
+        self.end_headers()
+        self.wfile.write(bytes(100_000))
+        self.wfile.flush()
+        self.rfile.read()  # until the client has gone
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stalling(monkeypatch):
+    """The address of a server whose downloads never end."""
+    monkeypatch.setenv("no_proxy", "*")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/file"
+        server.shutdown()
+        thread.join()
+
+
+def test_what_a_killed_download_left_is_removed_by_the_next(tmp_path, stalling):
+    def fetch(folder: str) -> None:
+        (Path(folder) / "SET").mkdir()
+        (Path(folder) / "SET" / "file").write_bytes(b"whole")
+
+    command = [sys.executable, "-c", DOWNLOADING, stalling, str(tmp_path)]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}) as process:
+        while not any(path.stat().st_size for path in tmp_path.glob(".download.*.part/file")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert len(list(tmp_path.iterdir())) == 2, "its lock, and what it has downloaded"
+    download.download(tmp_path, [Path("SET/file")], "a page", fetch)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "SET" / "file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["SET"]
+
+
+def test_two_downloads_at_once_are_one(tmp_path):
+    asked = []
+
+    def fetch(folder: str) -> None:
+        asked.append(folder)
+        time.sleep(0.2)
+        (Path(folder) / "file").write_bytes(b"whole")
+
+    threads = [Thread(target=download.download, args=(tmp_path, [Path("file")], "a page", fetch)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 @pytest.mark.parametrize(

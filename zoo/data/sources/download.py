@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from http.client import HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import ZooError
+from zoo.files import partial_folder
 
 CURRENT = Path("data")
 
@@ -70,6 +70,8 @@ def published(
 def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str], object]) -> Path:
     """Download those of `files` that are missing below `root`; each appears complete or not at all.
 
+    One process downloads at a time; others wait, and find the files. What a killed download left is removed.
+
     Files that lie in `data` of the current folder, where torchvision's own examples put them, are used there.
 
     Args:
@@ -88,20 +90,21 @@ def download(root: Path, files: Iterable[Path], page: str, fetch: Callable[[str]
     for folder in (root, CURRENT):
         if all((folder / file).is_file() for file in files):
             return folder
-    missing = [file for file in files if not (root / file).is_file()]
+    missing = files
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (
-            TemporaryDirectory(dir=root, prefix=".download-") as partial,
+            partial_folder(root / "download") as partial,
             redirect_stdout(io.StringIO()),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore", DeprecationWarning)  # tarfile's, about torchvision's use of it
             warnings.simplefilter("ignore", UserWarning)  # scikit-learn's, when it tries again
-            fetch(partial)
+            if missing := [file for file in files if not (root / file).is_file()]:
+                fetch(str(partial))
             for file in missing:
                 (root / file).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(partial) / file, root / file)
+                os.replace(partial / file, root / file)
     except (RuntimeError, OSError, HTTPException) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         names = ", ".join(file.name for file in missing)
