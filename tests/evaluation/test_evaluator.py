@@ -13,7 +13,7 @@ from zoo.errors import ZooError
 from zoo.evaluation import registry
 from zoo.evaluation.evaluator import evaluate, in_groups, measure, resampled_means, summary
 from zoo.evaluation.registry import METRICS, Curve, Metric, NotApplicable, metric
-from zoo.evaluation.subject import Subject
+from zoo.evaluation.subject import Subject, encoded
 from zoo.options import content, names
 
 FIT = {"seconds": 1.5, "epochs": 3}
@@ -298,3 +298,24 @@ def test_of_many_test_images_evenly_spaced_ones_are_measured(monkeypatch):
     assert found["sse"]["n"] == 120
     assert data.bounded().form == data.form
     assert torch.equal(data.bounded().test[:], data.test[:][::3])
+
+
+def test_without_labels_no_training_image_is_encoded_for_a_probe(small_model, digits):
+    subject = Subject(small_model.eval(), replace(digits, classes=()), FIT)
+    found = measure(METRICS["linear_probe_accuracy"], subject)
+    assert found["value"] is None
+    assert "label" in found["reason"]
+    assert "train_codes" not in vars(subject)
+
+
+@torch.no_grad()
+def test_of_many_training_images_evenly_spaced_ones_are_encoded(small_model, digits, monkeypatch):
+    codes = Subject(small_model.eval(), digits, FIT).train_codes
+    monkeypatch.setattr(encoded, "MOST_CODES", 100)
+    few = Subject(small_model.eval(), digits, FIT)
+    step = math.ceil(len(digits.train) / 100)
+    assert step > 1
+    torch.testing.assert_close(few.train_codes, codes[::step])
+    assert torch.equal(few.train_labels, digits.train.labels[::step])
+    assert len(few.validation_codes) == len(few.validation_labels) <= 100
+    assert measure(METRICS["knn_accuracy"], few)["value"] > 0.5

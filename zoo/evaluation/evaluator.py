@@ -243,7 +243,8 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
         return {"value": None, "n": None, "reason": f"it has no meaning for samples of kind {kind}"}
     try:
         with quiet():
-            arguments = [getattr(subject, name) for name in metric.needs]
+            known = {name: getattr(subject, name) for name in sorted(metric.needs, key=is_of_codes)}
+            arguments = [known[name] for name in metric.needs]
             found = summary(metric.function(*arguments), metric.direction, subject)
     except NotApplicable as reason:
         return {"value": None, "n": None, "reason": str(reason)}
@@ -256,6 +257,11 @@ def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
     if not finite(found):
         return {"value": None, "n": found["n"], "reason": why_not_finite(subject)}
     return found
+
+
+def is_of_codes(need: str) -> bool:
+    """Whether what a metric needs are codes: they come last, as they take long, and labels may be lacking."""
+    return need.endswith("_codes")
 
 
 @contextmanager

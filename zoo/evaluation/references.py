@@ -115,8 +115,10 @@ class References:
     def mean_image(self) -> Tensor:
         """Mean of the training images: (C, H, W)."""
         train = self.data.train
-        sums = torch.stack([x.sum(0, dtype=torch.float64) for x in train.batches(BATCH)])
-        return sums.sum(0).div(len(train)).float()
+        total = torch.zeros(train.shape, dtype=torch.float64)
+        for x in train.batches(BATCH):
+            total += x.sum(0, dtype=torch.float64)
+        return total.div(len(train)).float()
 
     @cached_property
     def pixel_probe(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from zoo.data.images import Images
+from zoo.data.images import HELD, Images
 from zoo.errors import ZooError
 from zoo.evaluation.batches import BATCH, in_batches, joined
 from zoo.evaluation.chosen_densities import ChosenDensities
@@ -24,6 +25,9 @@ from zoo.model.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
     from zoo.data.splits import Splits
+
+
+MOST_CODES = 1 << 18  # of training or validation images
 
 
 class Encoded:
@@ -84,14 +88,30 @@ class Encoded:
         return self.data.test[:1].to(self.device)
 
     @cached_property
+    def train(self) -> Images:
+        """The training images that are encoded, see `limited`."""
+        return self.limited(self.data.train)
+
+    @cached_property
+    def validation(self) -> Images:
+        """The validation images that are encoded, see `limited`."""
+        return self.limited(self.data.validation)
+
+    def limited(self, images: Images) -> Images:
+        """Evenly spaced images, at most 262,144 and 256 MiB of codes; all of a smaller set."""
+        most = min(MOST_CODES, HELD // (4 * self.test_codes.shape[1]))
+        step = math.ceil(len(images) / most)
+        return images if step <= 1 else images.subset(torch.arange(0, len(images), step))
+
+    @cached_property
     def train_codes(self) -> Tensor:
-        """Deterministic codes of the training images: (N, D)."""
-        return self.encode(self.data.train)
+        """Deterministic codes of training images: (N, D)."""
+        return self.encode(self.train)
 
     @cached_property
     def validation_codes(self) -> Tensor:
-        """Deterministic codes of the validation images: (N, D)."""
-        return self.encode(self.data.validation)
+        """Deterministic codes of validation images: (N, D)."""
+        return self.encode(self.validation)
 
     @cached_property
     def test_codes(self) -> Tensor:
@@ -138,13 +158,13 @@ class Encoded:
 
     @property
     def train_labels(self) -> Tensor:
-        """Labels of the training images: (N,)."""
-        return self.labels(self.data.train)
+        """Labels of the training images that are encoded: (N,)."""
+        return self.labels(self.train)
 
     @property
     def validation_labels(self) -> Tensor:
-        """Labels of the validation images: (N,)."""
-        return self.labels(self.data.validation)
+        """Labels of the validation images that are encoded: (N,)."""
+        return self.labels(self.validation)
 
     @property
     def test_labels(self) -> Tensor:

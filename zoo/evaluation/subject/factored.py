@@ -19,8 +19,8 @@ class Factored(Encoded):
 
     @property
     def train_factors(self) -> Tensor:
-        """Factors of the training images: (N, F) int64; NotApplicable where they are not known."""
-        return self.factors(self.data.train)
+        """Factors of the training images that are encoded: (N, F) int64; NotApplicable where they are not known."""
+        return self.factors(self.train)
 
     @property
     def test_factors(self) -> Tensor:
