@@ -1,6 +1,6 @@
 """Measure how fast the zoo is: `python -m experiments.speed`, half an hour on two cores.
 
-`parts=[recipe]` and `parts=[growth]` take hours, `parts=[gpu]` a GPU. Each part leaves results/speed/<part>.json, and
+The parts recipe, growth and memory take hours, `parts=[gpu]` a GPU. Each part leaves results/speed/<part>.json, and
 README.md is written from all; a part whose file is there is not measured again. Nothing else should run on the machine.
 Pythae takes part where it is installed: pip install 'bottleneck-zoo[pythae]'.
 """
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from experiments.speed import parts
 from experiments.speed.bench import Bench
-from experiments.speed.growth import growth
+from experiments.speed.growth import growth, memory
 from experiments.speed.report import tell
 from zoo.errors import ZooError
 from zoo.files import write_atomically
@@ -31,6 +31,7 @@ PARTS = {
     "recipe": parts.recipe,
     "quality": parts.quality,
     "growth": growth,
+    "memory": memory,
 }
 
 

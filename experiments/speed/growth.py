@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ import numpy as np
 from experiments.speed.bench import Bench
 from experiments.speed.measure import Findings, Row, Sample, exponent
 from zoo.errors import ZooError
+from zoo.options import names
 
 ROWS = 10_000  # images that are made at a time
 
@@ -42,6 +44,33 @@ def growth(bench: Bench) -> Findings:
         found.ratios[f"{variant}: exponent of the seconds"] = exponent(size.images, [one.seconds for one in each])
         found.ratios[f"{variant}: most memory over least"] = each[-1].facts["mib"] / each[0].facts["mib"]
     return found
+
+
+def memory(bench: Bench) -> Findings:
+    """The memory of `zoo run` with every method, as in `growth`, on two mapped arrays, one twice as long as the other.
+
+    What does not grow is the same on both. Runs are cached, so that an interrupted measurement goes on.
+    """
+    size = bench.sizes.memory
+    found = Findings(notes=["fit, evaluation, start and imports", f"`{' '.join(size.said)}`, and what is shown"])
+    ran = bench.memory.cache(on_array)
+    for variant in size.variants or names("variant"):
+        more = list(size.more.get(variant, []))
+        said = [f"variant={variant}", *size.said, *more]
+        samples = [ran(said, images, size.side) for images in size.images]
+        peaks = [sample.facts["mib"] for sample in samples]
+        facts = {"mib": peaks[-1], "grown": peaks[-1] - peaks[0]}
+        comparison = " and ".join(f"{images:,}" for images in size.images) + f" images of {size.side}x{size.side} bytes"
+        found.rows.append(Row(comparison, " ".join([variant, *more]), [replace(samples[-1], facts=facts)]))
+    return found
+
+
+def on_array(said: Sequence[str], images: int, side: int) -> Sample:
+    """A run on an array that is written for it."""
+    with TemporaryDirectory() as place:
+        array = Path(place) / "x.npy"
+        write_array(array, images, side)
+        return command(["run", "data=array", f"data.source.path={array}", *said], Path(place))
 
 
 def write_array(path: Path, images: int, side: int) -> None:

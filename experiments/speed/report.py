@@ -18,10 +18,12 @@ HEADINGS = {
     "recipe": "Recipes: test error after equal time",
     "quality": "Time to quality",
     "growth": "Your own large arrays",
+    "memory": "Memory of every method on large arrays",
 }
 FACTS = {
     "sse": "test error per image",
     "mib": "peak MiB",
+    "grown": "MiB more than with half of the images",
     "explained": "explained variance",
     "epochs": "epochs",
 }

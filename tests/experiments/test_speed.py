@@ -133,6 +133,15 @@ def test_a_command_on_a_large_array_is_timed_with_its_memory(bench):
         growth.growth(bench(growth=sizes | {"variants": {"none": []}}))
 
 
+@pytest.mark.slow
+def test_the_memory_of_a_method_is_measured_on_two_arrays(bench):
+    sizes = {"images": [300, 600], "side": 8, "said": ["width=4"], "variants": ["pca"], "more": {"pca": ["seed=1"]}}
+    (row,) = growth.memory(bench(memory=sizes)).rows
+    assert (row.comparison, row.arm) == ("300 and 600 images of 8x8 bytes", "pca seed=1")
+    assert 100 < row.fact("mib") < 4_000
+    assert abs(row.fact("grown")) < 100
+
+
 def test_every_part_has_sizes_and_a_heading():
     assert settings([]).keys() >= PARTS.keys() == HEADINGS.keys()
 
