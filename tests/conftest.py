@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.launched import REPOSITORY, Command
 from zoo.data.sources.corpora import MODULES, docstrings_of
 from zoo.data.splits import Splits
 from zoo.evaluation.evaluator import evaluate, in_groups
@@ -30,7 +27,6 @@ from zoo.types import FitReport
 
 torch.set_num_threads(1)
 
-REPOSITORY = Path(__file__).parents[1]
 # "highest" because "medium" rounds to bf16 on some processors
 SCORED = ("reconstruction",)
 SHORT = ("trainer.progress=false", "trainer.matmul=highest", "budget.epochs=15")
@@ -142,52 +138,6 @@ def fitted(compose_job: Callable[..., Job], fit_job: Callable[[Job], Run], varia
     return fit_job(compose_job(f"variant={variant}"))
 
 
-@dataclass
-class Command:
-    """A command in a process of its own, and the processes that it starts, which are its session."""
-
-    process: subprocess.Popen[str]
-
-    def end(self, within: float = 60) -> tuple[int, str]:
-        """Wait for it: its exit status, and everything that was printed."""
-        said, _ = self.process.communicate(timeout=within)
-        return self.process.returncode, said
-
-    def alive(self) -> list[int]:
-        """Its processes that run."""
-        found = []
-        for place in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                state, _, _, session = place.read_text().rpartition(")")[2].split()[:4]
-                if int(session) == self.process.pid and state != "Z":
-                    found.append(int(place.parent.name))
-        return found
-
-    def gone(self, within: float = 5) -> bool:
-        """Whether all its processes end within some seconds."""
-        end = time.monotonic() + within
-        while (left := self.alive()) and time.monotonic() < end:
-            time.sleep(0.1)
-        return not left
-
-    def holder(self, lock: re.Pattern[str], within: float = 60) -> int:
-        """Wait for a process that holds a lock file of such a name: its number."""
-        return next(pid for pid in self._looking(within) if pid and self._holds(pid, lock))
-
-    def _looking(self, within: float) -> Iterator[int]:
-        end = time.monotonic() + within
-        while time.monotonic() < end:
-            yield from self.alive()
-            time.sleep(0.02)
-        raise TimeoutError
-
-    @staticmethod
-    def _holds(pid: int, lock: re.Pattern[str]) -> bool:
-        with suppress(OSError):
-            return any(lock.fullmatch(Path(os.readlink(entry)).name) for entry in Path(f"/proc/{pid}/fd").iterdir())
-        return False
-
-
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """`zoo ARGUMENTS` started in a session of its own, in the folder of the test, which is its home."""
@@ -196,16 +146,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     started = []
 
     def start(*arguments: str) -> Command:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "zoo.cli", *arguments],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "ZOO_HOME": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(Command(process))
+        started.append(Command.start(tmp_path, *arguments))
         return started[-1]
 
     yield start
