@@ -17,16 +17,17 @@ from zoo.fitting.adversarial import Adversarial
 from zoo.fitting.optimizers import check_optimizer
 from zoo.model.io import build_model
 from zoo.options import build, names
+from zoo.runs.job import check_division
 from zoo.runs.single import fit_together, run_one
 
 AXES = (
     *("network", "bottleneck", "prior", "corruption", "likelihood", "objective"),
     *("fit", "optimizer", "schedule", "density"),
-)  # sources of data check their numbers when they read
+)
 OPTIONS = [(axis, option) for axis in AXES for option in names(axis)]
 SENSELESS = (math.nan, math.inf, -math.inf, True, "abc", {}, -1)  # none of these is a number that a part can use
 SIGNED = {"fill"}  # settings that may be negative: the value of hidden pixels
-FROM_FILES = {"test_fraction", "split_seed"}  # of dirt of real pages, which are checked when these are read
+FROM_FILES = {"test_fraction", "split_seed"}  # of dirt of real pages, which a run checks, see below
 MODEL = {"network": "deep", "bottleneck": "gaussian_posterior", "likelihood": "gaussian", "corruption": "clean"}
 
 
@@ -107,6 +108,28 @@ def test_an_augmentation_is_a_part(augment):
 def test_numbers_of_a_run_are_checked_before_it_starts(compose_job, override, told):
     with pytest.raises(ZooError, match=told):
         compose_job("variant=vae", override)
+
+
+@pytest.mark.parametrize("option", names("data"))
+def test_numbers_that_divide_a_source_have_ranges(option):
+    settings = node("data", option)["source"]
+    check_division(settings, "data.source")
+    for key in {"seed", "split_seed", "test_fraction"} & settings.keys():
+        for value in (*SENSELESS, *((0, 1) if key == "test_fraction" else (0.5, 2**32))):
+            with pytest.raises(ZooError, match=rf"^data\.source\.{key}="):
+                check_division(settings | {key: value}, "data.source")
+
+
+def test_numbers_that_divide_a_file_are_checked_before_it_is_read(compose_job, tmp_path):
+    (tmp_path / "x.npy").touch()  # which cannot be read
+    with pytest.raises(ZooError, match=r"^data\.source\.split_seed=-1: a seed is a whole number, 0 or more"):
+        compose_job("variant=pca", "data=array", f"data.source.path={tmp_path}/x.npy", "data.source.split_seed=-1")
+
+
+@pytest.mark.parametrize("override", ["split_seed=-1", "test_fraction=1"])
+def test_numbers_that_divide_pages_of_dirt_are_checked_before_these_are_read(compose_job, override):
+    with pytest.raises(ZooError, match=rf"^corruption\.{override}: "):
+        compose_job("variant=vae", "corruption=dirt", f"corruption.{override}")
 
 
 @pytest.mark.parametrize("override", ["fit.clip=-1", "bottleneck.width=0", "density.flow.rate=inf", "likelihood.std=0"])

@@ -32,6 +32,7 @@ MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
 PAGE = "page"  # what `zoo report` is asked for by this word
 OWN = "paths.results=results"  # the repository's own results
 ENGINE = ("engine=", "engine.", "processes=")  # beginnings of settings that say where runs are computed
+SEARCH = ("search=", "search.")  # and of those that say which runs a sweep is made of
 PLACES = ("paths.", "trust=", "hydra.searchpath=")
 
 RUN = """Fit a method, measure it and write its record.
@@ -44,6 +45,7 @@ the saved model.
   zoo run variant=vae network=conv width=16    other options and values
   zoo run variant=deep_ae budget.epochs=50     longer; also budget.batch_size=
   zoo run -m variant='glob(*)' seed=0,1,2      a sweep: every combination
+  zoo run -m optimizer.lr=0.01,0.04 search=asha  stop bad fits of a sweep early
   zoo run variant=vae --cfg                    print the configuration only
   zoo run data=folder data.source.path=photos  your own pictures"""
 STUDY = """Run a grid of runs, then write its tables and figures.
@@ -316,6 +318,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.cfg:
             print(as_yaml(cfg), end="")
             return 0
+        if (search := cfg.hydra.runtime.choices["search"]) != "none":
+            raise ZooError(f"search={search}: a search is of a sweep; give several values, and zoo run -m")
         if cfg.study is not None:
             from zoo.runs.grid import jobs_of
 
@@ -378,13 +382,14 @@ def sweep(overrides: Sequence[str]) -> int:
     """Every combination of several values; then one table."""
     from zoo.runs.compose import composed
     from zoo.runs.engines import engine_of
-    from zoo.runs.grid import runs
+    from zoo.runs.search import search_of
     from zoo.runs.study import run_jobs
 
     if named := [override for override in overrides if override.startswith("study=")]:
         raise ZooError(f"{named[0]}: a study is a grid of runs already; leave out -m")
-    jobs = list(runs([overrides]).values())
-    engine = engine_of(composed("config", [o for o in overrides if o.lstrip("+").startswith((*ENGINE, *PLACES))]))
+    cfg = composed("config", [o for o in overrides if o.lstrip("+").startswith((*ENGINE, *SEARCH, *PLACES))])
+    search, engine = search_of(cfg), engine_of(cfg)
+    jobs = search.jobs(overrides)
     failures = run_jobs(jobs, engine, partial(import_module, "zoo.report.table"))
     from zoo.report.table import print_tables
 
@@ -392,6 +397,7 @@ def sweep(overrides: Sequence[str]) -> int:
     if records := [record for job in jobs if (record := job.recorded()) is not None]:
         print_tables(records)
         print(f"records below {jobs[0].results / 'records'}")
+    search.conclude(jobs)
     return FAILED if failures else 0
 
 
@@ -701,7 +707,7 @@ def choices(name: str) -> str:
 
 AXES = (
     *("variant", "data", "network", "bottleneck", "prior", "corruption", "likelihood", "objective", "fit"),
-    *("optimizer", "schedule", "trainer", "engine", "logger", "evaluation", "study"),
+    *("optimizer", "schedule", "trainer", "engine", "search", "logger", "evaluation", "study"),
 )
 
 

@@ -14,7 +14,7 @@ from experiments.claims.claim import Claim, Found, Number, verdict
 from experiments.claims.lab import Lab
 from zoo.files import write_atomically
 from zoo.report.figures.style import save, styled
-from zoo.runs.single import versions
+from zoo.runs.versions import versions
 
 DIGITS = 6  # of a number in a file
 ANSWERS = {True: "yes", False: "no", None: "open"}

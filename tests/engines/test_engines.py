@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -11,34 +10,23 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.launched import results
 from zoo.errors import ZooError
 from zoo.options import build, names, template
 from zoo.runs import engines
-from zoo.runs.records import read_record
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engines")]  # they fill the machine
 SWEEP = ("run", "-m", "data=digits", "evaluation.groups=[reconstruction]", "trainer.progress=false", "processes=2")
 RUNS = (*SWEEP, "variant=pca,linear_ae,vae", "seed=0,1", "budget.epochs=2", "trainer.stacked=2")
 PACKAGES = {"dask": "distributed", "ray": "ray", "slurm": "dask_jobqueue"}
+LOCK = r"\.\w{10}-s\d\.lock"  # of a run
 SLURM = Path(__file__).parent / "slurm.sh"
-
-
-def results(folder):
-    """What does not depend on the clock: records, and digests of model files."""
-    found = {}
-    for path in (folder / "outputs" / "records").rglob("*.json"):
-        record = read_record(path)
-        metrics = {name: entry for name, entry in record.metrics.items() if not entry["measured"]}
-        fit = {key: value for key, value in record.fit.items() if key not in ("seconds", "peak_memory", "load")}
-        found[path.name] = json.dumps([record.name, record.config, record.code, fit, metrics, record.images])
-    for path in (folder / "outputs" / "models").rglob("*.safetensors"):
-        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +108,55 @@ def test_a_study_on_dask_that_is_killed_leaves_no_worker(launch, tmp_path):
     os.kill(command.process.pid, signal.SIGKILL)
     command.end(5)
     assert command.gone()
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_a_single_run_is_computed_by_a_worker_too(launch, tmp_path, engine):
+    installed(engine)
+    command = launch("run", "data=digits", "variant=vae", "budget.epochs=2", "processes=1", f"engine={engine}")
+    while not (locks := [path for path in tmp_path.rglob(".*.lock") if re.fullmatch(LOCK, path.name)]):
+        assert command.process.poll() is None, command.end()
+        time.sleep(0.01)
+    assert command.process.pid not in command.holders(re.compile(re.escape(locks[0].name)))
+    status, said = command.end(120)
+    assert status == 0, said
+    assert len(results(tmp_path)) == 2
+
+
+@pytest.fixture
+def other_cluster(tmp_path, repository):
+    """The address of a Dask scheduler whose worker has other code of the zoo."""
+    installed("dask")
+    other, place = tmp_path / "other", tmp_path / "scheduler.json"
+    for folder in ("zoo", "conf"):
+        shutil.copytree(repository / folder, other / folder)
+    with open(other / "zoo" / "arithmetic.py", "a") as file:
+        file.write("\nOTHER = 1\n")
+    start = [sys.executable, "-m", "dask"]
+    commands = (
+        [*start, "scheduler", "--port=0", "--no-dashboard", f"--scheduler-file={place}"],
+        [*start, "worker", "--nthreads=1", "--memory-limit=0", "--no-nanny", f"--scheduler-file={place}"],
+    )
+    environment = os.environ | {"PYTHONPATH": str(other)}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [subprocess.Popen(command, env=environment, cwd=other, **quiet) for command in commands]
+    while not place.exists():
+        assert started[0].poll() is None
+        time.sleep(0.1)
+    yield json.loads(place.read_text())["address"]
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_with_other_code_is_refused_in_one_sentence(launch, other_cluster, tmp_path):
+    command = launch("run", "-m", "variant=pca", "seed=0,1", "engine=dask", f"engine.address={other_cluster}")
+    status, said = command.end(120)
+    assert status == 2, said
+    told = r"error: the worker on \S+ has code \w+ instead of \w+: install there what is installed here"
+    assert re.fullmatch(told, said.splitlines()[-1])
+    assert "Traceback" not in said
+    assert not list((tmp_path / "outputs").rglob("*.json"))
 
 
 @pytest.mark.parametrize("engine", PACKAGES)

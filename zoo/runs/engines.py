@@ -28,6 +28,7 @@ from zoo.runs.compose import resolved
 LOOK = 1.0  # seconds between checks that the parent of a worker is alive
 ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds to wait for a scheduler, for a worker, for a queued job
 MOST_JOBS = 10
+ALONE = 2  # processes of a pool for one run at a time, as joblib takes one for this process
 TERMINATED = 143  # exit status after SIGTERM
 
 
@@ -230,7 +231,8 @@ class Ray:
         """As `Engine` says."""
         ray = _package("ray", "ray")
         count = min(self.processes or _processes(threads, gpu), runs)
-        own = {"num_cpus": count * threads, "include_dashboard": False} if self.address is None else {}
+        pool = max(count, ALONE)
+        own = {"num_cpus": pool * threads, "include_dashboard": False} if self.address is None else {}
         try:
             ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -244,7 +246,8 @@ class Ray:
                 needs = "a GPU" if gpu else f"{threads} cores"
                 raise ZooError(f"engine.address={self.address}: the cluster lacks {needs} for a run")
             joblib.register_parallel_backend("zoo-ray", _ray_backend())
-            each = {"num_cpus": threads, "num_gpus": int(gpu)}
+            share = count / max(count, ALONE)  # of what a run needs, where one of the processes is idle
+            each = {"num_cpus": threads * share, "num_gpus": int(gpu) * share}
             yield Workers({"backend": "zoo-ray", "ray_remote_args": each}, count, (ray.exceptions.RayError,))
         finally:
             ray.shutdown()
@@ -308,7 +311,15 @@ def _dask_backend() -> type:
     from joblib._dask import DaskDistributedBackend
 
     class RetrievingDask(DaskDistributedBackend):  # type: ignore[misc]
-        """joblib's own, which calls back for a task that failed, too: without, a generator waits for it for ever."""
+        """joblib's own, but a worker that is alone computes, and a task that failed calls back.
+
+        joblib computes in this process where a cluster has one worker, such as the first job of SLURM; and a generator
+        would wait for a task that failed for ever.
+        """
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            found: int = super().effective_n_jobs(n_jobs)
+            return max(ALONE, found)
 
         def submit(self, func: Any, callback: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
             future: Future[Any] = super().submit(func, lambda _: None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from zoo.checks import check_count, check_finite
+from zoo.checks import check_count, check_finite, is_finite, is_whole
 from zoo.errors import ZooError
 from zoo.files import check_writable
 from zoo.fitting.loggers import RunLogger
@@ -20,6 +20,7 @@ from zoo.runs.identity import code_digest, determining, digest, is_stale, own_co
 from zoo.runs.outside import outside_node
 from zoo.runs.records import Record, lock_of, read_record, record_path
 from zoo.runs.siblings import siblings_of
+from zoo.runs.trials import SweepTrial
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 SEEDS = 2**32  # distinct seeds of numpy, and so of scikit-learn
@@ -28,7 +29,7 @@ STALE = ("keep", "rerun")
 NOT_IN_NAME = (
     *("variant", "data", "width", "seed", "force", "refit", "stale", "study", "processes", "evaluation", "trust"),
     *("paths", "density", "hydra", "data.source.path", "trainer.progress", "trainer.replay", "trainer.stacked"),
-    *("trainer.checkpoint_seconds", "logger", "engine"),
+    *("trainer.checkpoint_seconds", "logger", "engine", "search"),
 )
 
 
@@ -59,6 +60,7 @@ class Job:
         models: folder of the fitted models.
         features: folder of the networks in whose features samples are compared.
         trust: packages from elsewhere whose parts may be built.
+        trial: of a search, which the fit reports to; None for a run that is fitted to its end.
     """
 
     name: str
@@ -82,10 +84,10 @@ class Job:
     models: Path
     features: Path
     trust: tuple[str, ...] = ()
+    trial: SweepTrial | None = None
 
     def __post_init__(self) -> None:
-        if type(self.seed) is not int or not 0 <= self.seed < SEEDS:  # Python's True is an int
-            raise ZooError(f"seed={self.seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
+        check_seed(self.seed, "seed")
         if not self.groups:
             raise ZooError("evaluation.groups=[]: nothing would be measured; name groups, or leave it out")
         check_count(self.stacked, "trainer.stacked")
@@ -99,6 +101,8 @@ class Job:
         trust = tuple(cfg.trust)
         nodes = {axis: node_of(axis, resolved(cfg, axis), choices, trust) for axis in AXES}
         check_prior(choices, nodes["bottleneck"])
+        check_division(nodes["data"].get("source", {}), "data.source")
+        check_division(nodes["corruption"], "corruption")
         changes = [o.lstrip("+") for o in overrides_of(cfg) if not _of_any(NOT_IN_NAME, o)]
         content = own_content(nodes)
         return cls(
@@ -257,8 +261,24 @@ def check_prior(choices: dict[str, str], bottleneck: Node) -> None:
         )
 
 
+def check_seed(seed: Any, name: str) -> None:
+    """ZooError if a setting is no seed."""
+    if not is_whole(seed) or not 0 <= seed < SEEDS:
+        raise ZooError(f"{name}={seed}: a seed is a whole number, 0 or more and less than {SEEDS:,}")
+
+
+def check_division(settings: Node, name: str) -> None:
+    """ZooError if samples cannot be divided so: told before they are read."""
+    for key in ("seed", "split_seed"):
+        if key in settings:
+            check_seed(settings[key], f"{name}.{key}")
+    fraction = settings.get("test_fraction", 0.5)
+    if not is_finite(fraction) or not 0 < fraction < 1:
+        raise ZooError(f"{name}.test_fraction={fraction}: must be between 0 and 1, both excluded")
+
+
 def _of_any(keys: Iterable[str], override: str) -> bool:
     key = override.lstrip("+").split("=")[0]
     return key in keys or key.startswith(
-        ("paths.", "evaluation.", "density.", "engine.", "logger.", "hydra.", "hydra/")
+        ("paths.", "evaluation.", "density.", "engine.", "logger.", "search.", "hydra.", "hydra/")
     )

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,10 @@ from zoo.runs.processes import fit_by_processes
 from zoo.runs.records import Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
+from zoo.runs.versions import versions
 from zoo.runs.weights import model_of
 from zoo.types import FitReport, HasPrior, Logs, Resumes
 
-PACKAGES = ("torch", "lightning", "torchvision", "scikit-learn", "numpy", "hydra-core", "bottleneck-zoo")
 SHOWN = 10  # test images whose reconstructions a record carries
 ATOMS = 20  # of a linear decoder
 CODES = 1000  # test codes that give the range of a traversal
@@ -137,8 +136,12 @@ def fit_here(job: Job, data: Splits, first: bool = True) -> Fitted:
         logger, place = job.make_logger().open(job.results, f"{job.data}/{job.variant}", f"{job.key}-s{job.seed}")
         if logger is not None:
             logger.log_hyperparams({**job.config, "seed": job.seed})
-            fit = fit.logging_to(logger)
             print(f"log     {place}", flush=True)
+        if job.trial is not None:
+            from zoo.runs.watched import Watched  # Lightning takes seconds to import
+
+            logger = Watched(job.trial.open(), logger)
+        fit = fit if logger is None else fit.logging_to(logger)
     with peak_memory() as peak:
         report = fit(model, data, job.make("objective"), job.seed)
     return Fitted(model.eval(), data, report, peak())
@@ -359,19 +362,6 @@ def environment() -> dict[str, Any]:
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}}
-
-
-def installed(package: str) -> str | None:
-    """The version of a package; None where it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def commit() -> str | None:

@@ -6,7 +6,7 @@ import os
 import socket
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +17,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zoo.errors import ZooError
 from zoo.files import abandoned, locked, sweep
-from zoo.runs.engines import Engine, Workers, without_interrupts
+from zoo.runs.engines import ALONE, Engine, Workers, without_interrupts
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
+from zoo.runs.trials import Pruned
+from zoo.runs.versions import check_worker, needed
 
 if TYPE_CHECKING:
     from zoo.runs.single import Fitted
 
 NAME = 34  # characters of a row's name in a line of progress
 TRIES = 2  # of runs whose worker is killed
-ALONE = 2  # processes for one run, as one would be this process
 KILLED = "the process that computed it was killed, twice; did it run out of memory?"
-Outcome = Record | str  # a record, or why there is none
+Outcome = Record | Pruned | str  # a record, or why there is none
 
 
 def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object] = lambda: None) -> list[str]:
@@ -61,7 +62,9 @@ def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object
         for job, outcome in outcomes(groups, workers, meanwhile):
             if isinstance(outcome, Record) and not job.record_path.exists():  # the worker has folders of its own
                 write_record(job.results, outcome)
-            if message := failure(outcome):
+            if isinstance(outcome, Pruned):
+                console.print(f"pruned {job.name} width {job.width} seed {job.seed}: {outcome}")
+            elif message := failure(outcome):
                 failures.append(f"{job.name} width {job.width} seed {job.seed}: {message}")
                 console.print(f"[red]failed[/red] {failures[-1]}")
             else:
@@ -98,7 +101,7 @@ def outcomes(
         calm = [index for index in left if index not in suspects]
         free = [index for index in calm if index not in elsewhere]
         chosen = free or calm or [*left][:1]
-        calls = [(index, left[index], os.getcwd(), not free) for index in chosen]
+        calls = [(index, left[index], needed(left[index][0].trust), os.getcwd(), not free) for index in chosen]
         try:
             for index, found in computed(calls, workers, workers.at_once if calm else ALONE, meanwhile):
                 if found is None:
@@ -113,9 +116,11 @@ def outcomes(
                 for index in chosen:
                     yield from ((job, KILLED) for job in left.pop(index, ()))
             suspects |= {index for index, group in left.items() if any(abandoned(job.lock) for job in group)}
+        except ZooError:
+            raise
         except Exception as error:
-            needed = "they need bottleneck-zoo in the same version as here"
-            raise ZooError(f"the workers cannot compute runs ({type(error).__name__}: {error}); {needed}") from error
+            advice = "they need bottleneck-zoo in the same version as here"
+            raise ZooError(f"the workers cannot compute runs ({type(error).__name__}: {error}); {advice}") from error
         meanwhile = bool  # once is enough
 
 
@@ -126,7 +131,9 @@ def computed(
     shield = without_interrupts() if workers.start_late else nullcontext()
     with joblib.parallel_config(**workers.backend), shield:
         # a cluster gets all at once, as it may grow; processes of this machine get what they need next
-        ahead = "2*n_jobs" if workers.start_late else "all"
+        ahead: str | int = "2*n_jobs" if workers.start_late else "all"
+        if at_once < ALONE and not workers.start_late:
+            at_once, ahead = ALONE, 1
         pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
         found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
     try:
@@ -170,15 +177,22 @@ def together(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(groups.values())
 
 
-def attempt(index: int, jobs: Sequence[Job], folder: str, wait: bool) -> tuple[int, list[tuple[Job, Outcome]] | None]:
+def attempt(
+    index: int, jobs: Sequence[Job], expected: Mapping[str, str | None], folder: str, wait: bool
+) -> tuple[int, list[tuple[Job, Outcome]] | None]:
     """Run a group of jobs in a worker, their paths relative to `folder`; a failure comes back as its message.
 
     Args:
         index: of the group, which comes back.
         jobs: the group.
+        expected: what a worker needs, see `zoo.runs.versions.needed`.
         folder: from which relative paths count.
         wait: for another process that computes one of the runs; without, None comes back for the group.
+
+    Raises:
+        ZooError: this worker has other versions.
     """
+    check_worker(expected, jobs[0].trust)
     try:
         os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
         with ExitStack() as stack:
@@ -205,6 +219,8 @@ def run_group(jobs: Sequence[Job]) -> list[tuple[Job, Outcome]]:
     for job in jobs:
         try:
             found.append((job, run_one(job, fitted.get(job.record_path))))
+        except Pruned as pruned:
+            found.append((job, pruned))
         except Exception as error:
             found.append((job, str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"))
     return found

@@ -16,7 +16,7 @@ from zoo.evaluation.shortfall import shortfall
 from zoo.hub import upload
 from zoo.model.io import PARTS
 from zoo.options import imported, targets
-from zoo.runs.single import installed
+from zoo.runs.versions import installed
 from zoo.samples import Form
 from zoo.types import DrawsCodes, HasPrior
 from zoo.use.found import Found, own_units
