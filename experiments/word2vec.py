@@ -29,7 +29,8 @@ from zoo.evaluation.registry import NotApplicable
 from zoo.files import write_atomically
 from zoo.runs.compose import composed, composing
 from zoo.runs.job import Job
-from zoo.runs.single import fit_here, installed, processor, read
+from zoo.runs.single import fit_here, processor, read
+from zoo.runs.versions import installed
 
 SETTING = ("variant=skip_gram", "budget.epochs=5", "trainer.progress=false")
 SEEDS = (0, 1, 2)
