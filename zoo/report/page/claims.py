@@ -13,7 +13,7 @@ from PIL import Image
 from zoo.errors import ZooError
 
 NEEDED = ("title", "claim", "verdict", "cases", "numbers")
-COLOURS = 64
+WIDEST, QUALITY = 1000, 70  # pixels across, and of 100
 
 
 def content(folder: Path) -> list[dict[str, Any]]:
@@ -39,8 +39,10 @@ def claim(path: Path) -> dict[str, Any]:
 
 
 def reduced(path: Path) -> str:
-    """A figure in 64 colours, as a data address: the page holds many."""
-    png = io.BytesIO()
+    """A figure as a data address, compressed: the page holds many, and may not grow beyond 8 MB."""
+    webp = io.BytesIO()
     with Image.open(path) as figure:
-        figure.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+        whole = figure.convert("RGB")
+        whole.thumbnail((WIDEST, whole.height))
+        whole.save(webp, "WEBP", quality=QUALITY, method=6)
+    return f"data:image/webp;base64,{base64.b64encode(webp.getvalue()).decode()}"

@@ -70,7 +70,7 @@
         zoo.el("p", { className: "said" }, claim.claim, claim.why ? ` ${claim.why}` : ""),
         claim.equation ? zoo.el("pre", { className: "equation", tabIndex: 0 }, claim.equation) : "",
         zoo.el("div", { className: "evidence" },
-          claim.figure ? zoo.el("a", { href: claim.figure, download: `${claim.name}.png` }, zoo.el("img", { src: claim.figure, alt: `Figure: ${claim.title}` })) : "",
+          claim.figure ? zoo.el("a", { href: claim.figure, download: `${claim.name}.webp` }, zoo.el("img", { src: claim.figure, alt: `Figure: ${claim.title}` })) : "",
           zoo.el("div", {}, zoo.el("h3", {}, "It holds …"), cases(claim), claim.fails ? [zoo.el("h3", {}, "When it fails"), zoo.el("p", {}, claim.fails)] : "")
         ),
         claim.done ? folded("What was done", zoo.el("p", {}, claim.done), claim.fits ? commands(claim.fits) : "") : "",
