@@ -63,6 +63,12 @@ NAMES = (  # in the order of the page
     "overlap",
     "sampling",
     "hybrids",
+    "coding",
+    "elbo",
+    "hills",
+    "posterior",
+    "parametric",
+    "optimisers",
 )
 
 
@@ -70,10 +76,13 @@ def claim_of(name: str) -> Claim:
     """A claim by its name, which is that of its module.
 
     Raises:
-        ZooError: there is none.
+        ZooError: there is none, or a package that it needs is not installed.
     """
     if name not in NAMES:
         raise ZooError(f"zoo claims {name}: no such claim{nearest(name, NAMES)}")
-    found = import_module(f"experiments.claims.{name}").CLAIM
+    try:
+        found = import_module(f"experiments.claims.{name}").CLAIM
+    except ModuleNotFoundError as error:
+        raise ZooError(f"zoo claims {name} needs {error.name}: pip install 'bottleneck-zoo[claims]'") from error
     assert isinstance(found, Claim)
     return found

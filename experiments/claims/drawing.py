@@ -55,6 +55,12 @@ def draw_lines(ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Nu
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=SMALL, frameon=False)
 
 
+def without_legend(ax: Axes) -> None:
+    """Remove the legend of a panel whose series are named elsewhere."""
+    if (legend := ax.get_legend()) is not None:
+        legend.remove()
+
+
 def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = None) -> None:
     """Numbers from top to bottom, each with its interval and its value; `bound` is marked by a line."""
     places = range(len(numbers))

@@ -1,0 +1,175 @@
+"""Optimisers on one bottleneck, each at its own best rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import zoo
+from experiments.claims import statistics
+from experiments.claims.claim import Case, Claim, Found, Number, Numbers
+from experiments.claims.drawing import canvas, draw_dots, draw_lines, without_legend
+from experiments.claims.lab import Lab
+from experiments.claims.models import errors
+from zoo.errors import ZooError
+
+NAMES = {  # option of the axis `optimizer` -> how it is called
+    "sgd": "SGD",
+    "momentum": "momentum",
+    "nesterov": "Nesterov",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+    "muon": "Muon",
+}
+RATES = {  # the middle one of those that are tried
+    "digits": {"sgd": 8e-3, "momentum": 2e-3, "nesterov": 2e-3, "rmsprop": 1.5e-3, "adam": 1.2e-2, "muon": 2e-2},
+    "mnist": {"sgd": 7e-4, "momentum": 1e-4, "nesterov": 1e-4, "rmsprop": 1e-3, "adam": 4e-3, "muon": 2e-2},
+}
+FACTORS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)
+SETTINGS: dict[str, dict[str, Any]] = {
+    "digits": {"width": 8, "batch_size": 64, "epochs": 10, "settings": {"hidden": [64]}},
+    "mnist": {"width": 16, "batch_size": 128, "epochs": 5, "settings": {"hidden": [256, 128]}},
+}
+IMAGES = 10_000  # of training
+PAIRS = (("momentum", "sgd"), ("nesterov", "momentum"), ("adam", "momentum"), ("adam", "rmsprop"), ("muon", "adam"))
+CLEAR = 0.98  # ratio of errors, below which a difference is worth naming
+Errors = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fit with one optimiser, rate and seed.
+
+    Attributes:
+        losses: on validation images, one for each epoch; one infinite loss where the fit diverged.
+        errors: of test images: (N,); empty where it diverged.
+    """
+
+    losses: list[float]
+    errors: Errors
+
+
+def fits(data: str) -> dict[str, list[str]]:
+    """None: the rates are chosen in the experiment."""
+    return {}
+
+
+def measure(lab: Lab) -> Found:
+    """Rates are compared with one seed, then each optimiser's best rate is used with all seeds."""
+    best, searched, fitted = {}, {}, {}
+    for key, name in NAMES.items():
+        middle = RATES[lab.data][key]
+        rates = [middle * factor for factor in FACTORS] if lab.full else [middle]
+        tried = {rate: fit(lab, key, rate, seed=0) for rate in rates}
+        best[name] = min(tried, key=lambda rate, of=tried: min(of[rate].losses))  # type: ignore[misc]
+        searched[name] = {rate: min(one.losses) for rate, one in tried.items()}
+        fitted[name] = [tried[best[name]], *(fit(lab, key, best[name], seed) for seed in range(1, lab.seeds))]
+    reached = {name: np.array([one.errors for one in each]) for name, each in fitted.items()}
+    numbers = {ratio_of(a, b): statistics.ratio(reached[NAMES[a]], reached[NAMES[b]]) for a, b in PAIRS}
+    target = np.mean([min(one.losses) for one in fitted[NAMES["sgd"]]])
+    for name, each in fitted.items():
+        numbers[f"squared error per pixel, {name}"] = statistics.mean(reached[name])
+        numbers[f"epochs to what SGD reaches at last, {name}"] = statistics.over_seeds(
+            [epochs_to(float(target), one.losses) for one in each], "epochs"
+        )
+        numbers[f"best rate, {name}"] = Number(best[name])
+    curves = {
+        name: [statistics.over_seeds(column) for column in np.array([one.losses for one in each]).T]
+        for name, each in fitted.items()
+    }
+    return Found(numbers, {"curves": curves, "searched": searched})
+
+
+def fit(lab: Lab, optimizer: str, rate: float, seed: int) -> Fitted:
+    """The deep autoencoder, fitted at a constant rate."""
+    given = SETTINGS[lab.data]
+    chosen = {"optimizer": optimizer, "optimizer.lr": rate, "schedule": "constant", **given["settings"]}
+    try:
+        model = zoo.fit("deep_ae", lab.train[:IMAGES], seed=seed, progress=False, **given | {"settings": chosen})
+    except ZooError as error:
+        if "not a finite number" not in str(error):
+            raise
+        return Fitted([float("inf")], np.zeros(0))
+    assert model.report is not None
+    with torch.no_grad():
+        return Fitted(model.report.history["validation_total"], errors(model.module, lab.test))
+
+
+def epochs_to(target: float, losses: list[float]) -> float:
+    """Epochs until the loss is at or below a target, between epochs by a straight line; all of them if never."""
+    found = next((k for k, loss in enumerate(losses) if loss <= target), None)
+    if found is None:
+        return float(len(losses))
+    if found == 0:
+        return 1.0
+    before, after = losses[found - 1], losses[found]
+    return found + (before - target) / (before - after)
+
+
+def ratio_of(a: str, b: str) -> str:
+    """The name of the ratio of two optimisers' errors."""
+    return f"error with {NAMES[a]} over that with {NAMES[b]}"
+
+
+def cases(numbers: Numbers) -> list[Case]:
+    """Each step from one optimiser to what should be better."""
+    return [
+        Case(f"for {NAMES[a]} against {NAMES[b]}", ratio_of(a, b), numbers[ratio_of(a, b)].below(CLEAR))
+        for a, b in PAIRS
+    ]
+
+
+def draw(found: Mapping[str, Found]) -> Figure:
+    """Losses by epoch, what each rate reaches, and test errors."""
+    (one,) = found.values()
+    figure, (curves, rates, ends) = canvas(
+        "Optimisers, each at its own best constant rate",
+        "a deep autoencoder on the same images in the same order; bars: 95 % intervals",
+        [(0.6, 0.2, 2.6, 2.4), (5.0, 0.2, 2.6, 2.4), (9.0, 0.2, 2.0, 2.4)],
+    )
+    epochs = range(1, 1 + len(next(iter(one.shown["curves"].values()))))
+    draw_lines(curves, {name: (epochs, each) for name, each in one.shown["curves"].items()})
+    curves.set(xlabel="epoch", ylabel="validation loss, nats per image", title="At the best rate")
+    draw_lines(
+        rates,
+        {name: ([*each], [Number(loss) for loss in each.values()]) for name, each in one.shown["searched"].items()},
+    )
+    without_legend(rates)
+    rates.set(xscale="log", xlabel="rate", title="The last loss at each rate that did not diverge")
+    draw_dots(ends, {name: one.numbers[f"squared error per pixel, {name}"] for name in NAMES.values()})
+    ends.set(xlabel="squared error per pixel", title="Test images")
+    return figure
+
+
+CLAIM = Claim(
+    title="Momentum beats plain gradient descent, and adaptive rates beat momentum",
+    claim="""Momentum gets further than plain stochastic gradient descent in the same number of steps, Nesterov's
+        variant further than momentum, rates that adapt to each weight (RMSProp, Adam) further still, and orthogonal
+        updates (Muon) furthest.""",
+    why="""The loss of a network is steep in some directions and flat in most. Plain descent needs a rate that is
+        small enough for the steep ones and hardly moves along the others. Momentum adds up what gradients have in
+        common; adaptive rates divide by the size of each weight's gradients; Muon makes all directions of a matrix
+        equally long.""",
+    equation="""
+        SGD: w - r g;   momentum: m' = b m + g, w - r m';   Nesterov: w - r (g + b m')
+        RMSProp: w - r g / sqrt(v), v a running mean of g^2;   Adam: the same with a running mean of g above
+        Muon: W - r U V^T for the momentum M = U S V^T of a weight matrix""",
+    done="""The same autoencoder was fitted with each optimiser at a constant rate. Rates a third and three times as
+        large as one another were tried with one seed, and the one with the smallest validation loss was used with
+        all seeds. Test errors are compared, and the epochs that each needs to where plain descent arrives at last.
+        The reduced version uses one rate for each, which was found in the same way.""",
+    fails="""With another's best rate, any of them fails: the best rates lie orders of magnitude apart. Over many more
+        epochs, differences shrink. Momentum with rate r moves as far as plain descent with r / (1 - b), so where a
+        small batch's noise, and not a steep direction, limits the rate, momentum gains little.""",
+    data=("mnist",),
+    fits=fits,
+    measure=measure,
+    cases=cases,
+    draw=draw,
+)
