@@ -33,7 +33,7 @@ DEGREES = "degrees"
 def fits(data: str) -> dict[str, list[str]]:
     """PCA, SVD without centring, and the linear autoencoder in three ways."""
     long = {
-        "digits": ["width=4", "budget.epochs=60"],
+        "digits": ["width=4", "budget.epochs=40"],
         "mnist": ["budget.epochs=10"],
         "faces": ["optimizer=adamw_linear"],
     }[data]
