@@ -27,7 +27,7 @@ LOST = "share of the variance that is lost"
 
 def fits(data: str) -> dict[str, list[str]]:
     """A linear autoencoder with more units than pixels, in three ways, and PCA."""
-    epochs = {"digits": "budget.epochs=25", "mnist": "budget.epochs=1"}[data]
+    epochs = {"digits": "budget.epochs=25", "mnist": "budget.epochs=3"}[data]
     units = {"digits": 256, "mnist": 1024}[data]
     wide = ["variant=overcomplete_ae", f"bottleneck.width={units}", epochs]
     return {
