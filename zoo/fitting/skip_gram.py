@@ -122,14 +122,14 @@ class SkipGram:
         size, total = len(noise), 0.0
         count = min(self.groups, size)
         rows, columns = (torch.randperm(size, generator=generator) for _ in range(2))
+        shuffled = near[rows.numpy()][:, columns.numpy()]  # once, as columns of dense blocks are slow to pick
         step, steps = epoch * count**2, self.epochs * count**2
-        for w in torch.tensor_split(rows, count):
-            block = torch.from_numpy(near[w.numpy()].toarray())
-            far = block.sum(1, keepdim=True) * noise
-            for c in torch.tensor_split(columns, count):
-                loss, of_words, of_contexts = loss_and_gradients(
-                    words.vectors[w], contexts.vectors[c], block[:, c], far[:, c]
-                )
+        for places in torch.tensor_split(torch.arange(size), count):
+            block, w = torch.from_numpy(shuffled[places.numpy()].toarray()), rows[places]
+            pairs = block.sum(1, keepdim=True)
+            for part, c in zip(torch.tensor_split(block, count, 1), torch.tensor_split(columns, count), strict=True):
+                far = pairs * noise[c]
+                loss, of_words, of_contexts = loss_and_gradients(words.vectors[w], contexts.vectors[c], part, far)
                 rate = self.rate * (1 - step / steps)
                 words.step(w, of_words, rate)
                 contexts.step(c, of_contexts, rate)
