@@ -69,6 +69,7 @@ NAMES = (  # in the order of the page
     "posterior",
     "parametric",
     "optimisers",
+    "densities",
 )
 
 

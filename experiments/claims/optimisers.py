@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 import zoo
@@ -34,9 +35,9 @@ RATES = {  # the middle one of those that are tried
 FACTORS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)
 SETTINGS: dict[str, dict[str, Any]] = {
     "digits": {"width": 8, "batch_size": 64, "epochs": 10, "settings": {"hidden": [64]}},
-    "mnist": {"width": 16, "batch_size": 128, "epochs": 5, "settings": {"hidden": [256, 128]}},
+    "mnist": {"width": 16, "batch_size": 128, "epochs": 3, "settings": {"hidden": [256, 128]}},
 }
-IMAGES = 10_000  # of training
+IMAGES = 8_000  # of training
 PAIRS = (("momentum", "sgd"), ("nesterov", "momentum"), ("adam", "momentum"), ("adam", "rmsprop"), ("muon", "adam"))
 CLEAR = 0.98  # ratio of errors, below which a difference is worth naming
 Errors = NDArray[np.float64]
@@ -143,6 +144,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     without_legend(rates)
     rates.set(xscale="log", xlabel="rate", title="The last loss at each rate that did not diverge")
     draw_dots(ends, {name: one.numbers[f"squared error per pixel, {name}"] for name in NAMES.values()})
+    ends.xaxis.set_major_locator(MaxNLocator(3))
     ends.set(xlabel="squared error per pixel", title="Test images")
     return figure
 

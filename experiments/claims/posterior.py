@@ -25,9 +25,9 @@ from zoo.report.figures.style import INK
 from zoo.types import DrawsCodes, HasPosterior
 
 MODEL = "VAE"
-IMAGES, SHOWN, DRAWS = 40, 4, 100  # draws of a Gaussian in a step of its fit; ten times as many to judge it
-STEPS, RATE = 150, 0.03
-CHAINS, WARM, KEPT, WEIGHTS = 50, 50, 50, 500
+IMAGES, SHOWN, DRAWS = 25, 4, 40  # draws of a Gaussian in a step of its fit; twenty times as many to judge it
+STEPS, RATE = 100, 0.04
+CHAINS, WARM, KEPT, WEIGHTS = 25, 40, 60, 500
 REACH = 5.0  # of the grid, in standard deviations of the prior
 NATS = "nats per image"
 ENCODER, DIAGONAL, FULL = "the encoder's Gaussian", "the best diagonal Gaussian", "the best full Gaussian"
@@ -71,7 +71,7 @@ class Grid:
 def measure(lab: Lab) -> Found:
     """What each way to the posterior leaves out."""
     x = lab.test[:IMAGES]
-    side = 250 if lab.full else 120
+    side = 200 if lab.full else 120
     gaps: dict[str, list[NDArray[np.float64]]] = {name: [] for name in (ENCODER, DIAGONAL, FULL, WEIGHTED)}
     off: dict[str, list[NDArray[np.float64]]] = {name: [] for name in (ENCODER, DIAGONAL, FULL, CHAIN)}
     wide: dict[str, list[NDArray[np.float64]]] = {name: [] for name in off}
@@ -81,7 +81,7 @@ def measure(lab: Lab) -> Found:
         gaussians = gaussians_of(model, x)
         chains = hamiltonian(model, x)
         for name, q in gaussians.items():
-            gaps[name].append((grid.log_likelihood - elbo(model, x, q, 10 * DRAWS)).numpy())
+            gaps[name].append((grid.log_likelihood - elbo(model, x, q, 20 * DRAWS)).numpy())
         assert isinstance(model.bottleneck, DrawsCodes)
         weighted = importance_bounds(model, model.bottleneck, x, WEIGHTS, seed=0).iwae
         gaps[WEIGHTED].append((grid.log_likelihood - weighted).numpy())
