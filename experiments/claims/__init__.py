@@ -70,6 +70,7 @@ NAMES = (  # in the order of the page
     "parametric",
     "optimisers",
     "densities",
+    "embeddings",
 )
 
 

@@ -22,7 +22,7 @@ class Asked:
 
     Attributes:
         names: of the claims.
-        data: data set of the reduced version; None for the full one.
+        data: data set of a reduced version, for that of each claim; None for the full ones.
         folder: where files are written.
         processes: that fit models; None for as many as there are cores.
     """
@@ -46,20 +46,15 @@ class Asked:
         if count is not None and (not count.isdecimal() or int(count) < 1):
             raise ZooError(f"processes={count}: must be a whole number, 1 or more")
         names = tuple(word for word in words if "=" not in word) or NAMES
-        for name in names:
-            claim_of(name)
+        reduced = list(dict.fromkeys(claim_of(name).reduced for name in names))
+        if (data := given.get("data")) not in (None, *reduced):
+            raise ZooError(f"data={data}: the reduced version is data={' or '.join(reduced)}; or leave it out")
         results = Path(given.get("paths.results") or home() / "outputs")
-        return cls(names, given.get("data"), results / "claims", None if count is None else int(count))
+        return cls(names, data, results / "claims", None if count is None else int(count))
 
     def sets(self, claim: Claim) -> tuple[str, ...]:
         """The data sets that a claim is tested on."""
-        if self.data is None:
-            return claim.data
-        if self.data != claim.reduced:
-            raise ZooError(
-                f"data={self.data}: the reduced version of this claim is data={claim.reduced}; or leave it out"
-            )
-        return (self.data,)
+        return claim.data if self.data is None else (claim.reduced,)
 
 
 def run_claims(words: Sequence[str]) -> None:

@@ -28,11 +28,11 @@ NAMES = {  # option of the axis `optimizer` -> how it is called
     "adam": "Adam",
     "muon": "Muon",
 }
-RATES = {  # the middle one of those that are tried
+RATES = {  # where the search begins
     "digits": {"sgd": 8e-3, "momentum": 2e-3, "nesterov": 2e-3, "rmsprop": 1.5e-3, "adam": 1.2e-2, "muon": 2e-2},
     "mnist": {"sgd": 7e-4, "momentum": 1e-4, "nesterov": 1e-4, "rmsprop": 1e-3, "adam": 4e-3, "muon": 2e-2},
 }
-FACTORS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)
+FACTOR = 3.0  # between rates that are tried
 SETTINGS: dict[str, dict[str, Any]] = {
     "digits": {"width": 8, "batch_size": 64, "epochs": 10, "settings": {"hidden": [64]}},
     "mnist": {"width": 16, "batch_size": 128, "epochs": 3, "settings": {"hidden": [256, 128]}},
@@ -65,11 +65,9 @@ def measure(lab: Lab) -> Found:
     """Rates are compared with one seed, then each optimiser's best rate is used with all seeds."""
     best, searched, fitted = {}, {}, {}
     for key, name in NAMES.items():
-        middle = RATES[lab.data][key]
-        rates = [middle * factor for factor in FACTORS] if lab.full else [middle]
-        tried = {rate: fit(lab, key, rate, seed=0) for rate in rates}
+        tried = search(lab, key)
         best[name] = min(tried, key=lambda rate, of=tried: min(of[rate].losses))  # type: ignore[misc]
-        searched[name] = {rate: min(one.losses) for rate, one in tried.items()}
+        searched[name] = {rate: min(tried[rate].losses) for rate in sorted(tried)}
         fitted[name] = [tried[best[name]], *(fit(lab, key, best[name], seed) for seed in range(1, lab.seeds))]
     reached = {name: np.array([one.errors for one in each]) for name, each in fitted.items()}
     numbers = {ratio_of(a, b): statistics.ratio(reached[NAMES[a]], reached[NAMES[b]]) for a, b in PAIRS}
@@ -85,6 +83,22 @@ def measure(lab: Lab) -> Found:
         for name, each in fitted.items()
     }
     return Found(numbers, {"curves": curves, "searched": searched})
+
+
+def search(lab: Lab, optimizer: str) -> dict[float, Fitted]:
+    """Fits with one seed at rates around the best one, until both neighbours of the best rate are worse.
+
+    The reduced version tries the first rate alone.
+    """
+    first = RATES[lab.data][optimizer]
+    tried = {0: fit(lab, optimizer, first, seed=0)}
+    while lab.full:
+        best = min(tried, key=lambda k: min(tried[k].losses))
+        untried = [k for k in (best - 1, best + 1) if k not in tried]
+        if not untried:
+            break
+        tried |= {k: fit(lab, optimizer, first * FACTOR**k, seed=0) for k in untried}
+    return {first * FACTOR**k: one for k, one in tried.items()}
 
 
 def fit(lab: Lab, optimizer: str, rate: float, seed: int) -> Fitted:
@@ -162,10 +176,10 @@ CLAIM = Claim(
         SGD: w - r g;   momentum: m' = b m + g, w - r m';   Nesterov: w - r (g + b m')
         RMSProp: w - r g / sqrt(v), v a running mean of g^2;   Adam: the same with a running mean of g above
         Muon: W - r U V^T for the momentum M = U S V^T of a weight matrix""",
-    done="""The same autoencoder was fitted with each optimiser at a constant rate. Rates a third and three times as
-        large as one another were tried with one seed, and the one with the smallest validation loss was used with
-        all seeds. Test errors are compared, and the epochs that each needs to where plain descent arrives at last.
-        The reduced version uses one rate for each, which was found in the same way.""",
+    done="""The same autoencoder was fitted with each optimiser at a constant rate. Rates that lie a factor of three
+        apart were tried with one seed until both neighbours of the best one were worse, by the validation loss, and
+        the best one was used with all seeds. Test errors are compared, and the epochs that each needs to where plain
+        descent arrives at last. The reduced version uses one rate for each, which was found in the same way.""",
     fails="""With another's best rate, any of them fails: the best rates lie orders of magnitude apart. Over many more
         epochs, differences shrink. Momentum with rate r moves as far as plain descent with r / (1 - b), so where a
         small batch's noise, and not a steep direction, limits the rate, momentum gains little.""",
