@@ -125,16 +125,20 @@ def page(about: Mapping[str, Any]) -> str:
         cells = [spread([one[key] for one in each], 3) for key in SCORES.values()]
         rows.append(f"| {name} | {' | '.join([*cells, spread([one['cpu_seconds'] for one in each], 0)])} |")
     head = "\n".join([f"| skip-gram of | {' | '.join(SCORES)} | CPU seconds |", "|:--|--:|--:|--:|--:|", *rows])
+    same = (
+        f"The {given['vocabulary']:,} most frequent words, width {given['width']}, window {given['window']}, "
+        f"{given['epochs']} epochs, {given['negatives']:g} negatives, subsampling at {given['subsample']:g}; one "
+        f"thread of {about['processor']}, gensim {about['gensim']}. Counting the corpus is in neither time."
+    )
     return f"""# Skip-gram of the zoo and of gensim
 
 Written by `python -m experiments.word2vec`; the numbers are in [word2vec.json](word2vec.json).
 
 {head}
 
-Mean of {len(SEEDS)} seeds, lowest and highest in brackets. The {given["vocabulary"]:,} most frequent words, width
-{given["width"]}, window {given["window"]}, {given["epochs"]} epochs, {given["negatives"]:g} negatives, subsampling at
-{given["subsample"]:g}; one thread of {about["processor"]}, gensim {about["gensim"]}. Counting the corpus is in neither
-time. WordSim-353 and SimLex-999: rank correlation of cosines with judgements; analogies: fraction of right answers.
+Mean of {len(SEEDS)} seeds, lowest and highest in brackets. {same}
+
+WordSim-353 and SimLex-999: rank correlation of cosines with human judgements; analogies: fraction of right answers.
 """
 
 
