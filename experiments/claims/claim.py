@@ -122,11 +122,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the cases of all data sets amount to.
+    """The verdict on a claim, from the cases of all data sets.
 
     Attributes:
         outcome: "holds", "holds when ..." or "does not hold".
-        text: the same with the conditions.
+        text: the same in one line, with the number of cases that hold.
     """
 
     outcome: str
@@ -135,34 +135,11 @@ class Verdict:
 
 def verdict(cases: Mapping[str, Sequence[Case]]) -> Verdict:
     """The verdict on a claim from its cases on each data set."""
-    every = [case for each in cases.values() for case in each]
-    true = [case for case in every if case.holds]
-    if len(true) == len(every):
+    answers = [case.holds for each in cases.values() for case in each]
+    true, undecided = answers.count(True), answers.count(None)
+    if true == len(answers):
         return Verdict(HOLDS, HOLDS)
+    left = f" ({undecided} undecided)" if undecided else ""
     if not true:
-        return Verdict(FAILS, FAILS)
-    parts = [f"{head} {listed}" for head, holds in HEADS.items() if (listed := conditions(cases, holds))]
-    return Verdict(DEPENDS, "; ".join(parts))
-
-
-HEADS: dict[str, bool | None] = {"holds": True, "does not hold": False, "is left open": None}
-
-
-def conditions(cases: Mapping[str, Sequence[Case]], holds: bool | None) -> str:
-    """The conditions of the cases that came out as `holds`: those that did on all their data sets, then the others."""
-    on: dict[str, list[str]] = {}
-    within: dict[str, list[str]] = {}
-    for data, each in cases.items():
-        for case in each:
-            within.setdefault(case.when, []).append(data)
-            if case.holds is holds:
-                on.setdefault(case.when, []).append(data)
-    groups: dict[str, list[str]] = {}
-    for when, sets in on.items():
-        groups.setdefault("" if sets == within[when] else f"on {listing(sets)} ", []).append(when)
-    return " and ".join(f"{where}{listing(groups[where])}" for where in sorted(groups))
-
-
-def listing(names: Sequence[str]) -> str:
-    """Names as in a sentence: "a, b and c"."""
-    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+        return Verdict(FAILS, FAILS + left)
+    return Verdict(DEPENDS, f"holds in {true} of {len(answers)} cases{left}")

@@ -17,7 +17,7 @@ from zoo.report.figures.style import save, styled
 from zoo.runs.versions import versions
 
 DIGITS = 6  # of a number in a file
-ANSWERS = {True: "yes", False: "no", None: "open"}
+ANSWERS = {True: "yes", False: "no", None: "undecided"}
 HEAD = """# The lecture, tested
 
 What courses say about bottlenecks: each claim as an experiment with a verdict. `zoo claims paths.results=results` tests
