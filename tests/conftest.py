@@ -29,7 +29,7 @@ torch.set_num_threads(1)
 
 # "highest" because "medium" rounds to bf16 on some processors
 SCORED = ("reconstruction",)
-SHORT = ("trainer.progress=false", "trainer.matmul=highest", "budget.epochs=15")
+SHORT = ("trainer.progress=false", "trainer.matmul=highest", "budget.epochs=10")
 DIGITS = ("data=digits",)
 WORDS = ("data.source.vocabulary=300", "width=8")  # of a variant for words alone, which names data=words itself
 

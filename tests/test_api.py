@@ -206,6 +206,7 @@ def test_completion_and_repr_say_what_is_there(models):
     )
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path, monkeypatch):
     """Its code cells, one after the other, in a folder of their own."""
     monkeypatch.chdir(tmp_path)

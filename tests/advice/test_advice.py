@@ -69,6 +69,7 @@ def test_planted_linear_structure_is_left_to_pca(linear):
         assert answer.variant in ("pca", "ppca", "factor_analysis") or answer.clear
 
 
+@pytest.mark.slow
 def test_a_curve_is_left_to_a_network(curved):
     answer = curved.answers["reconstruction"]
     assert answer.variant not in ("pca", "ppca", "factor_analysis")
@@ -97,6 +98,7 @@ def test_text_page_and_files(linear, tmp_path):
     assert "nan" not in page
 
 
+@pytest.mark.slow
 def test_advised_python_and_command_work(curved):
     answer = curved.answers["reconstruction"]
     scope = {"zoo": zoo, "x": curved.held.train[:60]}

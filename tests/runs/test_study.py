@@ -48,6 +48,7 @@ def records(tmp_path):
 DONE = [("pca", 4), ("pca", 5), ("svd", 4)]
 
 
+@pytest.mark.slow
 def test_a_failing_run_stops_no_other_and_the_status_tells(study, process, command, records):
     outcome = process(*study, "processes=2")
     assert outcome.status == 1, outcome.said
