@@ -35,7 +35,7 @@ def fits(data: str) -> dict[str, list[str]]:
     long = {
         "digits": ["width=4", "budget.epochs=40"],
         "mnist": ["budget.epochs=10"],
-        "faces": ["optimizer=adamw_linear", "budget.epochs=400"],
+        "faces": ["optimizer=adamw_linear"],
     }[data]
     return {
         "pca": ["variant=pca", *long],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.types import Step
@@ -18,6 +19,9 @@ def contractive(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
 
     Limitations: a decoder with weights of its own can undo a smaller code, which makes the penalty ineffective; tie its
     weights to the encoder's, as the paper does.
+
+    Raises:
+        ZooError: the encoder has no gradient.
     """
     bottleneck = model.bottleneck
     match model.encoder:
@@ -49,6 +53,8 @@ def estimate(model: Autoencoder, x: Tensor) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()
         z = model.encode(x)
+        if not z.requires_grad:
+            raise ZooError("objective.terms=contractive: the encoder has no gradient; choose another network")
         rows = torch.from_numpy(hadamard(1 << (z.shape[1] - 1).bit_length())).to(z)
         v = rows[torch.arange(len(z)) % len(rows), : z.shape[1]]
         (moved,) = torch.autograd.grad((v * z).sum(), x, create_graph=True)
