@@ -35,7 +35,7 @@ def fits(data: str) -> dict[str, list[str]]:
     long = {
         "digits": ["width=4", "budget.epochs=40"],
         "mnist": ["budget.epochs=10"],
-        "faces": ["optimizer=adamw_linear"],
+        "faces": ["optimizer=adamw_linear", "budget.epochs=400"],
     }[data]
     return {
         "pca": ["variant=pca", *long],
@@ -103,7 +103,7 @@ def from_transpose(model: Autoencoder) -> float:
     """|V - W^T| / |V| of a decoder V and an encoder W."""
     encoder = next(part for part in model.encoder.modules() if isinstance(part, torch.nn.Linear))
     decoder = atoms(model)
-    return float((decoder - encoder.weight).norm() / decoder.norm())
+    return ((decoder - encoder.weight).norm() / decoder.norm()).item()
 
 
 def whitened(lab: Lab) -> tuple[Number, NDArray[np.float64]]:
