@@ -108,11 +108,23 @@ def command(said: Sequence[str], home: Path) -> Sample:
 
 
 def anonymous(pid: int) -> float:
-    """Memory in MiB that a process and its children have for themselves; not a number where Linux does not say it."""
+    """Memory in MiB that a process and its children have for themselves; not a number where Linux does not say it.
+
+    A child that is about to become another program has its parent's memory and command line, and is left out.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return 0.0 if Path("/proc/self/status").exists() else float("nan")
     found = re.search(r"^RssAnon:\s+(\d+) kB", status, flags=re.M)
-    return (int(found[1]) / 1024 if found else 0.0) + sum(anonymous(int(child)) for child in children)
+    others = [int(child) for child in children if command_line(int(child)) != command_line(pid)]
+    return (int(found[1]) / 1024 if found else 0.0) + sum(map(anonymous, others))
+
+
+def command_line(pid: int) -> bytes:
+    """Of a process; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

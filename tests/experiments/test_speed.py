@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -131,6 +136,18 @@ def test_a_command_on_a_large_array_is_timed_with_its_memory(bench):
     assert found.ratios.keys() == {"pca: exponent of the seconds", "pca: most memory over least"}
     with pytest.raises(ZooError, match="no such variant"):
         growth.growth(bench(growth=sizes | {"variants": {"none": []}}))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what memory a process has")
+def test_a_process_that_becomes_another_program_counts_once():
+    code = "import os, time; held = bytearray(b'x' * 10**8); os.fork(); print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.stdout is not None
+            assert [process.stdout.readline(), process.stdout.readline()] == [b"\n", b"\n"]
+            assert 10**8 / 2**20 < growth.anonymous(process.pid) < 150
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
