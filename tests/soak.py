@@ -51,6 +51,7 @@ RUNS = 12  # of the study
 KILLS, DASK_KILLS, SIGNALS, PAIRS = 50, 4, 4, 2
 DISK = "400k"
 SAVED = ".safetensors"
+SHARE = 0.4  # of the study's time, in which a random moment lies: a study that is resumed has less to do
 STAGES = ("any", "any", "fitting", "measuring", "writing")  # in which a study is killed
 LONGEST = 600  # seconds that the study may take on a busy machine
 LOCK_OF_RUN = re.compile(r"\.[0-9a-f]{10}-s\d+\.lock")
@@ -248,7 +249,7 @@ def hidden_parts(home: Path) -> list[Path]:
 def await_stage(command: Command, trial: Trial, wanted: str, chance: random.Random) -> bool:
     """Wait until a study does something, and a random while longer; False if it ends before."""
     if wanted == "any":
-        return sleep(command, chance.uniform(0, trial.seconds))
+        return sleep(command, chance.uniform(0, SHARE * trial.seconds))
     while command.process.poll() is None:
         if stage(trial.home) == wanted:
             return sleep(command, chance.uniform(0, 0.01 if wanted == "writing" else 0.5))
@@ -321,7 +322,7 @@ def interrupted(number: signal.Signals) -> Callable[[Trial, dict[str, bytes | st
     def trying(trial: Trial, expected: dict[str, bytes | str], chance: random.Random) -> None:
         for _ in range(SIGNALS):
             command = trial.start()
-            if not sleep(command, chance.uniform(0, trial.seconds)):
+            if not sleep(command, chance.uniform(0, SHARE * trial.seconds)):
                 trial.end(command)
                 trial.compare(expected)
                 continue
