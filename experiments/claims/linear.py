@@ -103,7 +103,7 @@ def from_transpose(model: Autoencoder) -> float:
     """|V - W^T| / |V| of a decoder V and an encoder W."""
     encoder = next(part for part in model.encoder.modules() if isinstance(part, torch.nn.Linear))
     decoder = atoms(model)
-    return ((decoder - encoder.weight).norm() / decoder.norm()).item()
+    return float(((decoder - encoder.weight).norm() / decoder.norm()).detach())
 
 
 def whitened(lab: Lab) -> tuple[Number, NDArray[np.float64]]:
