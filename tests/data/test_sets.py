@@ -1,6 +1,7 @@
 """Option files of data sets: each describes a source of the zoo, with a width and a budget."""
 
 from inspect import signature
+from pkgutil import resolve_name
 
 import pytest
 
@@ -14,7 +15,7 @@ SETS = names("data")
 def test_a_set_has_a_source_a_width_and_a_budget(compose_job, name):
     job = compose_job(f"data={name}", "variant=deep_ae")
     given = job.axes["data"]["source"]
-    source = getattr(sources, template("data", name)["source"]["_target_"].rpartition(".")[2])
+    source = resolve_name(template("data", name)["source"]["_target_"])
     signature(source).bind(**given)
     assert set(signature(source).parameters) == set(given), "every setting is in the option file"
     assert job.width >= 1
