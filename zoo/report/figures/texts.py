@@ -202,7 +202,7 @@ def word_maps(records: Sequence[Record]) -> Figure | None:
     best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "wordsim353") or [0.0]))[: MAPS - 2]
     curves = {name: found[name] for name in best}
     subtitle = f"sixteen words with five neighbours of each, on the two leading axes of codes; {models(records)}"
-    drawn, _, panels = maps(curves, f"Words of {records[0].data} on a plane", subtitle, 0.0, side=4.6, columns=2)
+    drawn, _, panels = maps(curves, "Words and their neighbours on a plane", subtitle, 0.0, side=4.6, columns=2)
     for name, panel in panels.items():
         for word, x, y in zip(*curves[name].values(), strict=True):
             panel.plot(x, y, "o", color=look(name)[0], ms=1.5, mec="none")
