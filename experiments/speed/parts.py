@@ -136,19 +136,28 @@ def error_of(job: Job, key: str, seed: int) -> float:
 
 
 def quality(bench: Bench) -> Findings:
-    """Seconds and test error of whole fits on all cores; Pythae at its own defaults beside the same network."""
+    """Seconds and test error of whole fits on all cores."""
     cores = os.cpu_count() or 1
     found = Findings(notes=[f"{cores} threads; no fit looks at test images, and each takes all of its epochs"])
     for name, size in bench.sizes.quality.items():
         job = bench.job([*size.said, f"trainer.threads={cores}"], epochs=size.epochs)
-        arms = {f"zoo, {size.epochs} epochs": partial(bench.ours, fit_zoo, job, whole(job))}
-        if "pythae_epochs" in size and pythae_is_here():
-            long = bench.job(size.said, epochs=size.pythae_epochs)
-            arms[f"Pythae's defaults, {size.pythae_epochs} epochs"] = partial(
-                bench.theirs, fit_pythae, long, whole(job), threads=cores
-            )
-        found.rows += interleaved(name, arms, 1).values()
+        arms = {f"{size.epochs} epochs": partial(bench.ours, fit_zoo, job, whole(job))}
+        found.rows += interleaved(name, arms, size.runs).values()
         found.notes.append(f"{name}: `{' '.join(size.said)}`")
+    return found
+
+
+def defaults(bench: Bench) -> Findings:
+    """The zoo and Pythae on one network, each with its own optimiser, rate, batch size and number of epochs."""
+    found = Findings(notes=["one thread; compare CPU seconds: other work may have run beside a long fit"])
+    for name, size in bench.sizes.defaults.items():
+        job = bench.job(bench.sizes.networks[name])
+        long = bench.job(bench.sizes.networks[name], epochs=size.pythae_epochs)
+        arms = {
+            f"zoo, {job.axes['fit']['epochs']} epochs": partial(bench.ours, fit_zoo, job, whole(job)),
+            f"Pythae, {size.pythae_epochs} epochs": partial(bench.theirs, fit_pythae, long, whole(job)),
+        }
+        found.rows += interleaved(name, arms, size.repeats).values()
     return found
 
 

@@ -17,6 +17,7 @@ HEADINGS = {
     "gpu": "The same on a GPU",
     "recipe": "Recipes: test error after equal time",
     "quality": "Time to quality",
+    "defaults": "The zoo and Pythae, each with its own defaults",
     "growth": "Your own large arrays",
     "memory": "Memory of every method on large arrays",
 }
