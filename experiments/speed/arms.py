@@ -169,7 +169,7 @@ def layer_calls(model: Autoencoder, x: Tensor) -> list[tuple[Layer, Tensor]]:
 
 
 def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | None = None, threads: int = 1) -> Sample:
-    """Pythae's trainer on the job's network, data and epochs, otherwise at its defaults.
+    """Pythae's trainer on the job's network as the zoo starts it, its data and epochs, otherwise at its defaults.
 
     Args:
         job: gives data, network and epochs.
@@ -184,6 +184,7 @@ def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | N
 
     data = load(job, images)
     ours = fresh(job, data, seed)
+    initialise_from_data(ours, data)
     variational = isinstance(ours.bottleneck, DiagonalPosterior)
     config = (VAEConfig if variational else AEConfig)(input_dim=data.shape, latent_dim=ours.bottleneck.out_features)
     model = (VAE if variational else AE)(config, *adapted(ours, variational))
@@ -200,7 +201,8 @@ def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | N
 
 def the_same(job: Job) -> dict[str, Any]:
     """Settings of Pythae's trainer that give it the job's batch size, optimiser and rate, which stays constant."""
-    fit, optimizer = job.axes["fit"], job.axes["optimizer"]
+    fit = job.axes["fit"]
+    optimizer = fit["optimizer"]
     return {
         "per_device_train_batch_size": fit["batch_size"],
         "per_device_eval_batch_size": fit["batch_size"],
