@@ -46,19 +46,16 @@ def canvas(title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0) 
     return figure, [place(figure, left, HEAD + top, wide, high) for left, top, wide, high in boxes]
 
 
-def draw_lines(ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Number]]]) -> None:
-    """Numbers over x, a line with its intervals for each series, with a legend to the right of the panel."""
+def draw_lines(
+    ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Number]]], legend: bool = True
+) -> None:
+    """Numbers over x, a line with its intervals for each series; the legend stands to the right of the panel."""
     for k, (name, (x, numbers)) in enumerate(series.items()):
         y, bars = [one.value for one in numbers], errors(numbers)
         ax.errorbar(x, y, bars, label=name, ms=3.5, mec="white", mew=0.3, elinewidth=0.8, **look(k))
     ax.grid(True)
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=SMALL, frameon=False)
-
-
-def without_legend(ax: Axes) -> None:
-    """Remove the legend of a panel whose series are named elsewhere."""
-    if (legend := ax.get_legend()) is not None:
-        legend.remove()
+    if legend:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=SMALL, frameon=False)
 
 
 def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = None) -> None:

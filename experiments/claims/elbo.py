@@ -11,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 
 from experiments.claims import statistics
 from experiments.claims.claim import Case, Claim, Found, Numbers
-from experiments.claims.drawing import canvas, draw_dots, draw_lines, without_legend
+from experiments.claims.drawing import canvas, draw_dots, draw_lines
 from experiments.claims.lab import Lab
 from experiments.claims.samplers import annealed_log_likelihood, posterior_of
 from zoo.evaluation.measures.bounds import Bounds, importance_bounds
@@ -112,8 +112,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
         "test images under a VAE; the log-likelihood is that of annealed importance sampling; bars: 95 % intervals",
         [(0.7, 0.2, 2.4, 2.3), (5.0, 0.2, 2.4, 2.3), (8.3, 0.2, 2.4, 2.3)],
     )
-    draw_lines(errors, {"draws": (DRAWS, one.shown["off"])})
-    without_legend(errors)
+    draw_lines(errors, {"draws": (DRAWS, one.shown["off"])}, legend=False)
     errors.set(
         xscale="log",
         yscale="log",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import zoo
 from experiments.claims import statistics
 from experiments.claims.claim import Case, Claim, Found, Number, Numbers
-from experiments.claims.drawing import canvas, draw_dots, draw_lines, without_legend
+from experiments.claims.drawing import canvas, draw_dots, draw_lines
 from experiments.claims.lab import Lab
 from experiments.claims.models import errors
 from zoo.errors import ZooError
@@ -154,8 +154,8 @@ def draw(found: Mapping[str, Found]) -> Figure:
     draw_lines(
         rates,
         {name: ([*each], [Number(loss) for loss in each.values()]) for name, each in one.shown["searched"].items()},
+        legend=False,
     )
-    without_legend(rates)
     rates.set(xscale="log", xlabel="rate", title="The last loss at each rate that did not diverge")
     draw_dots(ends, {name: one.numbers[f"squared error per pixel, {name}"] for name in NAMES.values()})
     ends.xaxis.set_major_locator(MaxNLocator(3))

@@ -146,8 +146,7 @@ def evaluate(
     """Measure metrics of a fitted model on the test images.
 
     Deterministic: evaluation mode, deterministic codes, no corruption, fixed seeds; the model's mode is restored. If
-        the
-    test images take more than 128 MiB as float32, evenly spaced ones that fit are used.
+    the test images take more than 128 MiB as float32, evenly spaced ones that fit are used.
 
     Args:
         model: the fitted model.

@@ -30,8 +30,7 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
     5,000 (256 MiB) of each part are used, evenly spaced.
 
     The mean image is compared with every model of images and vectors; for counts and for words, squared errors say
-    little. PCA is compared where a code is D real numbers, D < min(N, P), found from clean images. It is not compared
-    with
+    little. PCA is compared where a code is D real numbers, D < min(N, P), found from clean images, and not with
 
     - discrete codes, which hold fewer bits, and codes with entries of exactly zero: sparse codes hold few numbers;
     - models of corrupted images, whose objective is another one.

@@ -75,10 +75,9 @@ def rankings(records: Sequence[Record]) -> list[Ranking]:
 
     The usual critical-difference diagram (J. Demšar, "Statistical comparisons of classifiers over multiple data sets",
     2006: Friedman's and Nemenyi's tests) is not used: it needs independent blocks, such as many data sets, and here
-        there
-    is one. Metrics of a group are correlated and not drawn at random, the number of resamples is arbitrary, and three
-    seeds are too few. Metrics are therefore fixed, and the values are redrawn: for each row,
-    the mean of its seeds under Student's distribution with n - 1 degrees of freedom, all metrics together; and, where
+    there is one. Metrics of a group are correlated and not drawn at random, the number of resamples is arbitrary, and
+    three seeds are too few. Metrics are therefore fixed, and the values are redrawn: for each row, the mean of its
+    seeds under Student's distribution with n - 1 degrees of freedom, all metrics together; and, where
     all rows hold resamples of a metric, the test samples, all rows and metrics together, as a Gaussian of the
     resamples' covariance. Each draw is ranked, and its ranks are averaged over the metrics. Intervals are for each
     pair, without a correction for the number of pairs, as in the tables. Ranks of draws vary more than ranks of

@@ -32,7 +32,7 @@ def installed(package: str) -> str | None:
 
 @cache
 def needed(trust: tuple[str, ...] = ()) -> dict[str, str | None]:
-    """What a process needs to compute runs: {package: version}, and a digest of the zoo's code and option files.
+    """What must be equal in all processes of a study: {package: version}, and a digest of code and option files.
 
     Args:
         trust: packages from elsewhere, whose code and option files count, too.
@@ -46,7 +46,7 @@ def needed(trust: tuple[str, ...] = ()) -> dict[str, str | None]:
 
 
 def check_worker(expected: Mapping[str, str | None], trust: tuple[str, ...] = ()) -> None:
-    """ZooError if this process has something else than runs need.
+    """ZooError if this process has other versions, or other code, than the study that sends it runs.
 
     Args:
         expected: what is `needed`, where the study was started.

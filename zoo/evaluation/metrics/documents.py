@@ -19,8 +19,7 @@ def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
     The words of each test document are divided at random into halves. The first is encoded, and the terms' shares in
     its reconstruction are the probabilities of the words in the second. A model that gives every term the same
     probability has a perplexity equal to the number of terms. D. Blei, A. Ng, M. Jordan, "Latent Dirichlet allocation",
-    2003; in
-    halves: A. Asuncion et al., "On smoothing and inference for topic models", 2009.
+    2003; in halves: A. Asuncion et al., "On smoothing and inference for topic models", 2009.
 
     Misleads: a smaller vocabulary has a smaller perplexity, so values compare within one data set only.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.splits import Splits
+from zoo.linear_algebra import principal_axes
 from zoo.report.page.explore import ACROSS, TITLES, sprite
 
 WIDEST = 8  # units of the code
@@ -34,7 +35,6 @@ def content(data: Splits) -> dict[str, Any]:
 
 def pca_errors(train: Tensor, test: Tensor) -> list[float]:
     """The mean squared error per test image of PCA with 1, 2, ... components of the training images: (N, P) each."""
-    mean = train.mean(0)
-    axes = torch.linalg.svd(train - mean, full_matrices=False).Vh[:WIDEST]
-    left = (test - mean).square().sum() - ((test - mean) @ axes.T).square().sum(0).cumsum(0)
+    mean, _, axes = principal_axes(train)
+    left = (test - mean).square().sum() - ((test - mean) @ axes[:, :WIDEST]).square().sum(0).cumsum(0)
     return [round(error, 4) for error in (left / len(test)).tolist()]
