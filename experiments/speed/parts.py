@@ -74,14 +74,15 @@ def recipe(bench: Bench) -> Findings:
 
     Time is CPU time of one thread, which other work on the machine changes little. First every recipe is timed, by an
     epoch of few images. Then each is fitted for as many epochs as the time of its network holds, several fits at once:
-    all recipes with one seed, and the best with the others. The fits are kept in the cache, so that an interrupted
-    search resumes.
+    all recipes with one seed, and the best with the others. Training sets are cut, so that an epoch is short against
+    that time; test images are all used. The fits are kept in the cache, so that an interrupted search resumes.
     """
     size = bench.sizes.recipe
     known = {**size.recipes, **size.more}
     found = Findings(
         notes=[
             "as many epochs as the CPU seconds allow, by an epoch that was timed before; one thread per fit",
+            f"the first {size.images:,} training images, or all of a smaller set; all test images",
             f"every recipe with one seed; the best {size.finalists} of each comparison with {size.seeds}",
             *(f"{name}: `{' '.join(said)}`" for name, said in known.items()),
         ]
@@ -95,14 +96,14 @@ def recipe(bench: Bench) -> Findings:
             for name in of.recipes or size.recipes:
                 said = [*about.said, *known[name]]
                 once = bench.job(said, data=data, epochs=1)
-                epoch = timed(bench, once, once.key, size.images)
+                epoch = timed(bench, once, once.key, size.timed, size.images)
                 epochs = max(1, round(seconds / epoch)) if epoch else 1
                 job = bench.job(said, data=data, epochs=epochs)
                 arms.setdefault(f"{data}, {network}: {seconds:g} s", {})[name] = (job, epochs * epoch, epochs)
 
     def errors_of(pairs: Sequence[tuple[Job, int]]) -> dict[tuple[str, int], float]:
-        calls = [(replace(job, seed=seed), job.key, seed) for job, seed in pairs]
-        return dict(zip([call[1:] for call in calls], pooled(fitted, calls), strict=True))
+        calls = [(replace(job, seed=seed), job.key, seed, size.images) for job, seed in pairs]
+        return dict(zip([call[1:3] for call in calls], pooled(fitted, calls), strict=True))
 
     errors = errors_of([(job, 0) for each in arms.values() for job, _, _ in each.values()])
     best = [sorted(each.values(), key=lambda arm: errors[arm[0].key, 0])[: size.finalists] for each in arms.values()]
@@ -114,23 +115,26 @@ def recipe(bench: Bench) -> Findings:
     return found
 
 
-def seconds_of_epoch(bench: Bench, job: Job, key: str, images: int) -> float:
-    """CPU seconds of an epoch over all images, from one over `images` of them; 0 where the fit diverges.
+def seconds_of_epoch(bench: Bench, job: Job, key: str, timed: int, images: int) -> float:
+    """CPU seconds of an epoch over `images` images, or all of a smaller set; 0 where the fit diverges.
 
-    `key` tells the cache which job it is.
+    It is inferred from epochs over `timed` of them. `key` tells the cache which job it is.
     """
-    n = whole(job)
-    short = min(images, n)
+    n = min(whole(job), images)
+    short = min(timed, n)
     try:
         return median(bench.ours(fit_zoo, job, short, seed).cpu for seed in range(3)) * n / short
     except ZooError:
         return 0.0
 
 
-def error_of(job: Job, key: str, seed: int) -> float:
-    """The test error of a fit on all images; `key` and `seed` tell the cache which fit it is."""
+def error_of(job: Job, key: str, seed: int, images: int) -> float:
+    """The test error of a fit on `images` images, or all of a smaller set.
+
+    `key` and `seed` tell the cache which fit it is.
+    """
     try:
-        return fit_zoo(job, whole(job), seed).facts["sse"]
+        return fit_zoo(job, min(whole(job), images), seed).facts["sse"]
     except ZooError:  # a recipe that diverges is a result
         return math.inf
 

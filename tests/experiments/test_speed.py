@@ -108,7 +108,8 @@ def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
     sizes = {
         "seeds": 2,
         "finalists": 1,
-        "images": 300,
+        "images": 1200,
+        "timed": 300,
         "networks": {"linear": {"seconds": 0.2, "said": ["variant=linear_ae"]}},
         "more": {},
         "recipes": {"AdamW": ["optimizer=adamw"], "wild": ["optimizer=sgd", "optimizer.lr=1e9"]},
