@@ -1,7 +1,8 @@
 """Measure how fast the zoo is: `python -m experiments.speed`, half an hour on two cores.
 
-The parts recipe, defaults, growth and memory take hours, `parts=[gpu]` a GPU. Each part leaves results/speed/<part>.json, and
-README.md is written from all; a part whose file is there is not measured again. Nothing else should run on the machine.
+The parts recipe, defaults, growth and memory take hours, `parts=[gpu]` a GPU. Each part leaves
+results/speed/<part>.json, and README.md is written from all; a part whose file is there is not measured again. Nothing
+else should run on the machine.
 Pythae takes part where it is installed: pip install 'bottleneck-zoo[pythae]'.
 """
 
