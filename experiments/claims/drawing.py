@@ -46,9 +46,7 @@ def canvas(title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0) 
     return figure, [place(figure, left, HEAD + top, wide, high) for left, top, wide, high in boxes]
 
 
-def draw_lines(
-    ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Number]]], legend: bool = True
-) -> None:
+def draw_lines(ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Number]]], legend: bool = True) -> None:
     """Numbers over x, a line with its intervals for each series; the legend stands to the right of the panel."""
     for k, (name, (x, numbers)) in enumerate(series.items()):
         y, bars = [one.value for one in numbers], errors(numbers)
