@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
 PAGE = "page"  # what `zoo report` is asked for by this word
 OWN = "paths.results=results"  # the repository's own results
+QUOTING = ("README.md", "docs/words-and-documents.md")  # pages of the repository that quote tables of results
 ENGINE = ("engine=", "engine.", "processes=")  # beginnings of settings that say where runs are computed
 SEARCH = ("search=", "search.")  # and of those that say which runs a sweep is made of
 PLACES = ("paths.", "trust=", "hydra.searchpath=")
@@ -501,7 +502,7 @@ def report(arguments: argparse.Namespace) -> int:
     if "path" in job.axes["data"]["source"] and job.path is None:
         raise ZooError(f"data={job.data}: name it by data.source.path=")
     overrides = arguments.overrides
-    report_data(job.results, job.data, job.width, written(overrides), readme(overrides), job.trust)
+    report_data(job.results, job.data, job.width, written(overrides), quoting(overrides), job.trust)
     return 0
 
 
@@ -541,7 +542,7 @@ def check(arguments: argparse.Namespace) -> int:
         overrides = [chosen, OWN]
         with composing(overrides, arguments.config_dir) as given:
             table, figures = jobs_of(composed("config", given))
-        found = check_study(table, figures, chosen.partition("=")[2], written(overrides), readme(overrides))
+        found = check_study(table, figures, chosen.partition("=")[2], written(overrides), quoting(overrides))
         for path in found:
             print(f"{path}: differs from the records; written by: {written(overrides)}", flush=True)
         changed += found
@@ -661,7 +662,7 @@ def report_study(
     from zoo.report import publish
 
     kept = [override for override in overrides if not override.startswith(("force=", "stale=", *ENGINE))]
-    publish.report_study(table, figures, name, written(kept), readme(overrides))
+    publish.report_study(table, figures, name, written(kept), quoting(overrides))
 
 
 def written(overrides: Sequence[str]) -> str:
@@ -669,11 +670,11 @@ def written(overrides: Sequence[str]) -> str:
     return shlex.join(["zoo", "report", *overrides])
 
 
-def readme(overrides: Sequence[str]) -> Path | None:
-    """The checkout's README if the repository's own results are written; None otherwise."""
+def quoting(overrides: Sequence[str]) -> list[Path]:
+    """The checkout's pages that quote tables if the repository's own results are written; none otherwise."""
     from zoo.files import in_checkout
 
-    return Path("README.md") if OWN in overrides and in_checkout() else None
+    return [Path(page) for page in QUOTING] if OWN in overrides and in_checkout() else []
 
 
 def variants(arguments: argparse.Namespace) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from zoo.catalogue import variants
+from zoo.cli import QUOTING
 from zoo.options import names
 from zoo.report.publish import PAGE, check_study, quoted_in, quotes
 from zoo.report.reported import reported
@@ -19,7 +22,7 @@ from zoo.runs.records import read_record
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "results" / "records"
 PAGES = sorted((ROOT / "results").glob("*/benchmark.md"))
-QUOTED = ["mnist"]  # in the README
+QUOTED = {"README.md": {"mnist"}, "docs/words-and-documents.md": {"newsgroups", "newsgroups_narrow", "words"}}
 
 
 @pytest.fixture(scope="module", params=PAGES, ids=lambda page: page.parent.name)
@@ -39,18 +42,19 @@ def jobs(page: Path, study_jobs) -> tuple[list[Job], list[Job]]:
 
 
 def test_committed_files_are_what_the_records_give(page: Path, jobs) -> None:
-    """As `zoo report --check`: tables, page and README byte for byte, figures by what they show."""
+    """As `zoo report --check`: tables and pages byte for byte, figures by what they show."""
     name = page.parent.name
     command = f"zoo report study={name} paths.results=results"
-    changed = [str(path.relative_to(ROOT)) for path in check_study(*jobs, name, command, ROOT / "README.md")]
+    pages = [ROOT / page for page in QUOTING]
+    changed = [str(path.relative_to(ROOT)) for path in check_study(*jobs, name, command, pages)]
     assert changed == [], f"these differ from the records; run `{command}`"
     figures = re.findall(r"^!\[.*\]\((.*)\)$", page.read_text(), flags=re.M)
     assert sorted(path.name for path in page.parent.glob("*.png")) == sorted(figures)
 
 
-def test_the_readme_quotes_tables_of_committed_studies() -> None:
-    assert quoted_in((ROOT / "README.md").read_text()) == QUOTED
-    assert all((ROOT / "results" / name / PAGE).is_file() for name in QUOTED)
+def test_pages_quote_tables_of_committed_studies() -> None:
+    assert {page: set(quoted_in((ROOT / page).read_text())) for page in QUOTING} == QUOTED
+    assert all((ROOT / "results" / name / PAGE).is_file() for names in QUOTED.values() for name in names)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/studies.md", "docs/getting-started.md", "CONTRIBUTING.md"])
@@ -77,6 +81,14 @@ def test_the_readme_says_what_the_records_of_its_table_are() -> None:
 
 def test_the_readme_counts_the_methods() -> None:
     assert f"fits\n{len(variants())} such methods" in (ROOT / "README.md").read_text()
+
+
+def test_values_reported_for_gensim_are_those_that_were_measured() -> None:
+    measured = json.loads((ROOT / "results/word2vec/word2vec.json").read_text())["found"]["gensim"]
+    values = {each.metric: each.value for each in reported() if each.source.startswith("gensim")}
+    for metric, key in {"wordsim353": "wordsim353", "simlex999": "simlex999", "analogy_accuracy": "analogies"}.items():
+        assert values.pop(metric) == round(fmean(seed[key] for seed in measured), 3)
+    assert values == {}
 
 
 def test_every_record_is_where_its_content_says() -> None:

@@ -289,7 +289,7 @@ def test_a_file_that_quotes_a_table_is_updated_only_if_it_is_given(tmp_path: Pat
     with redirect_stdout(io.StringIO()):
         publish(table_records(), [], tmp_path / "results" / "digits", COMMAND)
         assert readme.read_text() == README
-        publish(table_records(), [], tmp_path / "results" / "digits", COMMAND, readme)
+        publish(table_records(), [], tmp_path / "results" / "digits", COMMAND, [readme])
     table = excerpt(table_records(), ["svd", "deep_ae"], ["ssim", "mse"])
     assert readme.read_text() == f"Text.\n{MARK}\n{table}\n{END}\nMore.\n"
 
@@ -370,15 +370,15 @@ def test_a_check_finds_every_file_that_differs_from_the_records_and_writes_none(
 ) -> None:
     study = recorded_jobs, [], "tour", "zoo report study=tour paths.results=results"
     (readme := tmp_path / "README.md").write_text(README.replace("digits | svd, deep_ae", "tour | svd, pca"))
-    assert {path.name for path in check_study(*study, readme)} >= {"benchmark.md", "benchmark.csv", "README.md"}
+    assert {path.name for path in check_study(*study, [readme])} >= {"benchmark.md", "benchmark.csv", "README.md"}
     with redirect_stdout(io.StringIO()):
-        page, table, *figures, _ = report_study(*study, readme)
-    assert check_study(*study, readme) == []
+        page, table, *figures, _ = report_study(*study, [readme])
+    assert check_study(*study, [readme]) == []
     kept = {path: path.read_bytes() for path in (page, table, readme, *figures)}
 
     def changed(path: Path, content: bytes | None) -> list[Path]:
         path.write_bytes(content) if content is not None else path.unlink()
-        found = check_study(*study, readme)
+        found = check_study(*study, [readme])
         assert path.exists() == (content is not None)
         path.write_bytes(kept[path])
         return found
@@ -392,7 +392,7 @@ def test_a_check_finds_every_file_that_differs_from_the_records_and_writes_none(
     assert changed(overview, kept[costs]) == [overview]
     training = page.parent / "training_curves.png"
     training.write_bytes(kept[overview])
-    assert check_study(*study, readme) == [training], "nothing was trained: no such figure belongs there"
+    assert check_study(*study, [readme]) == [training], "nothing was trained: no such figure belongs there"
 
 
 def test_a_check_finds_figures_of_other_numbers(tmp_path: Path, recorded_jobs: list[Job]) -> None:

@@ -29,7 +29,7 @@ Contents = dict[Path, "bytes | Figure | None"]  # of files; None for a file that
 
 
 def report_study(
-    table: Sequence[Job], figures: Sequence[Job], name: str, command: str, readme: Path | None = None
+    table: Sequence[Job], figures: Sequence[Job], name: str, command: str, pages: Sequence[Path] = ()
 ) -> list[Path]:
     """Write and print the results of a study; runs without a record are left out, and their number is printed.
 
@@ -38,7 +38,7 @@ def report_study(
         figures: runs that only its figures show.
         name: of the study, and of its folder.
         command: writes the files again: "zoo report study=digits paths.results=results".
-        readme: a file that quotes tables; without it, no such file is read or changed.
+        pages: files that quote tables; no other such file is read or changed.
 
     Returns:
         The files, the page first.
@@ -50,16 +50,16 @@ def report_study(
     if lacking := len(table) + len(figures) - len(rows) - len(others):
         print(f"{lacking} runs of this study have no record yet")
     first, rerun = [*table, *figures][0], rerun_of(name, command)
-    return publish(rows, [*rows, *others], first.results / name, command, readme, rerun, first.trust)
+    return publish(rows, [*rows, *others], first.results / name, command, pages, rerun, first.trust)
 
 
 def check_study(
-    table: Sequence[Job], figures: Sequence[Job], name: str, command: str, readme: Path | None = None
+    table: Sequence[Job], figures: Sequence[Job], name: str, command: str, pages: Sequence[Path] = ()
 ) -> list[Path]:
     """The files of a study that `report_study` would change, as far as they depend on the records.
 
-    Tables, the page and the README are compared byte for byte, apart from the list of stale rows, which follows from
-    the code. A figure is compared by its content, see `zoo.report.figures.style.content`. Nothing is written.
+    Tables, the page and what other pages quote are compared byte for byte, apart from the list of stale rows, which
+    follows from the code. A figure is compared by its content, see `zoo.report.figures.style.content`. Nothing is written.
 
     The arguments and errors are those of `report_study`.
     """
@@ -69,9 +69,7 @@ def check_study(
     stale = stale_in(page.read_text(encoding="utf-8")) if page.exists() else []
     found = contents(rows, folder, command, [*rows, *others], rerun_of(name, command), stale)
     changed = [path for path, expected in found.items() if not is_as(path, expected)]
-    if readme is not None and name in quoted_in(text := readme.read_text(encoding="utf-8")):
-        changed += [readme] * (quoting(text, name, rows) != text)
-    return changed
+    return changed + [page for page, text in quoting_pages(pages, name, rows).items() if not is_as(page, text)]
 
 
 def reported_studies(results: Path) -> list[str]:
@@ -101,7 +99,7 @@ def is_as(path: Path, expected: bytes | Figure | None) -> bool:
 
 
 def report_data(
-    results: Path, name: str, width: int, command: str, readme: Path | None = None, trust: Sequence[str] = ()
+    results: Path, name: str, width: int, command: str, pages: Sequence[Path] = (), trust: Sequence[str] = ()
 ) -> list[Path]:
     """Write and print all records of a data set: a table of one width, figures of all widths.
 
@@ -110,12 +108,12 @@ def report_data(
         name: of the data set, and of its folder.
         width: of the table's rows.
         command: writes the files again: "zoo report data=mnist".
-        readme: see `report_study`.
+        pages: see `report_study`.
         trust: see `publish`.
     """
     records = read_records(results, name)
     table = [record for record in records if record.width == width]
-    return publish(table, records, results / name, command, readme, trust=trust)
+    return publish(table, records, results / name, command, pages, trust=trust)
 
 
 def publish(
@@ -123,13 +121,13 @@ def publish(
     sweep: Sequence[Record],
     folder: Path,
     command: str,
-    readme: Path | None = None,
+    pages: Sequence[Path] = (),
     rerun: str = RERUN,
     trust: Sequence[str] = (),
 ) -> list[Path]:
     """Write tables and figures of one data set; print the table, the number of stale rows, and the files' paths.
 
-    The arguments are those of `write_report` and, for `readme`, `report_study`.
+    The arguments are those of `write_report` and, for `pages`, `report_study`.
     """
     files = write_report(table, folder, command, sweep, rerun, trust)
     print_table(table)
@@ -137,9 +135,9 @@ def publish(
         print(f"stale rows: {len(old)}; rerun: {rerun}")
     if packages := sorted({package for record in table for package in record.trust} - set(trust)):
         print(f"whether rows with parts of {', '.join(packages)} are stale is only known with trust={packages[0]}")
-    if readme is not None and folder.name in quoted_in(text := readme.read_text(encoding="utf-8")):
-        write_atomically(readme, quoting(text, folder.name, table).encode())
-        files.append(readme)
+    for page, text in quoting_pages(pages, folder.name, table).items():
+        write_atomically(page, text)
+        files.append(page)
     for file in files:
         print(file)
     return files
@@ -273,6 +271,12 @@ def read_mark(mark: str) -> Quoted:
 def quoted_in(text: str) -> list[str]:
     """Names of the studies whose tables a text quotes; errors as of `quotes`."""
     return [quoted.study for quoted in quotes(text)]
+
+
+def quoting_pages(pages: Sequence[Path], name: str, records: Sequence[Record]) -> dict[Path, bytes]:
+    """Those pages that quote tables of the study `name`, as they are with tables made from the records."""
+    texts = {page: page.read_text(encoding="utf-8") for page in pages}
+    return {page: quoting(text, name, records).encode() for page, text in texts.items() if name in quoted_in(text)}
 
 
 def quoting(text: str, name: str, records: Sequence[Record]) -> str:
