@@ -59,7 +59,8 @@ def check_study(
     """The files of a study that `report_study` would change, as far as they depend on the records.
 
     Tables, the page and what other pages quote are compared byte for byte, apart from the list of stale rows, which
-    follows from the code. A figure is compared by its content, see `zoo.report.figures.style.content`. Nothing is written.
+    follows from the code. A figure is compared by its content, see `zoo.report.figures.style.content`. Nothing is
+    written.
 
     The arguments and errors are those of `report_study`.
     """

@@ -57,6 +57,11 @@ def test_scores_are_means_over_seeds_at_every_width(records):
     assert [[2.0, pytest.approx(0.1205)], [10.0, pytest.approx(0.2005)]] in lines
     assert [[0.0, 0.3], [1.0, 0.3]] in lines, "the terms themselves"
     assert len(figure.axes[2].lines) == 2
+    of_counts = {"retrieval_precision_of_terms": ABOUT | {"value": 0.25, "direction": "none"}}
+    both = [replace(r, metrics=r.metrics | of_counts) if r.variant == "vae" else r for r in records]
+    lines = [line.get_xydata().tolist() for line in scores_against_width(both).axes[1].lines]
+    assert [[0.0, 0.25], [1.0, 0.25]] in lines, "one line for each kind of vectors"
+    assert [[0.0, 0.3], [1.0, 0.3]] in lines
     assert scores_against_width(of_width(records, 2)) is None
 
 
@@ -72,6 +77,18 @@ def test_topics_are_lists_of_terms_with_their_coherence(records):
     assert "vae (mean 0.20)" in found
     assert "orbit moon orbit moon orbit moon orbit moon" in found
     assert found.index("vae (mean 0.20)") < found.index("svd (mean 0.10)")
+
+
+def test_methods_with_the_same_topics_are_shown_once(records):
+    whole = of_width(records, 10)
+    halved = [replace(record, name="svd fit.power=0.5") for record in whole if record.variant == "svd"]
+    assert written(topics([*whole, *halved])) == written(topics(whole))
+
+
+def test_long_names_are_wrapped_above_their_panel(records):
+    long = "vae corruption=word_dropout data.source.weights=counts likelihood=multinomial"
+    named = [replace(record, name=long) if record.variant == "vae" else record for record in records]
+    assert document_maps(named).axes[1].get_title(loc="left").count("\n") == 1
 
 
 def test_documents_lie_on_the_plane_of_the_smallest_width_by_group(records):

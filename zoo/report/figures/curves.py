@@ -171,7 +171,9 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
     groups = {name: every[name] for name in foremost([*every])}
     columns = min(len(groups), max(3, math.ceil(math.sqrt(len(groups)))), 6)
     rows = math.ceil(len(groups) / columns)
-    wide, high, pitch = 1.3, 0.95, (1.85, 1.55)
+    titles = {name: textwrap.wrap(name, 28) for name in groups}
+    above = 0.3 + LINE * max(0, max(map(len, titles.values())) - 2)
+    wide, high, pitch = 1.3, 0.95, (1.85, 1.25 + above)
     title = f"Training on {records[0].data}"
     lines = "a line per seed; solid: validation, dotted: training, dot: epoch kept; first epochs cut off above"
     subtitle = selection(len(groups), len(every)) + lines
@@ -179,10 +181,10 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
         AXIS + (columns - 1) * pitch[0] + wide + 2 * MARGIN, HEAD + rows * pitch[1] + 0.35, title, subtitle
     )
     for k, (name, group) in enumerate(groups.items()):
-        x, y = AXIS + k % columns * pitch[0], HEAD + k // columns * pitch[1] + 0.3
+        x, y = AXIS + k % columns * pitch[0], HEAD + k // columns * pitch[1] + above
         panel = place(drawn, x, y, wide, high)
         draw_training(panel, group)
-        panel.set_title("\n".join(textwrap.wrap(name, 28)), loc="left", size=SMALL, pad=3)
+        panel.set_title("\n".join(titles[name]), loc="left", size=SMALL, pad=3)
     ax.text(AXIS + (columns - 1) * pitch[0] / 2 + wide / 2, HEAD + rows * pitch[1] + 0.2, "epoch", ha="center")
     middle = HEAD + rows * pitch[1] / 2
     ax.text(MARGIN, middle, f"objective (nats per {noun(records)})", rotation=90, ha="center", va="center")

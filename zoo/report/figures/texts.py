@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -52,6 +53,7 @@ REFERENCES = {"retrieval_precision": "retrieval_precision_of_terms"}  # without 
 PANEL = (2.6, 2.2)  # inches
 BETWEEN, FOOT, TITLE = 0.55, 0.5, 0.2
 MAPS, SIDE, COLUMNS = 6, 2.7, 3  # panels of a map, inches of one, and panels in a row
+LETTERS = 16  # of a title, for each inch
 LISTED, TERMS = 8, 8  # topics of a list, and terms of a topic
 METHODS = 4  # lists
 
@@ -90,8 +92,8 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
             x, seeds = [*rows[name]], [*rows[name].values()]
             area = [*x, *reversed(x)], [*map(min, seeds), *map(max, reversed(seeds))]
             panel.fill(*area, color=look(name)[0], alpha=0.2, lw=0)
-        if reference := values(records, REFERENCES.get(metric, "")):
-            panel.axhline(statistics.mean(reference), color=INK, ls="--", lw=0.9, zorder=0)
+        for reference in sorted(set(values(records, REFERENCES.get(metric, "")))):  # one for each kind of vectors
+            panel.axhline(reference, color=INK, ls="--", lw=0.9, zorder=0)
         widths = sorted({width for row in rows.values() for width in row})
         panel.set(xscale="log", xlabel="code width")
         panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
@@ -136,14 +138,16 @@ def topics(records: Sequence[Record]) -> Figure | None:
     found = {name: curve for name, group in groups.items() if (curve := curve_of(group[0], "topic_coherence"))}
     if not found:
         return None
-    best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "topic_coherence")))[:METHODS]
-    lists = {name: [*zip(found[name]["coherence"], found[name]["terms"], strict=True)][:LISTED] for name in best}
+    # methods with the same topics are shown once, under the first of their names
+    distinct = {(*curve["terms"], *curve["coherence"]): name for name, curve in reversed(found.items())}
+    best = sorted(distinct.values(), key=lambda name: -statistics.fmean(values(groups[name], "topic_coherence")))
+    lists = {n: [*zip(found[n]["coherence"], found[n]["terms"], strict=True)][:LISTED] for n in best[:METHODS]}
     wide = max(text_width(shown(terms), SMALL) for rows in lists.values() for _, terms in rows) + 0.7
     columns = min(2, len(lists))
     rows, step = math.ceil(len(lists) / columns), 0.16
     high = step * (LISTED + 1) + 0.25
     title = f"Topics on {records[0].data}"
-    subtitle = f"the {LISTED} most coherent of each method, {len(lists)} of {len(found)} methods; coherence at the left"
+    subtitle = f"the {LISTED} most coherent of each method, {len(lists)} of {len(best)} methods; coherence at the left"
     drawn, ax = sheet(2 * MARGIN + columns * wide, HEAD + rows * high + MARGIN, title, subtitle)
     for number, (name, each) in enumerate(lists.items()):
         x, y = MARGIN + number % columns * wide, HEAD + number // columns * high + 0.1
@@ -224,12 +228,14 @@ def maps(
         columns: of panels, at most.
     """
     columns = min(columns, len(curves))
-    rows, pitch = math.ceil(len(curves) / columns), side + 0.3
+    titles = {name: "\n".join(textwrap.wrap(name, round(LETTERS * side))) for name in curves}
+    above = 0.2 + LINE * max(title.count("\n") for title in titles.values())
+    rows, pitch = math.ceil(len(curves) / columns), side + above + 0.1
     drawn, ax = sheet(2 * MARGIN + columns * (side + MARGIN), HEAD + key + rows * pitch, title, subtitle)
     panels = {}
     for number, name in enumerate(curves):
-        x, y = MARGIN + number % columns * (side + MARGIN), HEAD + key + number // columns * pitch + 0.2
+        x, y = MARGIN + number % columns * (side + MARGIN), HEAD + key + number // columns * pitch + above
         panels[name] = place(drawn, x, y, side, side)
         panels[name].set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
-        panels[name].set_title(name, loc="left", size=SMALL, color=look(name)[0])
+        panels[name].set_title(titles[name], loc="left", size=SMALL, color=look(name)[0])
     return drawn, ax, panels
