@@ -142,7 +142,11 @@ def topics(records: Sequence[Record]) -> Figure | None:
     distinct = {(*curve["terms"], *curve["coherence"]): name for name, curve in reversed(found.items())}
     best = sorted(distinct.values(), key=lambda name: -statistics.fmean(values(groups[name], "topic_coherence")))
     lists = {n: [*zip(found[n]["coherence"], found[n]["terms"], strict=True)][:LISTED] for n in best[:METHODS]}
-    wide = max(text_width(shown(terms), SMALL) for rows in lists.values() for _, terms in rows) + 0.7
+    heads = {n: f"{n} (mean {statistics.fmean(values(groups[n], 'topic_coherence')):.2f})" for n in lists}
+    wide = max(
+        *(text_width(shown(terms), SMALL) + 0.7 for rows in lists.values() for _, terms in rows),
+        *(text_width(head, NORMAL, "bold") + 0.3 for head in heads.values()),
+    )
     columns = min(2, len(lists))
     rows, step = math.ceil(len(lists) / columns), 0.16
     high = step * (LISTED + 1) + 0.25
@@ -151,10 +155,7 @@ def topics(records: Sequence[Record]) -> Figure | None:
     drawn, ax = sheet(2 * MARGIN + columns * wide, HEAD + rows * high + MARGIN, title, subtitle)
     for number, (name, each) in enumerate(lists.items()):
         x, y = MARGIN + number % columns * wide, HEAD + number // columns * high + 0.1
-        mean = statistics.fmean(values(groups[name], "topic_coherence"))
-        ax.text(
-            x, y, f"{name} (mean {mean:.2f})", size=NORMAL, color=look(name)[0], weight="bold", va="center_baseline"
-        )
+        ax.text(x, y, heads[name], size=NORMAL, color=look(name)[0], weight="bold", va="center_baseline")
         for line, (coherence, terms) in enumerate(each, 1):
             ax.text(x, y + line * step, f"{coherence:.2f}", size=SMALL, color=MUTED, va="center_baseline")
             ax.text(x + 0.4, y + line * step, shown(terms), size=SMALL, va="center_baseline")
