@@ -88,7 +88,7 @@ def test_methods_with_the_same_topics_are_shown_once(records):
 def test_long_names_are_wrapped_above_their_panel(records):
     long = "vae corruption=word_dropout data.source.weights=counts likelihood=multinomial"
     named = [replace(record, name=long) if record.variant == "vae" else record for record in records]
-    assert document_maps(named).axes[1].get_title(loc="left").count("\n") == 1
+    assert document_maps(named).axes[1].get_title(loc="left").count("\n") == 2
 
 
 def test_documents_lie_on_the_plane_of_the_smallest_width_by_group(records):
