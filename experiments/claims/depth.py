@@ -26,7 +26,7 @@ def fits(data: str) -> dict[str, list[str]]:
     The latter is also fitted for so many epochs that all steps together take no less arithmetic.
     """
     hidden, wide, filters, longer = {
-        "digits": (64, 40, "[6,12]", 35),
+        "sprites_small": (64, 32, "[6,12]", 18),
         "mnist": (128, 128, "[8,16]", 7),
     }[data]
     one = f"hidden=[{hidden}]"
@@ -118,8 +118,10 @@ CLAIM = Claim(
     fails="""An activation on the code alone changes nothing, for the decoder is still linear, and neither does
         depth without activations. The comparison is at equal width of the code: with the same parameters spent on a
         wider code, PCA has a smaller error than any network here. With few images, or few steps, large networks
-        lose their advantage.""",
+        lose their advantage; on scikit-learn's digits, 1,293 training images of 8x8 pixels, convolutions lost to the
+        dense network.""",
     data=("mnist",),
+    reduced="sprites_small",
     fits=fits,
     measure=measure,
     cases=cases,

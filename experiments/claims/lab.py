@@ -25,6 +25,10 @@ SETTINGS = {  # short fits: all claims together take minutes
     "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=3"),
     "faces": ("width=40", "hidden=[256,128]", "optimizer=adamw", "budget.epochs=40"),
     "digits": ("width=8", "hidden=[64]", "budget.epochs=15", "budget.batch_size=128"),
+    "sprites_small": (
+        *("width=6", "hidden=[64]", "budget.epochs=8", "budget.batch_size=64"),
+        *("data.source.scales=2", "data.source.rotations=2"),
+    ),
 }
 
 
