@@ -23,19 +23,20 @@ IMAGES, SHOWN, ATOMS = 1_000, 8, 16
 COPIED = 0.05  # of static's variance that is lost: below it, static is copied
 LOCAL = "pixels that an atom covers, sparse over unconstrained"
 LOST = "share of the variance that is lost"
-BUDGET = {"digits": ["budget.epochs=25"], "mnist": ["budget.epochs=2", "budget.batch_size=512"]}
 
 
 def fits(data: str) -> dict[str, list[str]]:
     """A linear autoencoder with more units than pixels, in three ways, and PCA."""
-    units = {"digits": 256, "mnist": 1024}[data]
-    # orthogonal updates, which reach directions of little variance as fast as those of much
-    fit = ["optimizer=muon", "optimizer.largest=null", *BUDGET[data]]
-    wide = ["variant=overcomplete_ae", f"bottleneck.width={units}", *fit]
+    units, linear, sparse = {
+        "digits": (256, ["budget.epochs=25"], ["budget.epochs=25"]),
+        "mnist": (1024, ["budget.epochs=2", "budget.batch_size=512"], []),
+    }[data]
+    # orthogonal updates reach directions of little variance as fast as those of much
+    wide = ["variant=overcomplete_ae", f"bottleneck.width={units}", "optimizer=muon", "optimizer.largest=null", *linear]
     return {
         PLAIN: wide,
         NOISY: [*wide, "corruption=gaussian"],
-        SPARSE: ["variant=topk", f"bottleneck.units={units}", *fit],
+        SPARSE: ["variant=topk", f"bottleneck.units={units}", *sparse],
         NARROW: ["variant=pca"],
     }
 
@@ -143,8 +144,8 @@ CLAIM = Claim(
         image; the share of pixels that it covers is (sum a^2)^2 / (P sum a^4).""",
     fails="""Gradients come close to the identity where the data have variance, and only there: pixels that are
         black in every training image are not copied. A short fit with AdamW, which is slow in directions of little
-        variance, does not copy static either; all models here were therefore fitted with Muon. A sparse code
-        reconstructs static badly, and digits worse than the unconstrained code does, too: the constraint costs.""",
+        variance, does not copy static either; both linear autoencoders were therefore fitted with Muon. A sparse
+        code reconstructs static badly, and digits worse than the unconstrained code does, too: the constraint costs.""",
     data=("mnist",),
     fits=fits,
     measure=measure,
