@@ -142,10 +142,11 @@ CLAIM = Claim(
         was given test digits, and static: images whose pixels are independent, each drawn from what this pixel is
         in test images. What is lost is the squared error over the variance. An atom is what a unit adds to the
         image; the share of pixels that it covers is (sum a^2)^2 / (P sum a^4).""",
-    fails="""Gradients come close to the identity where the data have variance, and only there: pixels that are
-        black in every training image are not copied. A short fit with AdamW, which is slow in directions of little
+    fails="""Gradients come close to the identity where the data have variance, and only there: pixels that are black
+        in every training image are not copied. A short fit with AdamW, which is slow in directions of little
         variance, does not copy static either; both linear autoencoders were therefore fitted with Muon. A sparse
-        code reconstructs static badly, and digits worse than the unconstrained code does, too: the constraint costs.""",
+        code reconstructs static badly, and digits worse than the unconstrained code does, too: the constraint
+        costs.""",
     data=("mnist",),
     fits=fits,
     measure=measure,
