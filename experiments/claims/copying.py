@@ -29,7 +29,7 @@ def fits(data: str) -> dict[str, list[str]]:
     """A linear autoencoder with more units than pixels, in three ways, and PCA."""
     units, linear, sparse = {
         "digits": (256, ["budget.epochs=25"], ["budget.epochs=25"]),
-        "mnist": (1024, ["budget.epochs=2", "budget.batch_size=512"], []),
+        "mnist": (1024, ["budget.epochs=2"], []),
     }[data]
     # orthogonal updates reach directions of little variance as fast as those of much
     wide = ["variant=overcomplete_ae", f"bottleneck.width={units}", "optimizer=muon", "optimizer.largest=null", *linear]
