@@ -150,6 +150,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     )
     epochs = range(1, 1 + len(next(iter(one.shown["curves"].values()))))
     draw_lines(curves, {name: (epochs, each) for name, each in one.shown["curves"].items()})
+    curves.xaxis.set_major_locator(MaxNLocator(integer=True))
     curves.set(xlabel="epoch", ylabel="validation loss, nats per image", title="At the best rate")
     draw_lines(
         rates,
