@@ -31,6 +31,9 @@ torch.set_num_threads(1)
 SCORED = ("reconstruction",)
 SHORT = ("trainer.progress=false", "trainer.matmul=highest", "budget.epochs=10")
 DIGITS = ("data=digits",)
+FILTERS, TOKENS = ("network.filters=[8,16]",), ("network.depth=1", "network.decoder_depth=1")
+SMALLER = {"conv": FILTERS, "residual": FILTERS, "fully_conv": FILTERS, "vit": TOKENS, "vit_mask_token": TOKENS}
+TOGETHER = {"test_advice", "test_claims", "test_dictionaries", "test_disentanglement", "test_documents", "test_show"}
 WORDS = ("data.source.vocabulary=300", "width=8")  # of a variant for words alone, which names data=words itself
 
 
@@ -89,9 +92,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compose_job(corpus: Path) -> Callable[..., Job]:
     """Overrides of the command line, put after those of a short fit on the digits -> the job they describe.
 
-    A variant that is for other data, as its file says, is fitted to a small corpus of words.
+    A variant that is for other data, as its file says, is fitted to a small corpus of words. Equal overrides give the
+    same job, which is not to be changed.
     """
 
+    @cache
     def one(*overrides: str) -> Job:
         variant = next((each.partition("=")[2] for each in overrides if each.startswith("variant=")), "pca")
         data = (*WORDS, f"data.source.path={corpus}") if names_its_data(variant) else DIGITS
@@ -133,9 +138,16 @@ def fit_job() -> Callable[[Job], Run]:
 
 
 @pytest.fixture(scope="session")
-def fitted(compose_job: Callable[..., Job], fit_job: Callable[[Job], Run], variant: str) -> Run:
+def small_job(compose_job: Callable[..., Job], variant: str) -> Job:
+    """Every variant with few filters and tokens, so that it is fitted within seconds."""
+    network = compose_job(f"variant={variant}").axes["network"]["option"]
+    return compose_job(f"variant={variant}", *SMALLER.get(network, ()))
+
+
+@pytest.fixture(scope="session")
+def fitted(small_job: Job, fit_job: Callable[[Job], Run]) -> Run:
     """Every variant after a short fit with seed 0; its weights are not to be changed."""
-    return fit_job(compose_job(f"variant={variant}"))
+    return fit_job(small_job)
 
 
 @pytest.fixture
@@ -159,12 +171,18 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one fitted variant, or of one study, go to one worker: it is fitted, or composed, once."""
+    """Tests of one fitted model, or of one study, go to one worker: it is fitted, or composed, once.
+
+    So do those of the modules in `TOGETHER`, which share what takes seconds to make.
+    """
     for item in items:
+        if item.path.stem in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             parameters = item.callspec.params
-            if "fitted" in item.fixturenames and "variant" in parameters:
-                item.add_marker(pytest.mark.xdist_group(f"fitted {parameters['variant']}"))
+            if "fitted" in item.fixturenames:
+                name = parameters.get("variant", parameters.get("fitted"))
+                item.add_marker(pytest.mark.xdist_group(f"fitted {name}"))
             for name in {"written", "page"} & parameters.keys():  # a study's name, or the folder of its page
                 study = getattr(parameters[name], "parent", Path(parameters[name])).name
                 item.add_marker(pytest.mark.xdist_group(f"study {study}"))

@@ -213,13 +213,13 @@ def test_a_forward_pass_draws_from_its_generator_only(job, images):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_seed_determines_weights_and_scores_bit_for_bit_and_another_seed_gives_others(job, fit_job):
-    axes = deepcopy(job.axes)
-    if job.data == "digits":
+def test_a_seed_determines_weights_and_scores_bit_for_bit_and_another_seed_gives_others(small_job, fit_job):
+    axes = deepcopy(small_job.axes)
+    if small_job.data == "digits":
         axes["data"]["source"]["test_fraction"] = 0.85  # 243 training images: four steps per epoch
     if "epochs" in axes["fit"]:
         axes["fit"]["epochs"] = 2
-    short = replace(job, axes=axes, seed=7)
+    short = replace(small_job, axes=axes, seed=7)
     first = fit_job(short)
     torch.manual_seed(99)
     random.seed(99)

@@ -212,9 +212,9 @@ def test_a_fit_starts_no_worse_than_the_mean_image_allows(compose_job, network):
 
 
 def test_deterministic_codes_draw_no_random_numbers(compose_job, variant):
-    data = compose_job("variant=pca").make("data")
-    model = build_model(compose_job(f"variant={variant}").config, data.shape, seed=0).eval()
+    model = build_model(compose_job(f"variant={variant}").config, (1, 8, 8), seed=0).eval()
+    x = torch.rand(3, 1, 8, 8)
     before = torch.random.get_rng_state()
     with torch.no_grad():
-        model.encode(data.test[:3])
+        model.encode(x)
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -235,8 +235,11 @@ def test_every_variant_trains_on_a_batch_of_one_image(compose_job, variant):
     job = compose_job(f"variant={variant}")
     model = build_model(job.config, (1, 8, 8), seed=0)
     x = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    terms = job.make("objective")(model, x, step_on(model, x, torch.Generator().manual_seed(0), 100), 0.5)
+    step = step_on(model, x, torch.Generator().manual_seed(0), 100)
+    model.likelihood.observe(step.raw, x)
+    terms = job.make("objective")(model, x, step, 0.5)
     assert all(value.isfinite() for value in terms.values())
+    assert all(buffer.isfinite().all() for buffer in model.buffers() if buffer.is_floating_point())
     terms["total"].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
