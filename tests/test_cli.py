@@ -73,7 +73,7 @@ def test_a_mistake(said, arguments, told):
 def test_a_check_ends_with_status_1_and_a_line_for_each_file_that_differs(said, repository, tmp_path, monkeypatch):
     status, text = said("report", "--check", "study=classic")
     assert (status, text) == (0, "")
-    copied = ["README.md", "conf/config.yaml", "zoo/__init__.py", "results/classic", "results/records/mnist"]
+    copied = ["README.md", "conf/config.yaml", "zoo/__init__.py", "docs", "results/classic", "results/records/mnist"]
     for place in copied:
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).symlink_to(repository / place)

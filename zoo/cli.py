@@ -432,8 +432,10 @@ def tell(failures: Sequence[str], runs: int) -> None:
 def study(arguments: argparse.Namespace) -> int:
     """A study by name, or the list of studies."""
     if not arguments.overrides:
-        for name, about in studies(arguments.config_dir):
-            print(f"{name:<16}{about}")
+        found = studies(arguments.config_dir)
+        width = 2 + max(len(name) for name, _ in found)
+        for name, about in found:
+            print(f"{name:<{width}}{about}")
         return 0
     name, *others = arguments.overrides
     if "=" in name:

@@ -203,7 +203,7 @@ def hardest(one: Found) -> NDArray[np.int64]:
 def draw_posterior(panel: Axes, one: Found, place: int) -> None:
     """One image's posterior, Gaussians and chains, with the image in a corner."""
     grid, side = one.shown["grid"], one.shown["side"]
-    p = grid.p[place].view(side, side).T
+    p = grid.p[place].view(side, side).T.numpy()
     centre, reach = grid.mean[place], 4.5 * float(grid.std[place])
     panel.imshow(p, origin="lower", extent=(-REACH, REACH, -REACH, REACH), cmap="Purples", interpolation="bilinear")
     circle = torch.linspace(0, 2 * math.pi, 100)
