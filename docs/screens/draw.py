@@ -18,12 +18,13 @@ TABS = {  # what is shown of each tab
     "explore": "explore",
     "map": "explore?data=fashion_mnist&map=1",
     "repair": "explore?numbers=16",
+    "words": "words",
     "train": "train",
     "compare": "compare?row=vae",
     "claims": "claims",
 }
 SIZES: dict[str, ViewportSize] = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
-BOTH = ("explore", "train", "compare", "claims")  # in both sizes and colour schemes; the others wide and light
+BOTH = ("explore", "words", "train", "compare", "claims")  # in both sizes and colour schemes; the others wide and light
 COLOURS = 200
 NOISE = "document.querySelectorAll('.explore .slider input')[0]"
 

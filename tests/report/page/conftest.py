@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from zoo.report.page.write import write_page
+from zoo.report.page.write import EMBEDDED, write_page
 from zoo.runs.job import Job
 from zoo.runs.single import run_one
 
@@ -23,6 +23,7 @@ PLANES = {  # variants at two numbers, and their settings
     "topk": ("width=2", "bottleneck.units=16"),
 }
 WIDER = {"pca": ("width=8",), "denoising_ae": ("width=8",)}
+EMBEDDINGS = ("variant=skip_gram",), ("variant=svd", "fit.power=0")
 
 
 @pytest.fixture(scope="session")
@@ -32,18 +33,42 @@ def page_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def page_jobs(page_results: Path, compose_job: Callable[..., Job]) -> tuple[list[Job], list[Job]]:
+def places(page_results: Path) -> tuple[str, str]:
+    """The overrides for this folder."""
+    return f"paths.results={page_results}", f"paths.models={page_results / 'models'}"
+
+
+def done(jobs: list[Job]) -> list[Job]:
+    """Runs, now with records and models."""
+    for job in jobs:
+        run_one(job)
+    return jobs
+
+
+@pytest.fixture(scope="session")
+def page_jobs(places: tuple[str, str], compose_job: Callable[..., Job]) -> tuple[list[Job], list[Job]]:
     """The runs of a study of the page, done: two numbers, and eight."""
-    places = (f"paths.results={page_results}", f"paths.models={page_results / 'models'}")
     shared = ("hidden=[24,12]", "budget.epochs=3", "evaluation.groups=[reconstruction]", *places)
+    planes, wider = (
+        done([compose_job(f"variant={name}", *settings, *shared) for name, settings in chosen.items()])
+        for chosen in (PLANES, WIDER)
+    )
+    return planes, wider
 
-    def done(chosen: dict[str, tuple[str, ...]]) -> list[Job]:
-        jobs = [compose_job(f"variant={name}", *settings, *shared) for name, settings in chosen.items()]
-        for job in jobs:
-            run_one(job)
-        return jobs
 
-    return done(PLANES), done(WIDER)
+@pytest.fixture(scope="session")
+def word_jobs(places: tuple[str, str], corpus: Path, compose_job: Callable[..., Job]) -> tuple[list[Job], list[Job]]:
+    """The runs of the study of words, done: two embeddings of the words of a small corpus."""
+    words = ("data=words", f"data.source.path={corpus}", "data.source.vocabulary=300", "width=8", "budget.epochs=3")
+    return done([compose_job(*own, *words, "evaluation.groups=[cost]", *places) for own in EMBEDDINGS]), []
+
+
+@pytest.fixture(scope="session")
+def study_of(
+    page_jobs: tuple[list[Job], list[Job]], word_jobs: tuple[list[Job], list[Job]]
+) -> Callable[[str], tuple[list[Job], list[Job]]]:
+    """The runs of a study by its name."""
+    return lambda name: word_jobs if name == EMBEDDED else page_jobs
 
 
 @pytest.fixture(scope="session")
@@ -63,11 +88,16 @@ def claim() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def page_file(page_results: Path, page_jobs: tuple[list[Job], list[Job]], claim: dict[str, Any]) -> Path:
+def page_file(
+    page_results: Path,
+    page_jobs: tuple[list[Job], list[Job]],
+    study_of: Callable[[str], tuple[list[Job], list[Job]]],
+    claim: dict[str, Any],
+) -> Path:
     """The page of these runs, with the table of those at two numbers as a study, and a claim."""
     (page_results / "claims").mkdir()
     (page_results / "claims" / "one.json").write_text(json.dumps(claim))
     Image.new("RGB", (300, 200), "teal").save(page_results / "claims" / claim["figure"])
     (page_results / "digits").mkdir()
     (page_results / "digits" / "benchmark.md").touch()  # by which studies with a report are found
-    return write_page(lambda name: page_jobs, page_jobs[0][0].make("data"), page_results)
+    return write_page(study_of, page_jobs[0][0].make("data"), page_results)

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-TABS = ("explore", "train", "compare", "claims")
+TABS = ("explore", "words", "train", "compare", "claims")
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,84 @@ def test_on_a_phone_one_plane_is_shown_and_a_chip_chooses_another(visit):
     assert page.locator(".plane:visible").bounding_box()["width"] > 200
 
 
+def test_the_plane_of_a_sparse_code_is_that_of_the_two_strongest_units_of_the_image(visit):
+    page = visit("explore")
+    hand = page.get_by_label("topk: plane of the two strongest of 16 units")
+    before = errors(page)
+    hand.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowUp")
+    assert errors(page)["topk"] == "draws"
+    assert errors(page) != before
+    code = page.wait_for_function("document.getElementById('said').textContent.match(/^topk at ([^;]+)/)?.[1]")
+    assert all(float(number) > 0 for number in code.json_value().split(", "))
+
+
+def words_shown(page: sync_api.Page) -> tuple[str, dict[str, list[str]]]:
+    """The current word, and its neighbours by method."""
+    names = page.locator(".near dt").all_inner_texts()
+    near = [page.locator(f".near dd >> nth={i}").locator("button").all_inner_texts() for i in range(len(names))]
+    return page.locator(".words .side h2").inner_text(), dict(zip(names, near, strict=True))
+
+
+def test_a_word_is_found_by_its_name_and_its_neighbours_by_a_press(visit):
+    page = visit("words")
+    pictures = "all => all.map((canvas) => canvas.toDataURL())"
+    before = page.eval_on_selector_all(".words .hand", pictures)
+    page.get_by_label("Find a word").fill("return")
+    word, near = words_shown(page)
+    assert word == "return"
+    assert [name.split()[0] for name in near] == ["skip_gram", "svd"]
+    assert all(len(set(each)) == 6 and word not in each for each in near.values())
+    after = page.eval_on_selector_all(".words .hand", pictures)
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    assert "word=return" in page.url
+    page.wait_for_function(
+        "document.getElementById('said').textContent.startsWith('return. Nearest words by skip_gram')"
+    )
+    page.locator(".near button").first.press("Enter")
+    assert words_shown(page)[0] == next(iter(near.values()))[0]
+    page.reload()
+    page.wait_for_selector("#panel-words[data-ready]")
+    page.get_by_label("Find a word").fill("zyx")
+    assert "“zyx” is not among the" in page.locator(".words .side").inner_text()
+
+
+def test_a_word_under_the_mouse_is_shown_in_every_plane_and_a_click_keeps_it(visit):
+    page = visit("words")
+    chosen = words_shown(page)
+    hand = page.locator(".words .hand").first
+    box = hand.bounding_box()
+
+    def found() -> str:
+        for part in range(5, 95, 5):
+            page.mouse.move(box["x"] + part / 100 * box["width"], box["y"] + box["height"] / 2)
+            if words_shown(page)[0] != chosen[0]:
+                break
+        return words_shown(page)[0]
+
+    word = found()
+    assert word != chosen[0]
+    page.mouse.move(1, 1)
+    assert words_shown(page) == chosen
+    assert found() == word
+    page.mouse.down()
+    page.mouse.up()
+    page.mouse.move(1, 1)
+    assert words_shown(page)[0] == word
+
+
+def test_arrow_keys_go_from_word_to_word(visit):
+    page = visit("words")
+    start = words_shown(page)[0]
+    page.locator(".words .hand").first.focus()
+    seen = set()
+    for key in ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
+        seen.add(words_shown(page)[0])
+    assert seen - {start}
+
+
 def test_an_autoencoder_trained_in_the_browser_gets_better(visit):
     page = visit("train")
     page.wait_for_selector("[data-epoch='0']")
@@ -202,8 +280,8 @@ def test_tabs_are_chosen_by_arrow_keys(visit):
     page = visit("explore")
     page.get_by_role("tab", name="Explore").focus()
     page.keyboard.press("ArrowRight")
-    assert page.get_by_role("tab", name="Train").get_attribute("aria-selected") == "true"
-    assert page.url.endswith("#train")
+    assert page.get_by_role("tab", name="Words").get_attribute("aria-selected") == "true"
+    assert page.url.endswith("#words")
 
 
 def test_a_claim_shows_its_verdict_its_figure_and_what_decides_it(visit):

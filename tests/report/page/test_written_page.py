@@ -9,12 +9,15 @@ import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zoo.cli import main
 from zoo.errors import ZooError
-from zoo.report.page import claims, compare
+from zoo.model.io import read_model
+from zoo.report.page import claims, compare, word_planes
 from zoo.report.page.assemble import assemble, data_of, source
 from zoo.report.page.write import command, explored, write_page
 
@@ -57,7 +60,7 @@ def test_a_page_is_one_well_formed_file_that_loads_nothing_from_elsewhere(page):
 
 
 def test_a_page_holds_the_scripts_and_data_of_each_tab(page):
-    for name in ("core", "shell", "explore", "train", "compare", "claims", "train_worker"):
+    for name in ("core", "shell", "explore", "words", "train", "compare", "claims", "train_worker"):
         assert source(f"{name}.js") in page, "written by `zoo report page paths.results=results`"
     assert source("style.css") in page
     assert all(len(view["methods"]) > 1 for each in data_of(page, "explore") for view in each["views"])
@@ -66,27 +69,47 @@ def test_a_page_holds_the_scripts_and_data_of_each_tab(page):
 
 def test_text_that_looks_like_markup_stays_text(claim):
     data = [claim | {"title": "</script><!-- <script>", "claim": "a < b & c > d"}]
-    page = assemble({"claims": data})
-    assert data_of(page, "claims") == data
+    page = assemble({"claims": data, "compare": data})
+    assert data_of(page, "claims") == data_of(page, "compare") == data
     elements = Elements()
     elements.feed(page)
     assert elements.open == []
 
 
 def test_data_sets_whose_models_are_not_here_stay_as_an_earlier_page_has_them(
-    page_jobs, page_results, page_file, capsys
+    page_jobs, study_of, page_results, page_file, capsys
 ):
     models = page_results / "models"
     before = page_file.read_bytes()
     models.rename(page_results / "elsewhere")
     try:
-        write_page(lambda name: page_jobs, page_jobs[0][0].make("data"), page_results)
+        write_page(study_of, page_jobs[0][0].make("data"), page_results)
         assert page_file.read_bytes() == before
-        assert "models stay as the page has them" in capsys.readouterr().out
+        assert capsys.readouterr().out.count("models stay as the page has them") == 4
         with pytest.raises(ZooError, match="fit them first"):
             explored([page_jobs], {})
     finally:
         (page_results / "elsewhere").rename(models)
+
+
+def test_neighbours_of_a_word_are_those_with_the_largest_cosines(word_jobs, page_file):
+    shown = data_of(page_file.read_text(), "words")
+    for job, method in zip(word_jobs[0], shown["methods"], strict=True):
+        data = job.make("data")
+        places = [data.form.features.index(word) for word in shown["words"]]
+        assert places == sorted(places)
+        with torch.no_grad():
+            codes = read_model(job.model_path).model.encode(data.source.train[torch.tensor(places)])
+        cosines = torch.nn.functional.cosine_similarity(codes[:, None], codes[None], dim=2).fill_diagonal_(-2)
+        near = torch.tensor(method["neighbours"]).view(len(places), -1)
+        torch.testing.assert_close(cosines.gather(1, near), cosines.topk(near.shape[1], 1).values)
+        points = np.frombuffer(base64.b64decode(method["points"]), "<f2").reshape(-1, 2).astype(float)
+        assert points[:, 0].var() >= points[:, 1].var() > 0
+        assert 0 < method["share"] < 1
+
+
+def test_words_that_say_nothing_are_not_shown():
+    assert word_planes.shown(["the", "ll", "space", "of", "nasa"]) == [2, 4]
 
 
 def test_rows_hold_what_the_records_hold(page_jobs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from string import Template
 from typing import Any
 
 SHARED = ("core", "shell")
+PACKED = ("words", "compare")  # data that gzip halves, unlike those that are mostly images or weights
 WORKER = "train_worker"  # not run in the page itself, which hands its text to a worker
 
 
@@ -19,7 +22,8 @@ def assemble(contents: Mapping[str, Any]) -> str:
     return Template(source("page.html")).substitute(
         style=source("style.css"),
         data="\n".join(
-            f'<script type="application/json" id="data-{name}">{embedded(data)}</script>'
+            f'<script type="application/{"gzip" if name in PACKED else "json"}" id="data-{name}">'
+            f"{packed(data) if name in PACKED else embedded(data)}</script>"
             for name, data in contents.items()
         ),
         scripts="\n".join(
@@ -30,14 +34,26 @@ def assemble(contents: Mapping[str, Any]) -> str:
 
 def embedded(data: object) -> str:
     """Data as JSON that may stand in a script element, which ends at the first closing tag."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.replace("</", r"<\/").replace("<!--", r"<\u0021--")
+    return as_json(data).replace("</", r"<\/").replace("<!--", r"<\u0021--")
+
+
+def packed(data: object) -> str:
+    """Data as compressed JSON in base64."""
+    return base64.b64encode(gzip.compress(as_json(data).encode(), mtime=0)).decode()
+
+
+def as_json(data: object) -> str:
+    """Data as JSON without spaces."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def data_of(page: str, name: str) -> Any:
     """The data of a tab in a page that `assemble` made; None where it has no such tab."""
-    found = re.search(f'<script type="application/json" id="data-{name}">(.*?)</script>', page, re.DOTALL)
-    return None if found is None else json.loads(found[1])
+    found = re.search(f'<script type="application/(json|gzip)" id="data-{name}">(.*?)</script>', page, re.DOTALL)
+    if found is None:
+        return None
+    kind, text = found.groups()
+    return json.loads(text if kind == "json" else gzip.decompress(base64.b64decode(text)))
 
 
 def source(name: str) -> str:

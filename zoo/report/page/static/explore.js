@@ -154,9 +154,12 @@
       const size = method.codes.length / set.count;
       const codes = Array.from({ length: set.count }, (_, n) => method.codes.subarray(n * size, (n + 1) * size));
       const ranges = rangesOf(codes, size);
-      const words = size === 2 ? "plane of codes; arrow keys move, with Shift further" : `code of ${size} units; left and right choose a unit, up and down change it`;
+      const sparse = size > 2 && set.views[state.view].numbers === 2;
+      const axes = size === 2 || sparse ? [0, 1] : null;
+      const units = sparse ? `the two strongest of ${size} units` : "codes";
+      const words = axes ? `plane of ${units}; arrow keys move, with Shift further` : `code of ${size} units; left and right choose a unit, up and down change it`;
       hand.setAttribute("aria-label", `${method.name}: ${words}`);
-      const made = { method, card, hand, ground, drawn, error, bar, unit, plane, size, codes, ranges, unitAt: 0, tip: null };
+      const made = { method, card, hand, ground, drawn, error, bar, unit, plane, size, sparse, axes, codes, ranges, unitAt: 0, tip: null };
       listen(made);
       return made;
     }
@@ -180,25 +183,40 @@
       update();
     }
 
-    /** From a place in a plane, in [0, 1] from its top left, to a code; for codes of more units, one of them changes. */
+    /** From a place in a plane, in [0, 1] from its top left, to a code; where there is no plane, one unit changes. */
     function codeAt(made, [x, y], from) {
-      const between = ([low, high], part) => low + part * (high - low);
-      const up = 1 - Math.min(Math.max(y, 0), 1);
-      if (made.size === 2) return Float32Array.of(between(made.ranges[0], Math.min(Math.max(x, 0), 1)), between(made.ranges[1], up));
-      const code = Float32Array.from(from);
-      code[made.unitAt] = between(made.ranges[made.unitAt], up);
+      const inside = (part) => Math.min(Math.max(part, 0), 1);
+      const value = (d, part) => {
+        const [low, high] = made.ranges[d];
+        const found = low + inside(part) * (high - low);
+        return made.sparse ? Math.max(found, 0) : found;
+      };
+      const code = made.axes ? new Float32Array(made.size) : Float32Array.from(from);
+      if (made.axes) made.axes.forEach((d, i) => (code[d] = value(d, i ? 1 - y : x)));
+      else code[made.unitAt] = value(made.unitAt, 1 - y);
       return code;
     }
 
     const unitUnder = (made, x) => Math.min(made.size - 1, Math.max(0, Math.floor(x * made.size)));
-    const placeOf = (made, code) => made.ranges.map(([low, high], d) => Math.min(Math.max((code[d] - low) / (high - low), 0), 1));
+    const placeOn = (made, code, d) => Math.min(Math.max((code[d] - made.ranges[d][0]) / (made.ranges[d][1] - made.ranges[d][0]), 0), 1);
+    const placeOf = (made, code) => made.axes.map((d) => placeOn(made, code, d));
+    const inPlane = (made, code) => !made.sparse || made.axes.some((d) => code[d] !== 0);
     const current = (made) => (state.drawer === made.method ? state.code : made.result.code);
+
+    /** Turn the plane of a sparse code to the two strongest units of the image. */
+    function turn(made) {
+      const { code } = made.result;
+      const strongest = Array.from(code.keys()).sort((i, j) => code[j] - code[i]).slice(0, 2).sort((i, j) => i - j);
+      if (strongest.join() === made.axes.join()) return;
+      made.axes = strongest;
+      paintGround(made);
+    }
 
     function draws(made, code) {
       Object.assign(state, { drawer: made.method, code, morph: 0, drawing: null, pen: false });
       update();
-      const near = set.classes.length && made.size === 2 ? `; the nearest test image is ${set.classes[set.labels[nearestTo(made, code)]]}` : "";
-      zoo.say(`${made.method.name} at ${Array.from(code, zoo.number).slice(0, 2).join(", ")}${near}`);
+      const near = set.classes.length && made.axes ? `; the nearest test image is ${set.classes[set.labels[nearestTo(made, code)]]}` : "";
+      zoo.say(`${made.method.name} at ${(made.axes || [made.unitAt]).map((d) => zoo.number(code[d])).join(", ")}${near}`);
     }
 
     function nearestTo(made, code) {
@@ -229,23 +247,24 @@
         const [right, up] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] || [0, 0];
         if (!right && !up) return;
         event.preventDefault();
-        if (made.size !== 2 && right) {
+        if (!made.axes && right) {
           made.unitAt = (made.unitAt + right + made.size) % made.size;
           paintHand(made);
           return zoo.say(`unit ${made.unitAt + 1} of ${made.size}`);
         }
         const step = event.shiftKey ? 0.1 : 0.02;
-        const [x, y] = made.size === 2 ? placeOf(made, current(made)) : [0, placeOf(made, current(made))[made.unitAt]];
+        const [x, y] = made.axes ? placeOf(made, current(made)) : [0, placeOn(made, current(made), made.unitAt)];
         draws(made, codeAt(made, [x + step * right, 1 - y - step * up], current(made)));
       });
     }
 
     /** The test image whose dot is below the mouse. */
     function under(made, event) {
-      if (made.size !== 2) return null;
+      if (!made.axes) return null;
       const box = made.hand.getBoundingClientRect();
       const mouse = place(event, box);
       const distances = made.codes.map((code) => {
+        if (!inPlane(made, code)) return Infinity;
         const [x, y] = placeOf(made, code);
         return Math.hypot((x - mouse[0]) * box.width, (1 - y - mouse[1]) * box.height);
       });
@@ -284,11 +303,12 @@
 
     function paintGround(made) {
       const { context, width, height } = zoo.fitted(made.ground);
-      if (!width || made.size !== 2) return;
+      if (!width || !made.axes) return;
       if (state.map) return paintMap(made, context, width, height);
       const palette = colours();
       const radius = width > 260 ? 3 : 2;
       made.codes.forEach((code, n) => {
+        if (!inPlane(made, code)) return;
         const label = set.labels[n] ?? 6;
         const [x, y] = placeOf(made, code);
         context.globalAlpha = state.only === null ? 0.8 : state.only === label ? 1 : 0.1;
@@ -298,7 +318,21 @@
         context.fill();
       });
       context.globalAlpha = 1;
-      if (set.classes.length) paintNames(made, context, width, height);
+      if (made.sparse) paintAxes(made, context, width, height);
+      else if (set.classes.length) paintNames(made, context, width, height);
+    }
+
+    /** The units that are the axes of a sparse code's plane, and where they are 0. */
+    function paintAxes(made, context, width, height) {
+      const [x, y] = placeOf(made, new Float32Array(made.size));
+      context.fillStyle = zoo.colour("line");
+      context.fillRect(x * width, 0, 1, height);
+      context.fillRect(0, (1 - y) * height, width, 1);
+      const [across, up] = made.axes.map((d) => `unit ${d + 1}`);
+      Object.assign(context, { font: "12px system-ui, sans-serif", textAlign: "right", textBaseline: "bottom", fillStyle: zoo.colour("quiet") });
+      context.fillText(`${across} →`, width - 4, (1 - y) * height - 4);
+      Object.assign(context, { textAlign: "left", textBaseline: "top" });
+      context.fillText(`↑ ${up}`, x * width + 5, 4);
     }
 
     /** The names of the classes at the medians of their codes, where they are short. */
@@ -319,7 +353,7 @@
       const rows = Math.max(1, Math.round((MAP * height) / width));
       const [wide, high] = [width / MAP, height / rows];
       const tile = zoo.el("canvas", { width: set.width, height: set.height });
-      const places = made.codes.map((code) => placeOf(made, code));
+      const places = made.codes.filter((code) => inPlane(made, code)).map((code) => placeOf(made, code));
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < MAP; column++) {
           const [x, y] = [(column + 0.5) / MAP, (row + 0.5) / rows];
@@ -353,7 +387,7 @@
     function paintHand(made) {
       const { context, width, height } = zoo.fitted(made.hand);
       if (!width || !made.result) return;
-      if (made.size !== 2) return paintUnits(made, context, width, height);
+      if (!made.axes) return paintUnits(made, context, width, height);
       const at = (code) => {
         const [x, y] = placeOf(made, code);
         return [7 + x * (width - 14), 7 + (1 - y) * (height - 14)];
@@ -424,6 +458,7 @@
         made.bar.style.width = error !== undefined ? `${(100 * error) / most}%` : "0";
         made.drawn.setAttribute("aria-label", `drawing of ${made.method.name}${error !== undefined ? `, squared error ${words}` : ""}`);
         made.card.classList.toggle("draws", state.drawer === made.method);
+        if (made.sparse && state.drawer !== made.method) turn(made);
         paintHand(made);
       });
       refresh();
@@ -528,8 +563,9 @@
       map.hidden = !plane;
       classes.hidden = !plane || !set.classes.length;
       const pixels = (set.height * set.width).toLocaleString("en");
+      const sparse = cards.find((made) => made.sparse);
       help.textContent = plane
-        ? `Each method turns ${pixels} pixels into two numbers, a place in its plane. Drag in a plane: its method draws what that place means, and the others encode the drawing. Keyboard: Tab to a plane, arrow keys move, Shift moves further.`
+        ? `Each method turns ${pixels} pixels into two numbers, a place in its plane. Drag in a plane: its method draws what that place means, and the others encode the drawing. Keyboard: Tab to a plane, arrow keys move, Shift moves further.${sparse ? ` ${sparse.method.name} has ${sparse.size} numbers; its plane is that of the image's two strongest.` : ""}`
         : `Each method turns ${pixels} pixels into ${view.numbers} numbers, the bars. Add noise or hide a square and see who repairs the image. Drag a bar: its method draws.`;
       update();
       paintGrounds();

@@ -129,6 +129,19 @@
     history.replaceState(null, "", `#${name}${query ? SEPARATOR + query : ""}`);
   };
 
+  /** The data of a tab, which may be compressed. */
+  async function dataOf(name) {
+    const { type, textContent } = document.getElementById(`data-${name}`);
+    if (type === "application/json") return JSON.parse(textContent);
+    const json = new Blob([zoo.bytes(textContent)]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(json).json();
+  }
+
+  async function mount(tab, state) {
+    const data = await dataOf(tab.name);
+    if (!tab.panel.hidden && !tab.opened) tab.opened = tab.mount(tab.panel, data, state) || {};
+  }
+
   function open(name, state) {
     for (const tab of tabs) {
       const chosen = tab.name === name;
@@ -136,10 +149,8 @@
       tab.link.tabIndex = chosen ? 0 : -1;
       tab.panel.hidden = !chosen;
       if (!chosen) continue;
-      if (!tab.opened) {
-        const data = JSON.parse(document.getElementById(`data-${name}`).textContent);
-        tab.opened = tab.mount(tab.panel, data, state) || {};
-      } else if (tab.opened.shown) tab.opened.shown();
+      if (!tab.opened) mount(tab, state);
+      else if (tab.opened.shown) tab.opened.shown();
     }
   }
 
