@@ -39,9 +39,10 @@ def write_page(study: Callable[[str], Study], trained: Splits, results: Path) ->
     """
     path = results / PLACE
     earlier = shown_before(path)
+    images = explored([study(name) for name in EXPLORED], earlier)
     words = kept(study(EMBEDDED), embedded, earlier)
     contents = {
-        "explore": explored([study(name) for name in EXPLORED], earlier),
+        "explore": images,
         **({"words": words} if words else {}),
         "train": train.content(trained),
         "compare": compare.content(tables(study, results)),
