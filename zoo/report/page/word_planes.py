@@ -19,7 +19,6 @@ from zoo.model.autoencoder import Autoencoder
 from zoo.report.page.portable import float16
 
 TITLES = {"words": "20 Newsgroups"}
-REMARKS = {"words": "linear_ae was fitted for too few epochs at too high a rate to learn these vectors."}
 SHOWN = 800  # words
 SHORTEST = 3  # letters of a word that is shown
 NEIGHBOURS = 6
@@ -56,7 +55,6 @@ def content(name: str, embeddings: Sequence[Embedding]) -> dict[str, Any]:
     return {
         "name": name,
         "title": TITLES.get(name, name),
-        "remark": REMARKS.get(name, ""),
         "words": words,
         "vocabulary": len(first.data.form.features),
         "first": next((words.index(word) for word in PROBES if word in words), 0),
