@@ -72,6 +72,15 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(visit, tab, view
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_pictures_have_names_before_anything_is_learned(browser, page_file):
+    with browser.new_context() as context:
+        context.add_init_script("window.Worker = class { postMessage() {} };")  # one that never answers
+        page = context.new_page()
+        page.goto(f"{page_file.as_uri()}#train")
+        page.wait_for_selector("#panel-train[data-ready]")
+        assert [each["id"] for each in axe.Axe().run(page).response["violations"]] == []
+
+
 def test_a_drag_in_a_plane_has_its_method_draw_and_the_others_encode_its_drawing(visit):
     page = visit("explore")
     before = drawings(page)

@@ -16,8 +16,8 @@
 
     // ---- what is drawn
 
-    const plane = zoo.el("canvas", { role: "img" });
-    const chart = zoo.el("canvas", { role: "img" });
+    const plane = zoo.el("canvas", { role: "img", "aria-label": "Codes of the digits, before the first epoch" });
+    const chart = zoo.el("canvas", { role: "img", "aria-label": "Squared error by epoch, before the first" });
     const words = zoo.el("p", { className: "note" });
     const verdict = zoo.el("p", { className: "verdict" });
     const pairs = data.pictured.map(() => [0, 1].map(() => zoo.el("canvas", { width: data.width, height: data.height })));
