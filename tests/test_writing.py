@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 from zoo.files import abandoned, locked, sweep, write_atomically, writing
 
 WRITER = """
@@ -120,3 +125,16 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
         write()
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(resource is None, reason="limits are those of POSIX")
+def test_an_error_of_the_file_system_names_the_file(tmp_path):
+    path, limits = tmp_path / "table.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as on a full disk, the system names no file
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_atomically(path, b"0" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []

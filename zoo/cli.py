@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if came:  # within an import, an interrupt may come out as another error
                 status = ended(came)
             elif isinstance(error, OSError) and error.filename is not None:
-                status = refused(f"{error.filename}: {error.strerror}")
+                status = refused(in_words(error))
             else:
                 raise
     sys.exit(status)
@@ -416,11 +416,17 @@ def run_study(
     tell(failures, len(table) + len(figures))
     try:
         report_study(name, overrides, table, figures)
-    except ZooError as error:
+    except (ZooError, OSError) as error:
         if not failures:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_words(error)}", file=sys.stderr)
     return FAILED if failures else 0
+
+
+def in_words(error: Exception) -> str:
+    """What an error says, and of which file if the system names one."""
+    named = isinstance(error, OSError) and error.filename is not None
+    return f"{error.filename}: {error.strerror}" if named else str(error)
 
 
 def tell(failures: Sequence[str], runs: int) -> None:

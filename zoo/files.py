@@ -97,11 +97,20 @@ def partial_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Write a file completely or not at all: yields another path, which is renamed to `path` at the end."""
+    """Write a file completely or not at all: yields another path, which is renamed to `path` at the end.
+
+    Raises:
+        OSError: naming `path` where the system names no file, as when the disk is full.
+    """
     with partial_folder(path) as folder:
-        yield folder / path.name
-        os.chmod(folder / path.name, 0o644)
-        _flush(folder / path.name)
+        try:
+            yield folder / path.name
+            os.chmod(folder / path.name, 0o644)
+            _flush(folder / path.name)
+        except OSError as error:
+            if error.filename is None:
+                error.filename = str(path)
+            raise
         os.replace(folder / path.name, path)
         _flush(path.parent)
 

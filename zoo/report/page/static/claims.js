@@ -36,7 +36,7 @@
         const because = claim.numbers[data][one.number];
         return zoo.el(
           "li", {}, zoo.el("span", { className: `badge ${kind}` }, word), ` ${one.when}${sets.length > 1 ? ` (${data})` : ""}`,
-          because ? zoo.el("span", { className: "note" }, ` ${one.number}: ${measured(because)}`) : ""
+          because ? zoo.el("span", { className: "note" }, ` ${one.number}: ${measured(because)}; it holds if that is ${one.rule}`) : ""
         );
       })));
     }
