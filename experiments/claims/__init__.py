@@ -33,9 +33,9 @@ which names four functions of the module:
     which give the 95 % intervals. `shown` holds whatever else the figure needs: curves, images. Same seed, same
     numbers: every random choice has a seed.
 
-`cases(numbers) -> [Case(when, number, holds), ...]`: the parts of the claim, each decided by one of the numbers.
-    `when` is read behind "holds": "when the noise is weaker than in training", "for salt and pepper". `holds` comes
-    from `numbers[...].above(bound)` or `.below(bound)`: True, False, or None where the interval includes the bound.
+`cases(numbers) -> [Case.of(when, name, number, below=bound), ...]`: the parts of the claim, each decided by one of the
+    numbers. `when` is read behind "holds": "when the noise is weaker than in training", "for salt and pepper". The
+    case holds if the number is `below` or `above` the bound, and is undecided where its interval includes it.
     All cases true: the verdict is *holds*; none: *does not hold*; else *holds when ...*. Write cases such that each
     could come out either way.
 

@@ -67,11 +67,20 @@ class Case:
         when: the condition, as it is read behind "holds".
         number: name of the number that decides.
         holds: None where its interval leaves that open.
+        rule: for which values it holds, such as "below 0.95".
     """
 
     when: str
     number: str
     holds: bool | None
+    rule: str = ""
+
+    @classmethod
+    def of(cls, when: str, name: str, number: Number, **rule: float) -> Case:
+        """A case that holds where a number is below, or above, a bound: `below=0.95`, `above=0`."""
+        ((side, bound),) = rule.items()
+        holds = {"below": number.below, "above": number.above}[side](bound)
+        return cls(when, name, holds, f"{side} {plain(bound)}")
 
 
 @dataclass(frozen=True)

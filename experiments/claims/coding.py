@@ -142,16 +142,17 @@ def labelled(z: Floats, labels: NDArray[np.int64]) -> dict[str, Number]:
 def cases(numbers: Numbers) -> list[Case]:
     """The bits that are paid; that they are never saved; one way and the other; what is minimised; labels."""
     return [
-        Case("for the bits that an arithmetic coder pays", PAID, numbers[PAID].below(0.02)),
-        Case("for its sign: the code of another class is never shorter", LEAST, numbers[LEAST].above(0.0)),
-        Case("for it being no distance: KL(P || Q) and KL(Q || P) differ", ONE_WAY, numbers[ONE_WAY].above(1.02)),
-        Case("for finding Q = P by the smallest cross-entropy", LEFT, numbers[LEFT].below(1e-3)),
-        Case(
+        Case.of("for the bits that an arithmetic coder pays", PAID, numbers[PAID], below=0.02),
+        Case.of("for its sign: the code of another class is never shorter", LEAST, numbers[LEAST], above=0.0),
+        Case.of("for it being no distance: KL(P || Q) and KL(Q || P) differ", ONE_WAY, numbers[ONE_WAY], above=1.02),
+        Case.of("for finding Q = P by the smallest cross-entropy", LEFT, numbers[LEFT], below=1e-3),
+        Case.of(
             "for its being equal to the cross-entropy with one-hot labels",
             ONE_HOT,
-            Number(abs(numbers[ONE_HOT].value)).below(1e-6),
+            Number(abs(numbers[ONE_HOT].value)),
+            below=1e-6,
         ),
-        Case("for its being equal to the cross-entropy with softened labels", SOFT, numbers[SOFT].below(0.01)),
+        Case.of("for its being equal to the cross-entropy with softened labels", SOFT, numbers[SOFT], below=0.01),
     ]
 
 
@@ -206,26 +207,25 @@ def draw(found: Mapping[str, Found]) -> Figure:
 
 CLAIM = Claim(
     title="The KL divergence is the number of extra bits for coding P with the code of Q",
-    claim="""The surprise of an outcome of probability p is -log2 p bits; entropy is the mean surprise, and the
-        length of the best code. Whoever codes outcomes of P with the best code of Q pays the cross-entropy, which
-        is larger by the Kullback-Leibler divergence. It is never negative, it is no distance, as it is not
-        symmetric, and Q minimises it where Q minimises the cross-entropy.""",
+    claim="""The surprise of an outcome of probability p is -log2 p bits; entropy is the mean surprise, and the length
+        of the best code. Whoever codes outcomes of P with the best code of Q pays the cross-entropy, which is larger by
+        the Kullback-Leibler divergence. It is never negative, it is no distance, as it is not symmetric, and the Q that
+        minimises the one minimises the other.""",
     why="""The entropy of P does not depend on Q, so cross-entropy and divergence differ by a constant. With one-hot
         labels this constant is 0: a classifier that is fitted to the cross-entropy minimises the divergence.""",
     equation="""
         H(P) = - sum p log2 p,   H(P, Q) = - sum p log2 q
         KL(P || Q) = H(P, Q) - H(P) = sum p log2 (p / q) >= 0""",
     done="""Codes of training images by PCA were rounded, unit by unit. For each ordered pair of classes, P is the
-        distribution of the codes of the first class and Q that of the second, with half a count added to each
-        symbol so that none is impossible. A range coder (constriction) coded the images of P by both and decoded
-        them again; intervals are over pairs. Logits of Q were fitted to P by the gradient of the cross-entropy.
-        A classifier of codes was scored against one-hot labels, and against labels of which a tenth is spread over
-        all classes.""",
-    fails="""Where Q gives 0 to something that P may show, the divergence is infinite and no code exists, hence the
-        half counts. A stream ends on a whole number of machine words, so that short messages cost more than their
-        entropy. With softened labels, cross-entropy and divergence differ by the entropy of the labels; what
-        minimises one still minimises the other. Of densities, the divergence has the same meaning, but single
-        surprises depend on the unit of measurement and may be negative.""",
+        distribution of the codes of the first class and Q that of the second, with half a count added to each symbol so
+        that none is impossible. A range coder (constriction) coded the images of P by both and decoded them again;
+        intervals are over pairs. Logits of Q were fitted to P by the gradient of the cross-entropy. A classifier of
+        codes was scored against one-hot labels, and against labels of which a tenth is spread over all classes.""",
+    fails="""Where Q gives 0 to something that P may show, the divergence is infinite and no code exists, hence the half
+        counts. A stream ends on a whole number of machine words, so that short messages cost more than their entropy.
+        With softened labels, cross-entropy and divergence differ by the entropy of the labels; what minimises one still
+        minimises the other. Of densities, the divergence has the same meaning, but single surprises depend on the unit
+        of measurement and may be negative.""",
     data=("mnist",),
     fits=fits,
     measure=measure,

@@ -94,10 +94,10 @@ def cases(numbers: Numbers) -> list[Case]:
     """It copies static without a constraint, and does not with noise or sparsity, whose atoms are local."""
     plain, noisy, sparse = (f"lost of static, {name}" for name in (PLAIN, NOISY, SPARSE))
     return [
-        Case("for a wide code without a constraint, which copies static", plain, numbers[plain].below(COPIED)),
-        Case("for noise on the input, with which static is not copied", noisy, numbers[noisy].above(COPIED)),
-        Case("for a sparse code, which does not copy static", sparse, numbers[sparse].above(COPIED)),
-        Case("for atoms of a sparse code, which cover fewer pixels", LOCAL, numbers[LOCAL].below(1.0)),
+        Case.of("for a wide code without a constraint, which copies static", plain, numbers[plain], below=COPIED),
+        Case.of("for noise on the input, with which static is not copied", noisy, numbers[noisy], above=COPIED),
+        Case.of("for a sparse code, which does not copy static", sparse, numbers[sparse], above=COPIED),
+        Case.of("for atoms of a sparse code, which cover fewer pixels", LOCAL, numbers[LOCAL], below=1.0),
     ]
 
 
@@ -106,7 +106,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     (one,) = found.values()
     cell = 0.42
     figure, (pictures, dots, rows) = canvas(
-        "Wider than the input, a code copies whatever it is given",
+        "Wider than the input, a code copies, unless it is sparse or its input noisy",
         "static, that is independent pixels, reconstructed by models of digits, and atoms of their decoders",
         [
             rows_box(1.5, 0.0, SHOWN, 5, cell),
@@ -128,25 +128,26 @@ def draw(found: Mapping[str, Found]) -> Figure:
 
 CLAIM = Claim(
     title="Wider than the input, an autoencoder copies",
-    claim="""An autoencoder whose code is wider than its input learns to copy, and reconstructs static as well as
-        digits. With a sparse code, or with noise on its input, it cannot copy; the atoms of its decoder then look
-        like strokes.""",
-    why="""With as many units as pixels, the identity is one of the linear maps, and has no error. A few active
-        units, or noise in all directions, leave it only what digits have in common.""",
+    claim="""An autoencoder whose code is wider than its input learns to copy: it loses little even of static. With a
+        sparse code, or with noise on its input, it cannot copy; the atoms of a sparse code then resemble parts of
+        digits.""",
+    why="""With as many units as pixels, the identity is one of the linear maps, and has no error. A few active units,
+        or noise in all directions, leave it only what digits have in common.""",
     equation="""
         x_hat = V W x with V W = I is possible as soon as W has as many rows as x has pixels
-        noise: V W (x + s eps) has least error at V W = C (C + s^2 I)^-1, C the covariance: small where C is
-        sparse: z has k of its D units active, and there are no more than (D over k) planes of k dimensions""",
-    done="""A linear autoencoder with more units than pixels was fitted to digits: without a constraint, with
-        Gaussian noise on its input, and with as few active units (the largest) as other codes here have units. It
-        was given test digits, and static: images whose pixels are independent, each drawn from what this pixel is
-        in test images. What is lost is the squared error over the variance. An atom is what a unit adds to the
-        image; the share of pixels that it covers is (sum a^2)^2 / (P sum a^4).""",
-    fails="""Gradients come close to the identity where the data have variance, and only there: pixels that are black
-        in every training image are not copied. A short fit with AdamW, which is slow in directions of little
-        variance, does not copy static either; both linear autoencoders were therefore fitted with Muon. A sparse
-        code reconstructs static badly, and digits worse than the unconstrained code does, too: the constraint
-        costs.""",
+        noise: V W (x + s eps) has least error at V W = C (C + s^2 I)^-1, C the covariance: nearly 0 along directions
+        in which the data vary little;  sparse: z has k of its D units active: at most (D choose k) planes""",
+    done="""A linear autoencoder with more units than pixels was fitted to digits by Muon: without a constraint, and
+        with Gaussian noise on its input. A sparse one, with only the largest units active, as many as other codes here
+        have units, was fitted by AdamW. They were given test digits, and static: images whose pixels are independent,
+        each drawn from the values of that pixel in the test images. What is lost is the squared error over the
+        variance. An atom is what a unit adds to the image; the share of pixels that it covers is (sum a^2)^2 / (P sum
+        a^4).""",
+    fails="""The unconstrained code still loses a larger share of static than of digits. A short fit with AdamW, which
+        is slow in directions of little variance, loses much of static: the linear autoencoders were therefore fitted
+        with Muon. A narrow code, PCA, does not copy static either. The share of pixels does not tell strokes from
+        blurred digits: atoms of PCA cover least. A sparse code reconstructs digits worse than the unconstrained one:
+        the constraint costs.""",
     data=("mnist",),
     fits=fits,
     measure=measure,

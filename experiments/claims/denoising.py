@@ -148,13 +148,13 @@ def cases(numbers: Numbers) -> list[Case]:
         "scanned pages with coffee and folds": "for scanned pages with folds and coffee",
     }
     found = [
-        Case(when, error + kind, numbers[error + kind].below(1.0))
+        Case.of(when, error + kind, numbers[error + kind], below=1.0)
         for kind, when in whens.items()
         if error + kind in numbers
     ]
     wrong = f"{MISREAD}, std {TRAINED}"
     if wrong in numbers:
-        found.append(Case("for which digit it is, by the nearest training image", wrong, numbers[wrong].below(0.0)))
+        found.append(Case.of("for which digit it is, by the nearest training image", wrong, numbers[wrong], below=0.0))
     return found
 
 
@@ -194,25 +194,23 @@ def draw(found: Mapping[str, Found]) -> Figure:
 CLAIM = Claim(
     title="A denoising autoencoder sees behind the noise",
     claim="""An autoencoder that is fitted to give clean images from noisy ones restores images better than an
-        autoencoder that has seen clean ones alone, than PCA and than a median filter, also for strengths and kinds
-        of noise that it never saw.""",
+        autoencoder that has seen clean ones alone, than PCA and than a median filter, also for strengths and kinds of
+        noise that it never saw.""",
     why="""The best answer to a noisy image is the mean of all clean images that may be behind it. These lie near a
         surface of few dimensions, while noise points in all directions: the fit learns to lead back to the surface.""",
     equation="""
         x_hat = g(f(x + s eps)), eps ~ N(0, I), with least |x - x_hat|^2: the optimum is E[x | x + s eps]""",
     done="""A denoising autoencoder was fitted to Gaussian noise of one strength, and a plain autoencoder and PCA to
-        clean images, all with codes of equal width. Test images were given noise of that strength, weaker and
-        stronger noise, and other kinds of noise. Each restoration was compared with the clean image. The error is
-        divided by that of the best other way, among which is to leave the noisy image as it is. Digits are called
-        taken for others where the nearest training image is of another class. Pages with drawn folds, creases and
-        coffee, in fonts and words that are not in training, and scanned pages (NoisyOffice) were restored by the
-        convolutional autoencoder of experiments.documents, and compared with division by the page's background,
-        too.""",
-    fails="""Weak noise does less harm than the narrow code, and then the image is best left as it is. The
-        restoration is nearer to the clean image, but not easier to read: what is made of an image resembles the
-        training images, and under strong noise it is often another digit, with nothing in it that says so. Of pure
-        noise it makes strokes, too. What is lost before the noise is added, as in coarse pixels, it does not bring
-        back.""",
+        clean images, all with codes of equal width. Test images were given noise of that strength, weaker and stronger
+        noise, and other kinds of noise. Each restoration was compared with the clean image. The error is divided by
+        that of the best other way, among which is to leave the noisy image as it is. Digits are called taken for others
+        where the nearest training image is of another class. Pages with drawn folds, creases and coffee, in fonts and
+        words that are not in training, and scanned pages (NoisyOffice) were restored by the convolutional autoencoder
+        of experiments.documents, and compared with division by the page's background, too.""",
+    fails="""Weak noise does less harm than the narrow code, and then the image is best left as it is. The restoration
+        is nearer to the clean image, but not easier to read: what is made of an image resembles the training images,
+        and under strong noise it is often another digit, with nothing in it that says so. Of pure noise it makes
+        strokes, too. What is lost before the noise is added, as in coarse pixels, it does not bring back.""",
     data=("mnist", "pages"),
     fits=fits,
     measure=measure,

@@ -73,7 +73,7 @@ COMPARED = {  # condition: what should have the smaller error, and what the larg
 def cases(numbers: Numbers) -> list[Case]:
     """What is added lowers the error by more than a twentieth."""
     names = {when: f"error of {name} over that of {other}" for when, (name, other) in COMPARED.items()}
-    return [Case(when, name, numbers[name].below(LESS)) for when, name in names.items()]
+    return [Case.of(when, name, numbers[name], below=LESS) for when, name in names.items()]
 
 
 def draw(found: Mapping[str, Found]) -> Figure:
@@ -104,22 +104,21 @@ CLAIM = Claim(
     title="Activation, depth and convolution each lower the error",
     claim="""A nonlinear activation, more layers and convolutions each let a code of the same width hold more of an
         image.""",
-    why="""Images lie near a curved surface, which a plane through the mean fits badly. Layers with activations bend
-        the plane, and convolutions use that a stroke looks the same everywhere, which spares parameters.""",
+    why="""Images lie near a curved surface, which a plane through the mean fits badly. Layers with activations bend the
+        plane, and convolutions use that a stroke looks the same everywhere, which spares parameters.""",
     equation="""
         x_hat = V f(W x): one activation, on the code; the reconstruction still lies in a plane of D dimensions
         x_hat = V2 f(V1 z), z = W2 f(W1 x): a hidden layer on each side, the reconstruction lies on a curved surface
         V2 V1 W2 W1 x is again one matrix: depth without activation stays linear""",
-    done="""Networks were fitted to the same images with a code of the same width. The convolutional network has
-        about as many parameters as the dense network of one hidden layer. The latter was also fitted for more
-        epochs, until its fit takes as much arithmetic (multiply-accumulates of all steps, three times those of a
-        forward pass) as that of the convolutional one. And PCA was given as many parameters as that network, which
-        makes its code wider.""",
-    fails="""An activation on the code alone changes nothing, for the decoder is still linear, and neither does
+    done="""Networks were fitted to the same images with a code of the same width. The convolutional network has about
+        as many parameters as the dense network of one hidden layer. The latter was also fitted for more epochs, until
+        its fit takes as much arithmetic (multiply-accumulates of all steps, three times those of a forward pass) as
+        that of the convolutional one. And PCA was given as many parameters as the dense network of one hidden layer,
+        which makes its code wider.""",
+    fails="""An activation on the code alone does not lower the error, for the decoder is still linear, and neither does
         depth without activations. The comparison is at equal width of the code: with the same parameters spent on a
-        wider code, PCA has a smaller error than any network here. With few images, or few steps, large networks
-        lose their advantage; on scikit-learn's digits, 1,293 training images of 8x8 pixels, convolutions lost to the
-        dense network.""",
+        wider code, PCA has a smaller error than any network here. With few images, or few steps, large networks may
+        lose their advantage.""",
     data=("mnist",),
     reduced="sprites_small",
     fits=fits,

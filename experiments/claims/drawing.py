@@ -56,13 +56,22 @@ def draw_lines(ax: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[Nu
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=SMALL, frameon=False)
 
 
-def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = None) -> None:
-    """Numbers from top to bottom, each with its interval and its value; `bound` is marked by a line."""
+def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = None, first: int = 0) -> None:
+    """Numbers from top to bottom, each with its interval and its value.
+
+    Args:
+        ax: the panel.
+        numbers: by name.
+        bound: is marked by a line.
+        first: the colour of the first number; that of a series keeps its place in panels that lack the ones before it.
+    """
     places = range(len(numbers))
     if bound is not None:
         ax.axvline(bound, color=MUTED, lw=0.8, ls="--")
     for k, one in enumerate(numbers.values()):
-        ax.errorbar([one.value], [k], xerr=errors([one]), ms=4, capsize=2, elinewidth=0.9, **look(k) | {"marker": "o"})
+        ax.errorbar(
+            [one.value], [k], xerr=errors([one]), ms=4, capsize=2, elinewidth=0.9, **look(first + k) | {"marker": "o"}
+        )
         ax.annotate(
             plain(one.value), (one.value, k), (0, 5), textcoords="offset points", ha="center", size=SMALL, color=INK
         )

@@ -95,12 +95,12 @@ def bounds_of(model: Autoencoder, x: torch.Tensor, samples: int) -> Bounds:
 def cases(numbers: Numbers) -> list[Case]:
     """Closed form and Monte Carlo; two ways to the ELBO; the bound, its gap, and what closes it."""
     return [
-        Case("for the closed form being the mean of draws", OFF, numbers[OFF].below(0.02)),
-        Case("for the error of draws falling with the root of their number", FALLS, numbers[FALLS].below(0.25)),
-        Case("for the ELBO being reconstruction less divergence", TWICE, numbers[TWICE].below(0.01)),
-        Case("for its being a lower bound", GAP, numbers[GAP].above(0.0)),
-        Case("for its being close to the log-likelihood, within half a nat", GAP, numbers[GAP].below(0.5)),
-        Case("for 1,000 importance samples closing half of the gap", CLOSES, numbers[CLOSES].below(0.5)),
+        Case.of("for the closed form being the mean of draws", OFF, numbers[OFF], below=0.02),
+        Case.of("for the error of draws falling with the root of their number", FALLS, numbers[FALLS], below=0.25),
+        Case.of("for the ELBO being reconstruction less divergence", TWICE, numbers[TWICE], below=0.01),
+        Case.of("for its being a lower bound", GAP, numbers[GAP], above=0.0),
+        Case.of("for its being close to the log-likelihood, within half a nat", GAP, numbers[GAP], below=0.5),
+        Case.of("for 1,000 importance samples closing half of the gap", CLOSES, numbers[CLOSES], below=0.5),
     ]
 
 
@@ -141,13 +141,12 @@ CLAIM = Claim(
         log p(x) = ELBO + KL(q(z | x) || p(z | x)),   ELBO = E_q[log p(x | z)] - KL(q(z | x) || p(z))
         ELBO <= E[log 1/K sum_k p(x, z_k) / q(z_k | x)] <= log p(x)""",
     done="""The divergence of test images was computed in closed form and from draws of q. The log-likelihood was
-        bounded by the ELBO, by importance weights of q, and estimated by annealed importance sampling: chains move
-        from q to p(x, z) over many small steps by Hamiltonian Monte Carlo.""",
-    fails="""A single draw of the divergence is off by a large part of it. Importance weights help little where q
-        misses where the true posterior lies, as a few weights outweigh all others; annealing then finds more.
-        Annealing itself gives a lower bound on the average, and a poor one with too few steps. Log-densities of
-        pixels depend on the noise that the likelihood assumes: a gap in nats is large or small only beside the
-        divergence.""",
+        bounded by the ELBO, by importance weights of q, and estimated by annealed importance sampling: chains move from
+        q to p(x, z) over many small steps by Hamiltonian Monte Carlo.""",
+    fails="""A single draw of the divergence is off by a large part of it. Importance weights help little where q misses
+        where the true posterior lies, as a few weights outweigh all others; annealing then finds more. Annealing itself
+        gives a lower bound on the average, and a poor one with too few steps. Log-densities of pixels depend on the
+        noise that the likelihood assumes: a gap in nats is large or small only beside the divergence.""",
     data=("mnist",),
     fits=fits,
     measure=measure,

@@ -158,10 +158,13 @@ def cases(numbers: Numbers) -> list[Case]:
     found = {name: f"{AGREES}, {name}" for name in METHODS[1:]}
     return [
         *(
-            Case(f"for {name} ordering pairs of words much as SVD does", key, numbers[key].above(ALIKE))
+            Case.of(f"for {name} ordering pairs of words much as SVD does", key, numbers[key], above=ALIKE)
             for name, key in found.items()
         ),
-        *(Case(f"for {name} ordering them as SVD does", key, numbers[key].above(SAME)) for name, key in found.items()),
+        *(
+            Case.of(f"for {name} ordering them as SVD does", key, numbers[key], above=SAME)
+            for name, key in found.items()
+        ),
     ]
 
 
@@ -201,24 +204,25 @@ def draw(found: Mapping[str, Found]) -> Figure:
 CLAIM = Claim(
     title="Word embeddings are linear bottlenecks",
     claim="""Skip-gram, which predicts the words around a word, is a linear autoencoder of one-hot words with another
-        loss, and finds what the singular value decomposition of a matrix of co-occurrences finds. An activation or
-        more layers add nothing of importance.""",
-    why="""With enough units, the optimum of skip-gram factorises the mutual information of words and contexts, less a
-        constant (Levy and Goldberg 2014); SVD factorises the positive part of the same matrix with least squared
-        error.""",
+        loss, and finds what the singular value decomposition of a matrix of co-occurrences finds. An activation or more
+        layers add nothing of importance.""",
+    why="""With enough units, the optimum of skip-gram factorises the pointwise mutual information of words and
+        contexts, less a constant (Levy and Goldberg 2014); SVD factorises the positive part of the same matrix with
+        least squared error.""",
     equation="""
         PMI(w, c) = log N(w, c) N / (N(w) N(c));   SVD: rows of U S for max(PMI, 0) = U S V^T
         skip-gram: v_w . u_c -> PMI(w, c) - log k for k negatives, if the width allows it""",
-    done="""The most frequent words of a corpus were described by the words near them. The matrix of positive mutual
-        information was given to SVD, to a linear autoencoder and to a deep one, and the counts to skip-gram, all with
-        codes of the same width. Of random pairs of words, the cosines of codes were ranked, and the ranks compared
+    done="""The most frequent words of a corpus were described by the words near them. The matrix of positive pointwise
+        mutual information was given to SVD, to a linear autoencoder and to a deep one, and the counts to skip-gram, all
+        with codes of the same width. Of random pairs of words, the cosines of codes were ranked, and the ranks compared
         with those of SVD by Spearman's correlation, and, where both words are known, with people's judgements. The
         reduced version uses the docstrings of Python's library.""",
-    fails="""A linear autoencoder finds the subspace of SVD, but its units may be any mixture of it, which changes
-        cosines. The methods agree on the nearest words, and less on the order of pairs that have little to do with
-        one another. SVD weighs all words alike, skip-gram the frequent ones more; a zero of the positive matrix hides
-        all degrees of never; and a few epochs leave directions of small variance unlearned. With few texts, skip-gram
-        and SVD may differ more than either does from people.""",
+    fails="""A linear autoencoder with biases can at best find the subspace of SVD of the centred matrix, and its units
+        may be any mixture of it, which changes cosines. The methods agree on the nearest words, and less on the order
+        of pairs that have little to do with one another. SVD weighs all words alike, skip-gram the frequent ones more;
+        a zero of the positive matrix hides all degrees of never; and a few epochs leave directions of small variance
+        unlearned. Intervals are over seeds, and not over the words that people judged, of which this corpus knows
+        few.""",
     data=("newsgroups",),
     fits=fits,
     measure=measure,

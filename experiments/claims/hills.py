@@ -104,14 +104,18 @@ def cases(numbers: Numbers) -> list[Case]:
     """Hills and classes without labels and with them; how many; full and diagonal covariances."""
     told, lost = f"{TOLD}, {MAIN}", f"{LOST}, {MAIN}"
     return [
-        *(Case(f"for codes of {name}", f"{AGREE}, {name}", numbers[f"{AGREE}, {name}"].above(0.9)) for name in METHODS),
-        Case("for hills that are fitted with labels", told, numbers[told].above(0.8)),
-        Case("for diagonal covariances, as good as full ones", lost, numbers[lost].below(0.1)),
+        *(
+            Case.of(f"for codes of {name}", f"{AGREE}, {name}", numbers[f"{AGREE}, {name}"], above=0.9)
+            for name in METHODS
+        ),
+        Case.of("for hills that are fitted with labels", told, numbers[told], above=0.8),
+        Case.of("for diagonal covariances, as good as full ones", lost, numbers[lost], below=0.1),
         *(
             Case(
                 f"for ten as the number of hills with {kind} covariances",
                 f"{CHOSEN}, {kind}",
                 ten(numbers[f"{CHOSEN}, {kind}"]),
+                "10",
             )
             for kind in COVARIANCES
         ),
@@ -158,20 +162,20 @@ CLAIM = Claim(
     title="A mixture of Gaussians in the code space has one hill per class",
     claim="""Codes of images of one class lie together, so that a mixture of as many Gaussians as there are classes,
         fitted to codes without labels, finds the classes: one hill each.""",
-    why="""Images of one class resemble one another more than those of others, and a code that keeps what tells
-        images apart should keep that. A mixture puts its hills where codes are dense.""",
+    why="""Images of one class resemble one another more than those of others, and a code that keeps what tells images
+        apart should keep that. A mixture puts its hills where codes are dense.""",
     equation="""
         p(z) = sum_k w_k N(z; m_k, S_k), fitted by expectation maximisation; hill of z: the k with the largest
         w_k N(z; m_k, S_k);  criterion: -2 log p(codes) + (number of parameters) log(number of codes)""",
-    done="""Mixtures of ten Gaussians with full and with diagonal covariances were fitted to codes of training
-        images. Test images were put into their most probable hill, and hills matched one to one to classes. For
-        comparison, one Gaussian was fitted to the codes of each class, with labels. Mixtures of other sizes were
-        fitted to codes of the autoencoder and compared by the Bayesian information criterion, and covariances by
-        the log-density of test codes.""",
+    done="""Mixtures of ten Gaussians with full and with diagonal covariances were fitted to codes of training images.
+        Test images were put into their most probable hill, and hills matched one to one to classes. For comparison, one
+        Gaussian was fitted to the codes of each class, with labels. Mixtures of other sizes were fitted to codes of the
+        autoencoder and compared by the Bayesian information criterion, and covariances by the log-density of test
+        codes.""",
     fails="""Classes are what people named; hills are what is dense. A class that is written in two ways makes two
         hills, and two classes that look alike share one. The number of hills depends on what a hill may look like:
-        diagonal covariances need several hills for one that is oblique. With labels, one Gaussian per class
-        separates the classes, so hills exist that the fit without labels does not find.""",
+        diagonal covariances need several hills for one that is oblique. With labels, one Gaussian per class separates
+        the classes, so hills exist that the fit without labels does not find.""",
     data=("mnist",),
     fits=fits,
     measure=measure,

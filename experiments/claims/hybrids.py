@@ -147,21 +147,24 @@ def paths(lab: Lab, first: Tensor, other: Tensor) -> dict[str, Tensor]:
 def cases(numbers: Numbers) -> list[Case]:
     """Middles against a cross-fade and against reconstructions; whose they are; spherical against straight ones."""
     found = [
-        Case(
+        Case.of(
             f"for {article}, against a cross-fade of pixels",
             against_pixels(way),
-            numbers[against_pixels(way)].below(1.0),
+            numbers[against_pixels(way)],
+            below=1.0,
         )
         for way, article in ((PCA, "PCA"), (AE, "an autoencoder"), (VAE, "a VAE"))
     ]
     for way, article in ((AE, "an autoencoder"), (VAE, "a VAE")):
         name = against_own(way)
-        found.append(Case(f"for {article}, against its own reconstructions", name, numbers[name].below(1.1)))
+        found.append(Case.of(f"for {article}, against its own reconstructions", name, numbers[name], below=1.1))
     for way, article in ((AE, "an autoencoder"), (VAE, "a VAE")):
         name = whose(way)
-        found.append(Case(f"for {article}, whose middles are most like one of the two", name, numbers[name].above(0.5)))
+        found.append(
+            Case.of(f"for {article}, whose middles are most like one of the two", name, numbers[name], above=0.5)
+        )
     name = against_straight(VAE)
-    found.append(Case("for spherical paths against straight ones in a VAE", name, numbers[name].below(1.0)))
+    found.append(Case.of("for spherical paths against straight ones in a VAE", name, numbers[name], below=1.0))
     return found
 
 
@@ -196,23 +199,23 @@ def draw(found: Mapping[str, Found]) -> Figure:
 
 CLAIM = Claim(
     title="Halfway between two codes lies a face that is neither, but a face",
-    claim="""The middle of two images in pixels is a double exposure. The middle of their codes, decoded, is a
-        hybrid: a face, or a digit, between the two.""",
+    claim="""The middle of two images in pixels is a double exposure. The middle of their codes, decoded, is a hybrid: a
+        face, or a digit, between the two.""",
     why="""A decoder has only learned to make faces, and codes of faces lie on a surface that is nearly flat in the
-        code. PCA is linear, so that its middle is the projection of the double exposure. In many dimensions the
-        middle of two random codes has a smaller norm than any code of an image, which spherical paths avoid.""",
+        code. PCA is linear, so that its middle is the projection of the double exposure. In many dimensions the middle
+        of two random codes has a smaller norm than any code of an image, which spherical paths avoid.""",
     equation="""
         pixels: (x + y) / 2; straight: g((f(x) + f(y)) / 2)
         spherical: g(m + (u + v) / (2 cos(w / 2))), u, v the codes less the mean code m, w the angle between them""",
     done="""Pairs of test images of two classes, or of two people, were joined halfway in pixels, in PCA, in an
-        autoencoder and in a VAE. A middle is unlike real images as far as 1 less its correlation with the most
-        alike training image is large, which does not depend on contrast. It is of the two if the most alike real
-        image, the two themselves left out, is of one of the two classes or people.""",
-    fails="""Blurred images are like many others, so that a model that blurs looks good by this measure: of people
-        whom it never saw, an autoencoder of few photographs makes nearly the mean face, which is more like some
-        training image than a new face is, and like neither of the two people. A cross-fade keeps both, as a double
-        exposure. Between digits of different shape, the middle of a narrow code is often a third digit. In codes of
-        a few units, spherical paths lead away from images.""",
+        autoencoder and in a VAE. A middle is unlike real images as far as 1 less its correlation with the most alike
+        training image is large, which does not depend on contrast. It is of the two if the most alike real image, the
+        two themselves left out, is of one of the two classes or people.""",
+    fails="""Blurred images are like many others, so that a model that blurs looks good by this measure: of people whom
+        it never saw, an autoencoder of few photographs makes nearly the mean face, which is more like some training
+        image than a new face is, and like neither of the two people. A cross-fade keeps both, as a double exposure.
+        Between digits of different shape, the middle of a narrow code is often a third digit. In codes of a few units,
+        spherical paths lead away from images.""",
     data=("mnist", "faces"),
     fits=fits,
     measure=measure,

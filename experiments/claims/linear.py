@@ -134,25 +134,27 @@ def cases(numbers: Numbers) -> list[Case]:
     )
     return [
         *(
-            Case(f"for the {what} with {WAYS[way]}", name, numbers[name].below(bound))
+            Case.of(f"for the {what} with {WAYS[way]}", name, numbers[name], below=bound)
             for way in ("tied", "free")
             for what, name, bound in (
                 ("error", f"{error}, {WAYS[way]}", SAME),
                 ("subspace", f"{angle}, {WAYS[way]}", CLOSE),
             )
         ),
-        Case("for single units, which are principal axes", unit, numbers[unit].above(0.95)),
-        Case(
+        Case.of("for single units, which are principal axes", unit, numbers[unit], above=0.95),
+        Case.of(
             "at a hundredth of the rate in as many steps",
             f"{error}, {WAYS['slow']}",
-            numbers[f"{error}, {WAYS['slow']}"].below(SAME),
+            numbers[f"{error}, {WAYS['slow']}"],
+            below=SAME,
         ),
-        Case(
+        Case.of(
             "for the subspace of whitened images",
             f"{angle}, whitened images",
-            numbers[f"{angle}, whitened images"].below(CLOSE),
+            numbers[f"{angle}, whitened images"],
+            below=CLOSE,
         ),
-        Case("for SVD without centring, whose first axis is the mean image", mean, numbers[mean].below(CLOSE)),
+        Case.of("for SVD without centring, whose first axis is the mean image", mean, numbers[mean], below=CLOSE),
     ]
 
 
@@ -180,25 +182,25 @@ def draw(found: Mapping[str, Found]) -> Figure:
 
 CLAIM = Claim(
     title="An autoencoder with the identity activation recovers PCA",
-    claim="""An autoencoder with one linear layer on each side, fitted by gradients to the squared error, finds what
-        PCA computes in closed form: the same error and the same subspace. With tied weights, the decoder is the
-        encoder's transpose.""",
-    why="""The best linear code of a given width spans the subspace of the leading eigenvectors of the covariance,
-        and the squared error of a linear autoencoder has no other local minima (Baldi and Hornik 1989).""",
+    claim="""An autoencoder with one linear layer on each side, fitted by gradients to the squared error, finds what PCA
+        computes in closed form: the same error and the same subspace. With tied weights, the decoder is the encoder's
+        transpose.""",
+    why="""The best linear code of a given width spans the subspace of the leading eigenvectors of the covariance, and
+        the squared error of a linear autoencoder has no other local minima (Baldi and Hornik 1989).""",
     equation="""
         min over W, V, a, b of sum_n |x_n - V (W x_n + a) - b|^2
         optimum: V W = U U^T, b = mean - V W mean - V a, with U the leading eigenvectors of the covariance
         V may be U R for any invertible R, W is then R^-1 U^T; tied weights, V = W^T, leave rotations R only""",
-    done="""The linear autoencoder was fitted with tied and with free weights, at its usual rate and at a hundredth
-        of it. The subspace that its decoder spans was compared with that of PCA by principal angles, and its error
-        on test images with PCA's. The same was done for whitened images, whose principal components all have the
-        same variance, and PCA was compared with the SVD of images that are not centred, which is the best linear
-        code without biases.""",
+    done="""The linear autoencoder was fitted with tied and with free weights, at its usual rate and at a hundredth of
+        it. The subspace that its decoder spans was compared with that of PCA by principal angles, and its error on test
+        images with PCA's. The same was done for whitened images, whose principal components all have the same variance,
+        and PCA was compared with the SVD of images that are not centred, which is the best linear code without
+        biases.""",
     fails="""The units of the autoencoder are no principal axes: any invertible mixture of them gives the same
-        reconstruction (nested dropout or a closed form order them). Where eigenvalues beyond the last unit are
-        nearly equal, and after whitening all are, many subspaces are equally good, and gradients find any of them.
-        Directions of little variance are learned last, so that a small rate or few steps miss them. Without biases,
-        or without centring, one axis is spent on the mean image.""",
+        reconstruction (nested dropout or a closed form order them). Where eigenvalues beyond the last unit are nearly
+        equal, and after whitening all are, many subspaces are equally good, and gradients find any of them. Directions
+        of little variance are learned last, so that a small rate or few steps miss them. Without biases, or without
+        centring, one axis is spent on the mean image.""",
     data=("mnist", "faces"),
     fits=fits,
     measure=measure,

@@ -117,10 +117,10 @@ def cases(numbers: Numbers) -> list[Case]:
     for name in against:
         way = name.removeprefix("error over that of ").removesuffix(f", {TRAINED}")
         if way != "the best other way":
-            found.append(Case(f"against {way}, for masks as in training", name, numbers[name].below(1.0)))
+            found.append(Case.of(f"against {way}, for masks as in training", name, numbers[name], below=1.0))
     for kind in [kind for kind in MASKS if kind != TRAINED]:
         name = f"error over that of the best other way, {kind}"
-        found.append(Case(f"against all of these, for {kind}", name, numbers[name].below(1.0)))
+        found.append(Case.of(f"against all of these, for {kind}", name, numbers[name], below=1.0))
     return found
 
 
@@ -153,18 +153,18 @@ def draw(found: Mapping[str, Found]) -> Figure:
 CLAIM = Claim(
     title="A masked autoencoder fills the gaps",
     claim="""An autoencoder that is fitted to give whole images from masked ones fills a masked part better than the
-        mean image, than PCA fitted to the visible pixels, than a plain autoencoder and than the training images
-        that are most alike.""",
-    why="""Pixels of an image depend on one another: what is visible says much about what is not. A fit that is
-        asked for the masked part only learns that dependence.""",
+        mean image, than PCA fitted to the visible pixels, than a plain autoencoder and than the training images that
+        are most alike.""",
+    why="""Pixels of an image depend on one another: what is visible says much about what is not. A fit that is asked
+        for the masked part only learns that dependence.""",
     equation="""
         min sum_p w_p (x_p - g(f(m x))_p)^2, m = 0 on masked pixels; w = 1 there, and 0.25 elsewhere
         the optimum on masked pixels is E[x_p | visible pixels]: a mean, blurred where several values are possible""",
     done="""The masked autoencoder was fitted to images with one block of half their height and width masked. Test
         images were masked in the same way, by smaller and larger blocks, and pixel by pixel. The error is that of
-        masked pixels alone. PCA was given its best chance: the code is the most likely one given the visible
-        pixels, by the variances of the components and of what they leave. Neighbours are the mean of the five
-        training images that are nearest in the visible pixels.""",
+        masked pixels alone. PCA was given its best chance: the code is the most likely one given the visible pixels, by
+        the variances of the components and of what they leave. Neighbours are the mean of the five training images that
+        are nearest in the visible pixels.""",
     fails="""The gap is filled by a mean of what may stand there, so it is blurred, and wrong where the visible part
         leaves several digits possible. A model that is fitted to one kind of mask loses to PCA and to neighbours on
         masks of another kind; a mask of random shape and size in training helps.""",

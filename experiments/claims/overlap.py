@@ -130,16 +130,17 @@ def rate(model: Autoencoder, x: Tensor) -> NDArray[np.float64]:
 def cases(numbers: Numbers) -> list[Case]:
     """Overlap, empty regions, what a VAE changes, and what it pays."""
     return [
-        Case("for the overlap of classes, larger in the code than in pixels", MIXED, numbers[MIXED].above(0.0)),
-        Case(
+        Case.of("for the overlap of classes, larger in the code than in pixels", MIXED, numbers[MIXED], above=0.0),
+        Case.of(
             "for garbage of an autoencoder between two classes",
             BETWEEN,
-            numbers[BETWEEN].above(0.0),
+            numbers[BETWEEN],
+            above=0.0,
         ),
-        Case("for garbage among draws from a Gaussian fitted to its codes", DRAWN, numbers[DRAWN].above(0.0)),
-        Case("for a VAE, whose draws are garbage less often", CLOSED, numbers[CLOSED].below(0.0)),
-        Case("for the price of it, a larger error", PAID, numbers[PAID].above(1.0)),
-        Case("for a larger weight of the KL term, which raises the price", SWEPT, numbers[SWEPT].above(1.0)),
+        Case.of("for garbage among draws from a Gaussian fitted to its codes", DRAWN, numbers[DRAWN], above=0.0),
+        Case.of("for a VAE, whose draws are garbage less often", CLOSED, numbers[CLOSED], below=0.0),
+        Case.of("for the price of it, a larger error", PAID, numbers[PAID], above=1.0),
+        Case.of("for a larger weight of the KL term, which raises the price", SWEPT, numbers[SWEPT], above=1.0),
     ]
 
 
@@ -179,25 +180,24 @@ def draw(found: Mapping[str, Found]) -> Figure:
 
 
 CLAIM = Claim(
-    title="Classes overlap in the code, and between them lie images of nothing; a VAE closes the gaps",
-    claim="""The codes of different classes overlap, and the code space of an autoencoder has empty regions that
-        decode to garbage. A VAE fills the code space, so that draws from its prior look like data, and pays with a
-        larger error.""",
-    why="""An autoencoder is asked for good reconstructions of its training images, and nothing says what it should
-        make of codes that no image has. A VAE spreads each image over a region and pulls all regions towards one
-        Gaussian, which leaves less room between them, and less room for each image.""",
+    title="Classes overlap in the code, and between them lie images of nothing; draws of a VAE are garbage less often",
+    claim="""The codes of different classes overlap, and the code space of an autoencoder has empty regions that decode
+        to garbage. A VAE fills the code space, so that draws from its prior look like data, and pays with a larger
+        error.""",
+    why="""An autoencoder is asked for good reconstructions of its training images, and nothing says what it should make
+        of codes that no image has. A VAE spreads each image over a region and pulls all regions towards one Gaussian,
+        which leaves less room between them, and less room for each image.""",
     equation="""
         autoencoder: min |x - g(f(x))|^2
         VAE: min E_q[-log p(x | z)] + beta KL(q(z | x) || N(0, I)); the code says no more about x than KL""",
-    done="""An autoencoder and VAEs with several weights beta of the KL term were fitted. A point is decoded to
-        garbage if the image is farther from every training image than 95 % of test images are, in the features of a
-        small classifier. Points are the codes of test images, points halfway between test codes of two classes, and
-        draws: from the VAE's prior, and from a Gaussian fitted to the autoencoder's codes. Overlap is the share of
-        test images whose nearest training image, by code or by pixels, is of another class. Information is the KL
-        term in bits.""",
-    fails="""Halfway between two codes of a narrow code, an autoencoder often decodes to a third thing that looks
-        real: the gaps are emptier far from all codes than between them. With a large beta, units of a VAE are not
-        used at all, and its images are blurred means, which are no garbage by this measure, but not good either.""",
+    done="""An autoencoder and VAEs with several weights beta of the KL term were fitted. A point is decoded to garbage
+        if the image is farther from every training image than 95 % of test images are, in the features of a small
+        classifier. Points are the codes of test images, points halfway between test codes of two classes, and draws:
+        from the VAE's prior, and from a Gaussian fitted to the autoencoder's codes. Overlap is the share of test images
+        whose nearest training image, by code or by pixels, is of another class. Information is the KL term in bits.""",
+    fails="""Halfway between two codes of a narrow code, an autoencoder often decodes to a third thing that looks real:
+        the gaps are emptier far from all codes than between them. With a large beta, units of a VAE are not used at
+        all, and its images are blurred means, which are no garbage by this measure, but not good either.""",
     data=("mnist",),
     fits=fits,
     measure=measure,

@@ -22,7 +22,8 @@ HEAD = """# The lecture, tested
 
 What courses say about bottlenecks: each claim as an experiment with a verdict. `zoo claims paths.results=results` tests
 them and writes this page from the JSON files beside it; `zoo claims <name>` tests one. Numbers stand with their 95 %
-intervals, over the seeds of the fits and over test images.
+intervals, over the seeds of the fits and over test images; a case is undecided where the interval includes its bound.
+Intervals are symmetric, so some reach values that the number itself cannot take.
 """
 
 
@@ -83,7 +84,7 @@ def page(folder: Path) -> str:
     paths = [path for name in NAMES if (path := folder / f"{name}.json").is_file()]
     every = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     rows = [f"| [{one['title']}](#{one['name']}) | {one['verdict']['text']} | {decisive(one)} |" for one in every]
-    table = ["| claim | verdict | its first number |", "| --- | --- | --- |", *rows]
+    table = ["| claim | verdict | the number of its first case |", "| --- | --- | --- |", *rows]
     return "\n".join([HEAD, *table, "", *(section(one) for one in every)])
 
 
@@ -133,11 +134,11 @@ def case_table(known: Mapping[str, Any]) -> list[str]:
     several, numbers = len(known["cases"]) > 1, numbers_of(known)
     rows = [
         f"| {case['when']}{f' ({data})' if several else ''} | {ANSWERS[case['holds']]} | "
-        f"{case['number']}: {with_unit(numbers[data][case['number']])} |"
+        f"{case['rule']} | {case['number']}: {with_unit(numbers[data][case['number']])} |"
         for data, cases in known["cases"].items()
         for case in cases
     ]
-    return ["| it holds ... | | because |", "| --- | --- | --- |", *rows]
+    return ["| it holds ... | | if it is | the number |", "| --- | --- | --- | --- |", *rows]
 
 
 def number_table(numbers: Mapping[str, Mapping[str, Number]]) -> list[str]:

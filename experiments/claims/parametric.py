@@ -110,12 +110,17 @@ def tested(name: str, n: int, train: list[Tensor], test: list[Tensor], lab: Lab)
 def cases(numbers: Numbers) -> list[Case]:
     """Who gains from more images, and who is better with few and with many."""
     few, many = f"{ABOVE}, {FEWEST}", f"{ABOVE}, {MOST}"
-    near = f"{ERRORS}, {MOST}"
+    near, far = f"{ERRORS}, {MOST}", f"{ERRORS}, {FEWEST}"
     return [
-        Case("for what more images bring: more to the kernel than to the Gaussian", LAST, numbers[LAST].above(0.0)),
-        Case("for the most images, where the kernel is better than the Gaussian", many, numbers[many].above(0.0)),
-        Case("for the most images, where neighbours are better than logistic regression", near, numbers[near].below(0)),
-        Case("for the fewest images, where the Gaussian is better than the kernel", few, numbers[few].below(0.0)),
+        Case.of("for what more images bring: more to the kernel than to the Gaussian", LAST, numbers[LAST], above=0.0),
+        Case.of("for the most images, where the kernel is better than the Gaussian", many, numbers[many], above=0.0),
+        Case.of(
+            "for the most images, where neighbours are better than logistic regression", near, numbers[near], below=0
+        ),
+        Case.of("for the fewest images, where the Gaussian is better than the kernel", few, numbers[few], below=0.0),
+        Case.of(
+            "for the fewest images, where logistic regression is better than neighbours", far, numbers[far], above=0.0
+        ),
     ]
 
 
@@ -145,21 +150,21 @@ def draw(found: Mapping[str, Found]) -> Figure:
 CLAIM = Claim(
     title="Parametric models learn from few images, and non-parametric ones go on learning",
     claim="""A parametric model, such as a Gaussian or logistic regression, has a set number of parameters: few images
-        are enough to fit them, more do not help, and answers are fast. A non-parametric model, such as a kernel on
-        each code or the nearest neighbours, keeps all images, gets better with each, and slower too.""",
+        are enough to fit them, more do not help, and answers are fast. A non-parametric model, such as a kernel on each
+        code or the nearest neighbours, keeps all images, gets better with each, and slower too.""",
     why="""The error of a parametric model has two parts: that of its estimated parameters, which falls as 1 / n, and
-        that of its form, which stays. A kernel density has no form to be wrong about, but needs images wherever
-        the density is to be known.""",
+        that of its form, which stays. A kernel density has no form to be wrong about, but needs images wherever the
+        density is to be known.""",
     equation="""
         Gaussian: N(z; m, S), D + D (D + 1) / 2 numbers;  kernel: 1/n sum_j N(z; z_j, h^2 S), n D numbers
         error of a parametric model: a + b / n;  of a kernel density in D dimensions: c n^(-4 / (4 + D))""",
     done="""Models of the codes of an autoencoder were fitted to more and more training images: densities, which were
         judged by the log-density of test codes, and classifiers, by their errors. The kernel's width was chosen on
         held-out codes. Times are of one computer and were measured once.""",
-    fails="""With few images and many units, a Gaussian has more parameters than can be estimated, and loses to a
-        kernel with one well-chosen width. Which is parametric is a matter of degree: a mixture with enough
-        components follows the codes as a kernel does, in less memory. In many dimensions, images are never enough
-        for a kernel: bottlenecks make the dimensions few.""",
+    fails="""With few images and many units, a Gaussian has more parameters than can be estimated, and loses to a kernel
+        with one well-chosen width. Which is parametric is a matter of degree: a mixture with enough components follows
+        the codes as a kernel does, in less memory. In many dimensions, images are never enough for a kernel:
+        bottlenecks make the dimensions few.""",
     data=("mnist",),
     fits=fits,
     measure=measure,

@@ -45,8 +45,8 @@ class Hamiltonian:
         self.scale, self.step = scale, torch.full((len(scale), 1), 0.3)
         self.generator = torch.Generator().manual_seed(seed)
 
-    def move(self, z: Tensor, log_density: LogDensity) -> Tensor:
-        """One move of each chain: (K, B, D) -> (K, B, D)."""
+    def move(self, z: Tensor, log_density: LogDensity, adapt: bool = True) -> Tensor:
+        """One move of each chain: (K, B, D) -> (K, B, D); without `adapt` the step size stays."""
         step = self.step * self.scale
         start = torch.randn(z.shape, generator=self.generator)
         before, slope = value_and_slope(log_density, z)
@@ -57,8 +57,9 @@ class Hamiltonian:
             momentum = momentum + (1.0 if leap < LEAPS else 0.5) * step * slope
         gained = after - before + 0.5 * (start.square().sum(2) - momentum.square().sum(2))
         accepted = torch.rand(gained.shape, generator=self.generator).log() < gained
-        often = accepted.float().mean(0)[:, None] > ACCEPTED
-        self.step = self.step * torch.where(often, FASTER, SLOWER)
+        if adapt:
+            often = accepted.float().mean(0)[:, None] > ACCEPTED
+            self.step = self.step * torch.where(often, FASTER, SLOWER)
         return torch.where(accepted[:, :, None], new, z)
 
 

@@ -83,7 +83,7 @@ def samples(model: Autoencoder, train: Tensor, density: str, count: int) -> Tens
 def cases(numbers: Numbers) -> list[Case]:
     """Pairs of ways, compared by the Frechet distance of their samples from test images."""
     names = {when: difference(*pair) for when, pair in COMPARED.items()}
-    return [Case(when, name, numbers[name].below(0.0)) for when, name in names.items()]
+    return [Case.of(when, name, numbers[name], below=0.0) for when, name in names.items()]
 
 
 def draw(found: Mapping[str, Found]) -> Figure:
@@ -107,23 +107,23 @@ def draw(found: Mapping[str, Found]) -> Figure:
 
 CLAIM = Claim(
     title="New images come from any method: a plain autoencoder with a mixture samples like a VAE",
-    claim="""A VAE has a prior to draw from. But a density can be fitted to the codes of any model after training,
-        and its draws decoded: a plain autoencoder with a mixture of Gaussians then gives images as good as those of
-        a VAE.""",
+    claim="""A VAE has a prior to draw from. But a density can be fitted to the codes of any model after training, and
+        its draws decoded: a plain autoencoder with a mixture of Gaussians then gives images as good as those of a
+        VAE.""",
     why="""A sample needs a code that is like those of images, and a decoder. A VAE forces its codes towards a fixed
-        prior, which costs reconstruction, and never quite succeeds; a density fitted afterwards follows the codes
-        as they are.""",
+        prior, which costs reconstruction, and never quite succeeds; a density fitted afterwards follows the codes as
+        they are.""",
     equation="""
         p(x) = integral of p(z) p(x | z) dz, with p(z) = N(0, I) in a VAE, or fitted to codes z_n = f(x_n) of any model
         Frechet distance: |m - m'|^2 + tr(S + S' - 2 (S S')^1/2) of features of samples and of test images""",
-    done="""Codes of training images were described by one Gaussian, by a mixture of ten with full covariances and
-        by a kernel on each code. As many draws as test images were decoded and compared with these in the features
-        of a small classifier: by the Frechet distance, by precision (samples that are near some test image:
-        quality) and by coverage (test images with a sample nearby).""",
-    fails="""One Gaussian does not describe the codes of an autoencoder, which form clusters. A wide code needs a
-        better density than a mixture. PCA has as good a density as any, and decodes to blurred sums of its
-        components. A kernel on each code gives images close to training images: it is hard to tell from a copy.
-        Scores are in the features of a small classifier and rank methods on one data set alone.""",
+    done="""Codes of training images were described by one Gaussian, by a mixture of ten with full covariances and by a
+        kernel on each code. As many draws as test images were decoded and compared with these in the features of a
+        small classifier: by the Frechet distance, by precision (samples that are near some test image: quality) and by
+        coverage (test images with a sample nearby).""",
+    fails="""One Gaussian does not describe the codes of an autoencoder, which form clusters. A wide code needs a better
+        density than a mixture. PCA has as good a density as any, and decodes to blurred sums of its components. A
+        kernel on each code gives images close to training images: it is hard to tell from a copy. Scores are in the
+        features of a small classifier and rank methods on one data set alone.""",
     data=("mnist",),
     fits=fits,
     measure=measure,

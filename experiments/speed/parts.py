@@ -142,12 +142,13 @@ def error_of(job: Job, key: str, seed: int, images: int) -> float:
 def quality(bench: Bench) -> Findings:
     """Seconds and test error of whole fits on all cores."""
     cores = os.cpu_count() or 1
-    found = Findings(notes=[f"{cores} threads; no fit looks at test images, and each takes all of its epochs"])
+    chosen = "rates, schedules and numbers of epochs were chosen by earlier trials, which looked at test errors, too"
+    found = Findings(notes=[f"{cores} threads; no fit looks at test images, and each takes all of its epochs", chosen])
     for name, size in bench.sizes.quality.items():
         job = bench.job([*size.said, f"trainer.threads={cores}"], epochs=size.epochs)
         arms = {f"{size.epochs} epochs": partial(bench.ours, fit_zoo, job, whole(job))}
         found.rows += interleaved(name, arms, size.runs).values()
-        found.notes.append(f"{name}: `{' '.join(size.said)}`")
+        found.notes.append(f"{name}: `{' '.join(size.said)} budget.epochs={size.epochs}`")
     return found
 
 

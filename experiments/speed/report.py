@@ -45,7 +45,8 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
     text = [
         "# Speed",
         "Written by `python -m experiments.speed`. Seconds are medians over runs in turn, CPU seconds are of "
-        "all threads together, test errors are squared errors per image, means over the runs with their range.",
+        "all threads together, test errors are squared errors per image, means over the runs with their range. "
+        "Ratios are medians of the ratios of runs side by side, which the medians of the seconds need not give.",
     ]
     for part in parts:
         text.append(f"## {HEADINGS[part['part']]}")
