@@ -425,8 +425,9 @@ def run_study(
 
 def in_words(error: Exception) -> str:
     """What an error says, and of which file if the system names one."""
-    named = isinstance(error, OSError) and error.filename is not None
-    return f"{error.filename}: {error.strerror}" if named else str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def tell(failures: Sequence[str], runs: int) -> None:

@@ -205,19 +205,19 @@ def draw_posterior(panel: Axes, one: Found, place: int) -> None:
     """One image's posterior, Gaussians and chains, with the image in a corner."""
     grid, side = one.shown["grid"], one.shown["side"]
     p = grid.p[place].view(side, side).T.numpy()
-    centre, reach = grid.mean[place], 4.5 * float(grid.std[place])
+    centre, reach = grid.mean[place].tolist(), 4.5 * float(grid.std[place])
     panel.imshow(p, origin="lower", extent=(-REACH, REACH, -REACH, REACH), cmap="Purples", interpolation="bilinear")
     circle = torch.linspace(0, 2 * math.pi, 100)
     for name, style in ((ENCODER, "--"), (FULL, "-")):
         q = one.shown["gaussians"][name]
         ring = q.mean[place] + 2 * torch.stack([circle.cos(), circle.sin()], 1) @ q.scale_tril[place].T
-        panel.plot(*ring.T, style, color=INK, lw=1.0)
+        panel.plot(*ring.T.numpy(), style, color=INK, lw=1.0)
     draws = one.shown["chains"][::25, place]
-    panel.plot(*draws.T, ".", ms=1.5, color="tab:orange", alpha=0.8)
+    panel.plot(*draws.T.numpy(), ".", ms=1.5, color="tab:orange", alpha=0.8)
     panel.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
     panel.set(xticks=[], yticks=[], xlabel=f"window of {2 * reach:.2g} stds of the prior")
     corner = panel.inset_axes((0.0, 0.72, 0.28, 0.28))
-    corner.imshow(1 - one.shown["x"][place, 0], cmap="gray")
+    corner.imshow(1 - one.shown["x"][place, 0].numpy(), cmap="gray")
     corner.set(xticks=[], yticks=[])
     for spine in corner.spines.values():
         spine.set_visible(False)
