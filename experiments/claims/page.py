@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from inspect import cleandoc
@@ -83,9 +84,14 @@ def page(folder: Path) -> str:
     """The README of a folder: what its JSON files hold."""
     paths = [path for name in NAMES if (path := folder / f"{name}.json").is_file()]
     every = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    rows = [f"| [{one['title']}](#{one['name']}) | {one['verdict']['text']} | {decisive(one)} |" for one in every]
+    rows = [f"| [{one['title']}](#{slug(one['title'])}) | {one['verdict']['text']} | {decisive(one)} |" for one in every]
     table = ["| claim | verdict | the number of its first case |", "| --- | --- | --- |", *rows]
     return "\n".join([HEAD, *table, "", *(section(one) for one in every)])
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub and MyST give a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def decisive(known: Mapping[str, Any]) -> str:
@@ -104,7 +110,6 @@ def section(known: Mapping[str, Any]) -> str:
     """One claim."""
     return "\n".join(
         [
-            f'<a id="{known["name"]}"></a>',
             f"## {known['title']}",
             "",
             f"Verdict: **{known['verdict']['text']}**.",
