@@ -84,7 +84,9 @@ def page(folder: Path) -> str:
     """The README of a folder: what its JSON files hold."""
     paths = [path for name in NAMES if (path := folder / f"{name}.json").is_file()]
     every = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    rows = [f"| [{one['title']}](#{slug(one['title'])}) | {one['verdict']['text']} | {decisive(one)} |" for one in every]
+    rows = [
+        f"| [{one['title']}](#{slug(one['title'])}) | {one['verdict']['text']} | {decisive(one)} |" for one in every
+    ]
     table = ["| claim | verdict | the number of its first case |", "| --- | --- | --- |", *rows]
     return "\n".join([HEAD, *table, "", *(section(one) for one in every)])
 
