@@ -81,7 +81,7 @@ def scaled_codes(model: Autoencoder, lab: Lab) -> tuple[Codes, Codes]:
 def mixture(hills: int, kind: str, train: Codes) -> GaussianMixture:
     """A mixture fitted by expectation maximisation in a set number of steps."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is set
         return GaussianMixture(
             hills, covariance_type=COVARIANCES[kind], max_iter=STEPS, reg_covar=1e-3, random_state=0
         ).fit(train)

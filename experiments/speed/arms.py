@@ -168,7 +168,7 @@ def layer_calls(model: Autoencoder, x: Tensor) -> list[tuple[Layer, Tensor]]:
     return calls
 
 
-def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | None = None, threads: int = 1) -> Sample:
+def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | None = None) -> Sample:
     """Pythae's trainer on the job's network as the zoo starts it, its data and epochs, otherwise at its defaults.
 
     Args:
@@ -176,7 +176,6 @@ def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | N
         images: training images.
         seed: determines the outcome.
         settings: of Pythae's trainer, over its defaults.
-        threads: that torch computes with.
     """
     from pythae.data.datasets import BaseDataset
     from pythae.models import AE, VAE, AEConfig, VAEConfig
@@ -188,7 +187,6 @@ def fit_pythae(job: Job, images: int, seed: int, settings: Mapping[str, Any] | N
     variational = isinstance(ours.bottleneck, DiagonalPosterior)
     config = (VAEConfig if variational else AEConfig)(input_dim=data.shape, latent_dim=ours.bottleneck.out_features)
     model = (VAE if variational else AE)(config, *adapted(ours, variational))
-    torch.set_num_threads(threads)
     sets = [BaseDataset(part[:], torch.zeros(len(part))) for part in (data.train, data.validation)]
     given = {"num_epochs": job.axes["fit"]["epochs"], "seed": seed, "no_cuda": True} | dict(settings or {})
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()):

@@ -40,10 +40,10 @@ def write_page(study: Callable[[str], Study], trained: Splits, results: Path) ->
     path = results / PLACE
     earlier = shown_before(path)
     images = explored([study(name) for name in EXPLORED], earlier)
-    words = kept(study(EMBEDDED), embedded, earlier)
+    planes = kept(study(EMBEDDED), embedded, earlier)
     contents = {
         "explore": images,
-        **({"words": words} if words else {}),
+        **({"words": planes} if planes else {}),
         "train": train.content(trained),
         "compare": compare.content(tables(study, results)),
         "claims": claims.content(results / CLAIMS),
@@ -57,8 +57,8 @@ def shown_before(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     page = path.read_text(encoding="utf-8")
-    words = data_of(page, "words")
-    return {each["name"]: each for each in [*(data_of(page, "explore") or []), *([words] if words else [])]}
+    planes = data_of(page, "words")
+    return {each["name"]: each for each in [*(data_of(page, "explore") or []), *([planes] if planes else [])]}
 
 
 def explored(studies: Sequence[Study], earlier: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
