@@ -175,7 +175,8 @@ CLAIM = Claim(
         long.""",
     equation="""
         SGD: w - r g;   momentum: m' = b m + g, w - r m';   Nesterov: w - r (g + b m')
-        RMSProp: w - r g / sqrt(v), v a running mean of g^2;   Adam: a running mean of g above, both without their bias
+        RMSProp: w - r g / sqrt(v), v a running mean of g^2;   Adam: a running mean of g in place of g, both means
+        divided by 1 - b^t, because they start at 0
         Muon: W - r O for a weight matrix, O about U V^T of its momentum M = U S V^T""",
     done="""The same autoencoder was fitted with each optimiser at a constant rate, for 3 epochs of at most 8,000 images
         in batches of 128, fewer than 190 steps. Rates that lie a factor of three apart were tried with seed 0 until

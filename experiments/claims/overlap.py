@@ -70,6 +70,7 @@ def measure(lab: Lab) -> Found:
         MIXED: statistics.difference(mixed[AE], mixed["pixels"]),
         BETWEEN: statistics.difference(garbage[MIDDLES, AE], garbage[RECONSTRUCTIONS, AE]),
         DRAWN: statistics.difference(garbage[DRAWS, AE], garbage[RECONSTRUCTIONS, AE]),
+        FILLED: statistics.difference(garbage[MIDDLES, plain], garbage[MIDDLES, AE]),
         CLOSED: statistics.difference(garbage[DRAWS, plain], garbage[DRAWS, AE]),
         PAID: statistics.ratio(lost[plain], lost[AE]),
         SWEPT: statistics.ratio(lost[name_of(BETAS[-1])], lost[name_of(BETAS[0])]),
@@ -81,6 +82,7 @@ MIDDLES, DRAWS, RECONSTRUCTIONS = "points between two classes", "draws", "recons
 MIXED = "neighbours of another class, codes of the autoencoder less pixels"
 BETWEEN = "garbage of the autoencoder, points between two classes less reconstructions"
 DRAWN = "garbage of the autoencoder, draws less reconstructions"
+FILLED = "garbage among points between two classes, VAE less autoencoder"
 CLOSED = "garbage among draws, VAE less autoencoder"
 PAID = "error of the VAE over that of the autoencoder"
 SWEPT = f"error of the VAE, beta {BETAS[-1]:g} over beta {BETAS[0]:g}"
@@ -138,6 +140,7 @@ def cases(numbers: Numbers) -> list[Case]:
             above=0.0,
         ),
         Case.of("for garbage among draws from a Gaussian fitted to its codes", DRAWN, numbers[DRAWN], above=0.0),
+        Case.of("for a VAE, with less garbage between two classes", FILLED, numbers[FILLED], below=0.0),
         Case.of("for a VAE, whose draws are garbage less often", CLOSED, numbers[CLOSED], below=0.0),
         Case.of("for the price of it, a larger error", PAID, numbers[PAID], above=1.0),
         Case.of("for a larger weight of the KL term, which raises the price", SWEPT, numbers[SWEPT], above=1.0),
