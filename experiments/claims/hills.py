@@ -50,8 +50,8 @@ def measure(lab: Lab) -> Found:
         codes = [scaled_codes(model, lab) for model in lab.models(name)]
         hills = {kind: [mixture(CLASSES, kind, train) for train, _ in codes] for kind in COVARIANCES}
         found = [torch.from_numpy(one.predict(test)) for one, (_, test) in zip(hills["full"], codes, strict=True)]
-        numbers[f"{AGREE}, {name}"] = over([normalised_mutual_information(one, labels) for one in found])
-        numbers[f"{MATCHED}, {name}"] = over([matched_accuracy(one, labels) for one in found])
+        numbers[f"{AGREE}, {name}"] = statistics.over_partitions(normalised_mutual_information, found, labels)
+        numbers[f"{MATCHED}, {name}"] = statistics.over_partitions(matched_accuracy, found, labels)
         numbers[f"{TOLD}, {name}"] = statistics.mean([right(*each, lab) for each in codes])
         full, diagonal = (
             [one.score_samples(test) for one, (_, test) in zip(each, codes, strict=True)] for each in hills.values()

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from experiments.claims.claim import Number
 from zoo.evaluation.measures.distances import Compared
@@ -54,6 +56,20 @@ def difference(a: ArrayLike, b: ArrayLike, unit: str = "") -> Number:
 def ratio(a: ArrayLike, b: ArrayLike) -> Number:
     """The mean of `a` over that of `b`, on the same images."""
     return over_images(lambda a, b: a / b, a, b)
+
+
+def over_partitions(function: Callable[[Tensor, Tensor], float], clusters: Sequence[Tensor], labels: Tensor) -> Number:
+    """A function of the clusters and the labels of test images, such as mutual information; its mean over seeds.
+
+    Args:
+        function: of clusters and labels, (N,) each.
+        clusters: of one seed each: (N,).
+        labels: (N,).
+    """
+    counts = np.rint(resampling(len(labels)) * len(labels)).astype(np.int64)
+    drawn = [torch.from_numpy(np.repeat(np.arange(len(labels)), row)) for row in counts]
+    resampled = [np.array([function(each[index], labels[index]) for index in drawn]) for each in clusters]
+    return number([function(each, labels) for each in clusters], resampled, "")
 
 
 def compared(pairs: Sequence[tuple[Compared, Compared]] | Sequence[Compared]) -> Number:
