@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 SWEEP = ("run", "-m", "data=digits", "evaluation.groups=[reconstruction]")
 LONG = ("variant=vae", "budget.epochs=5000", "trainer.progress=false")
 SHORT = ("variant=linear_ae", "budget.epochs=2", "trainer.progress=false")
-TOLD = {
-    signal.SIGINT: (130, "interrupted: finished runs are kept; the same command resumes"),
-    signal.SIGTERM: (143, "terminated: finished runs are kept; the same command resumes"),
+TOLD = {  # exit statuses and the last line; Python ends by the signal itself if an extension imports: a shell says 130
+    signal.SIGINT: ((130, -signal.SIGINT), "interrupted: finished runs are kept; the same command resumes"),
+    signal.SIGTERM: ((143,), "terminated: finished runs are kept; the same command resumes"),
 }
 
 
@@ -47,7 +47,7 @@ def test_a_study_that_is_ended_leaves_no_process(launch, number):
     assert command.gone()
     status, said = command.end()
     if number != signal.SIGKILL:
-        assert status == TOLD[number][0]
+        assert status in TOLD[number][0]
         assert said.splitlines()[1:] == ["", TOLD[number][1]], "below the number of runs"
 
 
@@ -58,7 +58,7 @@ def test_a_fit_that_is_ended_says_so_in_one_line(launch, number):
     time.sleep(2)  # the fit has begun
     os.kill(command.process.pid, number)
     status, said = command.end()
-    assert status == TOLD[number][0]
+    assert status in TOLD[number][0]
     assert said.splitlines()[1:] == ["", TOLD[number][1]], "below the name of the run"
 
 
@@ -68,9 +68,7 @@ def test_ctrl_c_while_importing_is_one_line(launch, after):
     time.sleep(after)
     os.killpg(command.process.pid, signal.SIGINT)
     status, said = command.end()
-    assert status in (130, -signal.SIGINT), (
-        "or by the signal itself, as Python does if an extension imports; a shell says 130"
-    )
+    assert status in TOLD[signal.SIGINT][0]
     assert [line for line in said.splitlines() if line and " to run" not in line] == [TOLD[signal.SIGINT][1]]
 
 
