@@ -135,6 +135,15 @@ def test_codes_that_have_no_density(name, bad):
         density_of(name).fit(bad)
 
 
+@pytest.mark.parametrize("name", ["gaussian", "mixture", "kernel"])
+def test_codes_of_which_too_many_units_vary(name):
+    z = torch.eye(40, 2050)
+    with pytest.raises(ZooError, match="at most 2,048 units in use, not 2,050"):
+        density_of(name).fit(torch.cat([z, 1 - z]))
+    idle = torch.cat([torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.ones(40, 2048)], 1)
+    assert density_of(name).fit(idle).log_prob(idle).isfinite().all()
+
+
 def test_the_fast_densities():
     assert FAST == ["gaussian", "kernel", "mixture", "standard_normal"]
 

@@ -11,6 +11,7 @@ from zoo.errors import ZooError
 from zoo.linear_algebra import principal_axes
 
 FLOOR = 1e-8
+WIDEST = 2048  # units in use; time grows with their cube
 _latest: list[tuple[weakref.ref[Tensor], int, Whitening]] = []  # of the last codes, for all densities of a model
 
 
@@ -36,7 +37,8 @@ class Whitening:
         """The whitening of codes z: (N, D).
 
         Raises:
-            ZooError: there are fewer than two codes, or one is not finite, or all are equal.
+            ZooError: there are fewer than two codes, or one is not finite, or all are equal, or more than 2,048 units
+                vary.
         """
         for codes, version, known in _latest:
             if codes() is z and version == z._version:
@@ -47,6 +49,8 @@ class Whitening:
             raise ZooError(f"a density needs finite codes; some of these {len(z)} are not")
         if (z == z[0]).all():
             raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
+        if (used := int((z != z[0]).any(0).sum())) > WIDEST:
+            raise ZooError(f"a density with a covariance is fitted to at most {WIDEST:,} units in use, not {used:,}")
         mean, variances, axes = principal_axes(z)
         std = variances.clamp(min=FLOOR * variances.mean().item()).sqrt()
         found = cls(mean, axes, std)
