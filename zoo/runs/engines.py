@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -29,6 +30,7 @@ LOOK = 1.0  # seconds between checks that the parent of a worker is alive
 ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds to wait for a scheduler, for a worker, for a queued job
 MOST_JOBS = 10
 ALONE = 2  # processes of a pool for one run at a time, as joblib takes one for this process
+REPLACED = "A worker stopped while some jobs"  # loky's warning when it replaces one that holds more memory than before
 TERMINATED = 143  # exit status after SIGTERM
 
 
@@ -96,7 +98,9 @@ class Local:
         start = {"initializer": begin_worker, "initargs": (os.getpid(),)}
         backend = {"backend": "loky", "inner_max_num_threads": 1, **start}
         count = min(self.processes or _processes(threads, gpu), runs)
-        yield Workers(backend, count, (TerminatedWorkerError,), start_late=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", REPLACED)
+            yield Workers(backend, count, (TerminatedWorkerError,), start_late=True)
 
 
 @dataclass(frozen=True)
