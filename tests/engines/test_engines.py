@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -184,14 +183,6 @@ def test_a_number_of_processes_that_is_none_is_refused(processes):
     for engine in (engines.Local, engines.Dask, engines.Ray):
         with pytest.raises(ZooError, match=rf"^processes={processes}: runs are spread over a whole number"):
             engine(processes=processes)
-
-
-def test_a_worker_that_is_replaced_as_it_holds_more_memory_is_no_news():
-    from joblib.externals.loky import process_executor
-
-    assert engines.REPLACED in Path(process_executor.__file__).read_text(), "loky's own words"
-    with engines.Local(2).workers(2, 1, False):
-        warnings.warn(f"{engines.REPLACED} were given to the executor. This can be caused by ...", stacklevel=1)
 
 
 def test_every_engine_is_described(repository):

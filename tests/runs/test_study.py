@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.conftest import names_its_data
 from zoo.errors import ZooError
+from zoo.runs import engines
 from zoo.runs.compose import composed, composing, product
 from zoo.runs.job import Job
 from zoo.runs.records import read_record
@@ -260,3 +262,11 @@ def test_a_fit_for_which_the_disk_has_no_room_is_kept_elsewhere(command, tmp_pat
     found = re.search(r"No space left on device.*\); the fit is kept in (\S+): make room, copy", outcome.said)
     assert found, outcome.said
     assert len(list(Path(found[1]).rglob("*.safetensors"))) == len(list(Path(found[1]).rglob("*.json"))) == 1
+
+
+def test_a_worker_that_is_replaced_as_it_holds_more_memory_is_no_news():
+    from joblib.externals.loky import process_executor
+
+    assert engines.REPLACED in Path(process_executor.__file__).read_text(), "loky's own words"
+    with engines.Local(2).workers(2, 1, False):
+        warnings.warn(f"{engines.REPLACED} were given to the executor. This can be caused by ...", stacklevel=1)
