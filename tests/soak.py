@@ -372,7 +372,9 @@ def full_disk(trial: Trial, expected: dict[str, bytes | str], chance: random.Ran
         for refuge in kept:
             shutil.copytree(refuge / "records", trial.home / "outputs" / "records", dirs_exist_ok=True)
             shutil.copytree(refuge / "models", trial.home / "outputs" / "models", dirs_exist_ok=True)
-        trial.notes.append(f"The full disk: {len(kept)} fits were kept elsewhere, and copied back as the study said.")
+        trial.notes.append(
+            f"The full disk: {len(kept)} fits were kept in the folder that the message names, and copied back."
+        )
         trial.inspect()
         trial.complete(expected)
 
@@ -459,8 +461,9 @@ def page(trials: list[Trial], plain: float, seconds: float) -> str:
 
 TEXT = """# Reliability
 
-Written by `python -m tests.soak`, which pulls the plug on a small study: {runs} runs on the digits, two at a time,
-{plain:.0f} s when nothing happens. The study is started again until it is complete. All this took {minutes:.0f} min.
+Written by `python -m tests.soak`, which kills a small study at random moments: {runs} runs on the digits, two at
+a time, {plain:.0f} s when nothing happens. The study is started again until it is complete. The whole test took
+{minutes:.0f} minutes.
 
 {head}
 {rule}
@@ -469,9 +472,9 @@ Written by `python -m tests.soak`, which pulls the plug on a small study: {runs}
 - times: how often it was done, at random moments.
 - studies completed: each was compared with the study that nothing happened to: records, weights and table, bit for bit
   (seconds and memory apart). *Other results* counts what differed.
-- lost: a record or a metric that was there before, and is not there afterwards, or not the same.
+- lost: records or metrics that were missing or changed afterwards.
 - orphan processes: still there 5 seconds after their study had ended.
-- stale locks: held by no living process, and yet not free.
+- stale locks: still held after their process had ended.
 - half-written files: records, models, checkpoints, tables and figures that are not whole, looked for after every kill.
 - left behind: locks and partial files that are still there when the study is complete.
 - other faults: tracebacks, wrong exit statuses, a study that could not be completed.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from sklearn.datasets import load_digits
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,16 @@ def test_its_python_runs(tmp_path, monkeypatch):
     assert names["x_hat"].shape == names["X"].shape
     assert np.isfinite(names["new"]).all()
     assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_its_example_of_a_method_is_that_which_the_page_on_extending_runs():
+    (example,) = blocks("yaml")
+    page = (ROOT / "docs" / "extending.md").read_text()
+    (run,) = re.findall(r"^# mylib/conf/variant/noisy_conv_vae.yaml\n(.*?)^```", page, flags=re.S | re.M)
+    ours, theirs = yaml.safe_load(example), yaml.safe_load(run)
+    assert ours["defaults"] == theirs["defaults"]
+    assert ours["about"].keys() == theirs["about"].keys()
+    assert "`conf/variant/noisy_conv_vae.yaml`, then `zoo run variant=noisy_conv_vae`" in README
 
 
 def test_its_commands_install_what_is_here_and_run_a_study_and_the_tests(study_jobs):

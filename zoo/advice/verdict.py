@@ -1,4 +1,4 @@
-"""From trials to answers: the best of each task, how sure that is, and the simplest where that is not clear."""
+"""Chooses the recommended method for each task, and states how certain that is."""
 
 from __future__ import annotations
 

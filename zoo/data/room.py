@@ -1,4 +1,4 @@
-"""Whether data fit in memory, checked before it is allocated."""
+"""Checks that there is enough memory for the data, before it is allocated."""
 
 from __future__ import annotations
 

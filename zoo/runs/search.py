@@ -1,4 +1,4 @@
-"""Which runs a sweep is made of, and whether all are fitted to their end: an option of `search`."""
+"""Options of `search`: every combination of a sweep, or early stopping of poor fits."""
 
 from __future__ import annotations
 

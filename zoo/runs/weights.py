@@ -1,4 +1,4 @@
-"""The model of a record: the file that its run wrote, and no other."""
+"""Loads the model file of a record, after checking its digest."""
 
 from __future__ import annotations
 

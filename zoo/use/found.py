@@ -1,4 +1,4 @@
-"""A model from the words of a command, and the data that it was fitted on as far as they can be found."""
+"""Finds the model that a command names, and its data."""
 
 from __future__ import annotations
 

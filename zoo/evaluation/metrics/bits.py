@@ -21,6 +21,8 @@ TOLERANCE = 1.05
 def code_bits(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy of quantised test codes under histograms of training codes, at one step of the grid.
 
+        1/N sum_n sum_i -log2 p_i(q_i(z_n)), q_i the bin of unit i, p_i its smoothed frequencies in training codes
+
     The step has the fewest bits among those whose mean squared error is at most 5 % above the smallest. The curve shows
     all steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see bd_rate_against_pca.
 
@@ -32,6 +34,8 @@ def code_bits(rate_curve: RateDistortion) -> Curve:
 @metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
 def code_entropy(rate_curve: RateDistortion) -> Curve:
     """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits.
+
+        sum_i sum_q -f_i(q) log2 f_i(q), f_i(q) the frequency of bin q of unit i in test codes
 
     Misleads: the frequencies are those of the test codes themselves, which no decoder knows: a real coder needs
     code_bits.
@@ -84,6 +88,8 @@ def bits_back(bits_back_rate: RateDistortion) -> Curve:
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.
 
+        100 (10^mean(log10 r(q) - log10 r_pca(q)) - 1), r(q) the bits at PSNR q, over the q that both curves have
+
     At each rate PCA has the best number of components and the best step, so codes of every width have the same
     reference. The curve is that of PCA. G. Bjøntegaard 2001; see
     zoo.evaluation.measures.rate_distortion.
@@ -128,7 +134,8 @@ def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion)
 
     The curve is that of JPEG.
 
-    Misleads: JPEG serves all images and stores no decoder of megabytes; a code fitted to one kind of image should win.
+    Misleads: JPEG handles any image and needs no learned decoder, so a code fitted to one kind of image has an
+    advantage.
     """
     return against(rate_curve, jpeg_curve, "JPEG")
 

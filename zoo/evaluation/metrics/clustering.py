@@ -45,7 +45,9 @@ def linear_probe_accuracy_of_pixels(pixel_probe: Tensor) -> Tensor:
 def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
     """Normalised mutual information between labels and k-means clusters of codes, with as many clusters as classes.
 
-    Mutual information over the mean of both entropies. For all metrics `kmeans_*`: the best of 4 initialisations on
+        2 I(c; y) / (H(c) + H(y)), c the cluster and y the label
+
+    For all metrics `kmeans_*`: the best of 4 initialisations on
     the training codes (at most 10,000); each test code is assigned to the nearest centre.
 
     Misleads: k-means finds round clusters of similar size, on the scales that the units happen to have. A class that
@@ -61,6 +63,9 @@ def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
 @metric("clustering", "1", "higher")
 def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
     """Adjusted Rand index between labels and k-means clusters of codes, with as many clusters as classes.
+
+        (s - e) / ((a + b) / 2 - e), e = a b / p: s, a, b and p pairs of samples with both equal, of one cluster, of one
+        label, and all
 
     L. Hubert, P. Arabie, "Comparing partitions", 1985.
 

@@ -18,6 +18,8 @@ LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 def atom_coherence(atoms: Tensor) -> Curve:
     """Largest absolute cosine of an atom of the decoder with another one: mean over atoms, and deciles.
 
+        max_(j != i) |a_i . a_j|, a_i of unit length
+
     An atom is what one unit adds to an image, decode(e_i) - decode(0); those of units that are zero for all training
     images do not count. 0 for orthogonal atoms, 1 where each has a copy. M atoms in P < M dimensions have a largest
     cosine of at least sqrt((M - P) / (P (M - 1))): L. Welch, "Lower bounds on the maximum cross correlation of
@@ -42,6 +44,8 @@ def atom_coherence(atoms: Tensor) -> Curve:
 @metric("dictionary", "cosine", "higher")
 def planted_recovery(atoms: Tensor, planted_atoms: Tensor) -> Curve:
     """Largest absolute cosine of a true atom with any atom of the decoder, mean over true atoms.
+
+        1/K sum_k max_i |t_k . a_i|, true atoms t_k and atoms a_i of unit length
 
     1 where the dictionary that made the samples was found, up to order, signs and lengths; random atoms have the value
     of chance, 0.35 for 128 atoms in 64 dimensions. The curve has, for levels of the cosine, the fraction of true atoms

@@ -16,6 +16,8 @@ from zoo.evaluation.subject.termed import Topics
 def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
     """exp of the mean negative log-probability of a held-out word: as hard as a guess among so many words.
 
+        exp(-sum_n sum_t x_nt log p_nt / sum_n sum_t x_nt), x_nt the held-out count of term t in document n
+
     The words of each test document are divided at random into halves. The first is encoded, and the terms' shares in
     its reconstruction are the probabilities of the words in the second. A model that gives every term the same
     probability has a perplexity equal to the number of terms. D. Blei, A. Ng, M. Jordan, "Latent Dirichlet allocation",
@@ -39,6 +41,8 @@ def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
 @metric("documents", "fraction", "higher", kinds=("counts", "vector"))
 def retrieval_precision(code_retrieval: Retrieval) -> Tensor:
     """Fraction of the ten test samples nearest to a test sample, by the cosine of codes, that have its label.
+
+        1/10 sum_(j in nearest(n)) [y_j = y_n]
 
     Misleads: the labels decide what counts as relevant, and large classes are found more easily by chance.
 
@@ -78,6 +82,8 @@ def retrieval_curve(code_retrieval: Retrieval) -> Curve:
 @metric("documents", "1", "higher", kinds=("counts", "vector"))
 def topic_coherence(topics: Topics) -> Curve:
     """How often the ten terms that a unit increases most occur together: normalised mutual information, -1 to 1.
+
+        log(p(a, b) / (p(a) p(b))) / -log p(a, b), mean over pairs (a, b) of the ten terms; p: fractions of training documents
 
     Mean over units; the curve has every unit's terms.
 

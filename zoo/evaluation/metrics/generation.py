@@ -89,11 +89,13 @@ def feature_network_accuracy(test_logits: Tensor, test_labels: Tensor) -> Tensor
 def frechet(sets: Likeness) -> Compared:
     """Frechet distance between Gaussians fitted to the features of samples and of test images.
 
+        |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)), m and S mean and covariance of the features of each set
+
     The features are those of a small classifier of this data set, standardised on its training images, not those of
     Inception: values are comparable within a data set only.
 
     Misleads: only means and covariances of the features are compared, a small number of samples makes it too large, and
-    the features know nothing but what separates the classes of this data set.
+    the features only represent what separates the classes of this data set.
     """
     return sets.frechet
 
@@ -130,6 +132,8 @@ def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
 @comparison("squared kernel distance", "lower")
 def kernel_mmd(sets: Likeness) -> Compared:
     """Unbiased squared maximum mean discrepancy of features under the kernel (u.v / 64 + 1)^3 (the kernel distance).
+
+        mean k(u, u') + mean k(v, v') - 2 mean k(u, v), over pairs of different samples u and of different test images v
 
     Misleads: the estimate is unbiased, so it may be negative near 0; small differences are noise.
     """

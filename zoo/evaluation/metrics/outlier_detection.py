@@ -25,6 +25,8 @@ GROUP, UNIT = "outliers", "1"
 def outlier_auroc_other(other_outliers: Detection) -> Curve:
     """Area under the ROC curve of the squared reconstruction error: images of another data set against test samples.
 
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
+
     The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5. For all metrics
     `outlier_auroc_*`: at most 5,000 outliers, and as many inliers. The data set is evaluation.outliers.
 

@@ -19,6 +19,8 @@ GROUP = "stability"
 def cka_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
     """Linear centred kernel alignment of the code and the codes of other seeds, debiased; mean over the other seeds.
 
+        h(z, z') / sqrt(h(z, z) h(z', z')), h(z, z') the debiased |z^T z'|_F^2 of centred codes
+
     It is 1 for codes that differ by a rotation and one scale, and 0 on average for independent ones. The curve has one
     row for each other seed. S. Kornblith et al. 2019, arXiv:1905.00414; see
     zoo.evaluation.measures.code_similarity.linear_cka.
@@ -31,6 +33,8 @@ def cka_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
 @metric(GROUP, "absolute correlation", "none")
 def matched_units_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
     """Mean absolute correlation of units with those of other seeds, matched one to one; mean over the other seeds.
+
+        max over matchings p of 1/D sum_i |corr(z_i, z'_p(i))|
 
     It is 1 for codes whose units differ by their order, signs and scales. Units that never vary are left out; units
     without a partner count as 0. The curve has one row for each other seed, and beside it the value of a random

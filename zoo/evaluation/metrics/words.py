@@ -20,6 +20,8 @@ NEIGHBOURS = 5
 def wordsim353(word_codes: WordCodes) -> Curve:
     """Spearman's rank correlation of the cosines of 353 word pairs with how related people judge them.
 
+        corr(rank(cos(z_a, z_b)), rank(judgement of a, b)), over pairs of words (a, b)
+
     Pairs with a word outside the vocabulary do not count. L. Finkelstein et al., "Placing search in context", 2002.
 
     Misleads: judgements mix similarity with association, and rare words are not in the vocabulary, so the number of

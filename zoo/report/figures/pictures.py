@@ -37,7 +37,7 @@ from zoo.runs.strips import STEPS, decode_strip
 CELL = 0.42  # inches of an image
 GAP = 0.04  # inches between images
 APART = 0.1  # inches above a group of several rows
-LINE = 0.12  # inches of a line of label
+LINE = 0.135  # inches of a line of label
 WRAP = 30  # characters in a line of label
 TALL = 24  # rows in one column of a figure
 IMAGES = 12  # images in a row of a figure of one column

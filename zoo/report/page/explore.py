@@ -1,4 +1,4 @@
-"""The tab Explore: models of one data set whose code planes can be walked in, side by side."""
+"""The tab Explore: code planes of several models of one data set, side by side."""
 
 from __future__ import annotations
 
