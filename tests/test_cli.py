@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 import zoo
+from zoo import cli
 from zoo.cli import COMMANDS, completions, main
 
 
@@ -180,3 +182,11 @@ def test_a_sweep_draws_no_bar_for_each_run(said):
     assert status == 0
     assert "epoch 1/1" not in text
     assert re.search("^warning explains less of the test samples than", text, flags=re.M)
+
+
+def test_a_disk_that_is_full_within_a_library_is_one_sentence(said, monkeypatch):
+    def full(parser, given):
+        raise OSError(errno.EFBIG, "File too large")  # without the name of a file
+
+    monkeypatch.setattr(cli, "dispatch", full)
+    assert said("variants") == (2, "error: File too large; make room\n")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import shlex
 import signal
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError, nearest
-from zoo.options import folders, is_axis, names, shipped
+from zoo.options import folders, is_axis, names, read_options, shipped
 
 if TYPE_CHECKING:
     from zoo.runs.engines import Engine
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from zoo.runs.records import Record
 
 MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # the system does not name a file in these
 PAGE = "page"  # what `zoo report` is asked for by this word
 OWN = "paths.results=results"  # the repository's own results
 QUOTING = ("README.md", "docs/words-and-documents.md")  # pages of the repository that quote tables of results
@@ -190,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except Exception as error:
             if came:  # within an import, an interrupt may come out as another error
                 status = ended(came)
-            elif isinstance(error, OSError) and error.filename is not None:
+            elif isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
                 status = refused(in_words(error))
             else:
                 raise
@@ -425,8 +427,8 @@ def run_study(
 
 def in_words(error: Exception) -> str:
     """What an error says, and of which file if the system names one."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else f"{error.strerror}; make room"
     return str(error)
 
 
@@ -455,11 +457,9 @@ def study(arguments: argparse.Namespace) -> int:
 
 def studies(folder: Path | None) -> list[tuple[str, str]]:
     """Every study with its description."""
-    import yaml
-
     places = [*folders(), *([folder] if folder is not None else [])]
     paths = sorted(path for place in places for path in (place / "study").glob("*.yaml"))
-    return [(path.stem, yaml.safe_load(path.read_text(encoding="utf-8")).get("about", "")) for path in paths]
+    return [(path.stem, str(read_options(path).get("about", ""))) for path in paths]
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

@@ -103,12 +103,36 @@ def content(axis: str, option: str, trust: tuple[str, ...] = ()) -> Node:
             f"{axis}={option}: no such {axis}{nearest(option, names(axis, trust))}; if it comes from a package that "
             "you trust, name it: trust=<package>"
         )
-    own: Node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    own = dict(read_options(path))
     merged: Node = {}
     for parent in own.pop("defaults", []):
         if isinstance(parent, str) and parent != "_self_":
             merged = _merged(merged, content(axis, parent, trust))
     return _merged(merged, own)
+
+
+def read_options(path: Path) -> Node:
+    """What a YAML file of options holds.
+
+    Raises:
+        ZooError: it is not valid YAML, or holds no options.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = yaml.safe_load(file)
+    except yaml.YAMLError as error:
+        raise ZooError(unreadable(error)) from error
+    if not isinstance(found, dict | None):
+        raise ZooError(f"{path}: holds no options; write lines such as key: value")
+    return found or {}
+
+
+def unreadable(error: yaml.YAMLError) -> str:
+    """Where an option file is no valid YAML, and why, in one line."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    return f"{mark.name}, line {mark.line + 1}: not valid YAML ({error.problem})"
 
 
 def template(axis: str, option: str, trust: tuple[str, ...] = ()) -> Node:

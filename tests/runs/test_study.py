@@ -8,18 +8,24 @@ import resource
 import subprocess
 import sys
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import names_its_data
+from zoo.cli import main
 from zoo.errors import ZooError
 from zoo.runs import engines
+from zoo.runs import study as running
 from zoo.runs.compose import composed, composing, product
+from zoo.runs.engines import Workers
 from zoo.runs.job import Job
 from zoo.runs.records import read_record
+from zoo.runs.single import run_one
 from zoo.runs.study import together
+from zoo.runs.trials import Pruned
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = """
@@ -270,3 +276,91 @@ def test_a_worker_that_is_replaced_as_it_holds_more_memory_is_no_news():
     assert engines.REPLACED in Path(process_executor.__file__).read_text(), "loky's own words"
     with engines.Local(2).workers(2, 1, False):
         warnings.warn(f"{engines.REPLACED} were given to the executor. This can be caused by ...", stacklevel=1)
+
+
+class Killed(Exception):
+    """A worker was killed."""
+
+
+def groups_of(job, count):
+    return [[replace(job, seed=seed)] for seed in range(count)]
+
+
+def killing(monkeypatch, begun_at_once, deadly):
+    """Workers that are killed while they compute `begun_at_once` runs, of those seeds that are `deadly`."""
+    begun: list[int] = []
+
+    def computed(calls, workers, at_once, meanwhile):
+        for index, group, *_ in calls:
+            if index not in deadly:
+                yield index, [(group[0], Pruned("done"))]
+        left = [index for index, *_ in calls if index in deadly]
+        begun.extend(left[:begun_at_once])
+        if left:
+            raise Killed
+
+    monkeypatch.setattr(running, "computed", computed)
+    monkeypatch.setattr(running, "abandoned", lambda lock: any(f"-s{seed}." in lock.name for seed in begun))
+    return begun
+
+
+def test_however_often_workers_are_killed_every_run_is_tried_and_told_by_what_befell_it(monkeypatch, compose_job):
+    begun = killing(monkeypatch, 2, deadly=range(5, 15))
+    found = running.outcomes(groups_of(compose_job("variant=pca"), 20), Workers({}, 2, (Killed,)), bool)
+    killed = {job.seed: outcome == running.KILLED for job, outcome in found}
+    assert killed == {seed: 5 <= seed < 15 for seed in range(20)}
+    assert sorted(set(begun)) == list(range(5, 15)), "none is told as killed that did not begin"
+
+
+def test_workers_that_never_begin_a_run_end_the_study_with_the_reason(monkeypatch, compose_job):
+    killing(monkeypatch, 0, deadly=range(3))
+    found = [outcome for _, outcome in running.outcomes(groups_of(compose_job(), 3), Workers({}, 2, (Killed,)), bool)]
+    assert found == [running.UNBEGUN] * 3
+
+
+def test_a_record_that_a_worker_sends_back_is_kept_where_the_one_here_lacks_something(tmp_path, compose_job):
+    job = compose_job("variant=pca", "evaluation.groups=[cost]", f"paths.home={tmp_path}", "trainer.progress=false")
+    elsewhere = {"results": tmp_path / "worker", "models": tmp_path / "worker" / "models"}
+
+    class Elsewhere:
+        @contextmanager
+        def workers(self, runs, threads, gpu):
+            yield Workers({}, 1, ())
+
+    def outcomes(groups, workers, meanwhile):
+        for (one,) in groups:
+            yield one, run_one(replace(one, **elsewhere))
+
+    before = run_one(job)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "outcomes", outcomes)
+        more = replace(job, groups=["cost", "reconstruction"])
+        assert running.run_jobs([more], Elsewhere()) == []
+    after = read_record(job.record_path)
+    assert set(before.metrics) < set(after.metrics)
+    assert after.metrics["mse"]["value"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("table: !!python/object/apply:os.mkdir [trap]", r"broken.yaml, line 1: not valid YAML"),
+        ("about: x\ntable: [[data=digits", r"broken.yaml, line 2: not valid YAML"),
+        ("- a\n- b", "table must be a list of sweeps"),
+        ("table: 5", "table must be a list of sweeps"),
+        ("table: [[data=digits, 5]]", "table must be a list of sweeps"),
+        ("figures: [data=digits]", "figures must be a list of sweeps"),
+    ],
+)
+def test_a_study_of_another_form_is_one_sentence(text, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "broken.yaml").write_text(text)
+    for words in (["study", "broken"], ["run", "study=broken"]):
+        with pytest.raises(SystemExit) as left:
+            main([*words, f"--config-dir={tmp_path}"])
+        assert left.value.code == 2
+        message = capsys.readouterr().err
+        assert re.search(said, message)
+        assert message.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "study"]

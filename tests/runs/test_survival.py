@@ -62,6 +62,21 @@ def test_a_fit_that_is_ended_says_so_in_one_line(launch, number):
     assert said.splitlines()[1:] == ["", TOLD[number][1]], "below the name of the run"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_fit_by_several_processes_that_is_ended_leaves_none(launch, number):
+    command = launch("run", *LONG, "data=digits", "trainer=ddp")
+    command.holder(lock(0))
+    while len(command.alive()) < 3:  # itself and two
+        time.sleep(0.1)
+    time.sleep(5)  # they fit
+    os.kill(command.process.pid, number)
+    status, said = command.end()
+    assert command.gone()
+    if number == signal.SIGTERM:
+        assert status in TOLD[number][0]
+        assert said.splitlines()[-1] == TOLD[number][1]
+
+
 @pytest.mark.parametrize("after", [0.4, 1.2, 2.0])
 def test_ctrl_c_while_importing_is_one_line(launch, after):
     command = launch(*SWEEP, *LONG, "seed=0,1", "processes=2")

@@ -21,6 +21,7 @@ import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
 from zoo.arithmetic import arithmetic
 from zoo.errors import ZooError, nearest
 from zoo.evaluation.chosen_densities import ChosenDensities
+from zoo.evaluation.references import CLASSES
 from zoo.evaluation.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
 from zoo.evaluation.subject import Subject
 from zoo.model.autoencoder import Autoencoder
@@ -294,11 +295,10 @@ def summary(outcome: Outcome, direction: Direction, subject: Subject) -> dict[st
     if outcome.dtype != torch.bool and direction != "none":
         worst = values.topk(math.ceil(WORST * len(values)), largest=direction == "lower").values
         found["worst"] = worst.mean().item()
-    if subject.data.classes:
+    if 0 < len(subject.data.classes) <= CLASSES:
+        of_class = [values[labels == label] for label in range(len(subject.data.classes))]
         found["per_class"] = {
-            name: values[labels == label].mean().item()
-            for label, name in enumerate(subject.data.classes)
-            if (labels == label).any()
+            name: each.mean().item() for name, each in zip(subject.data.classes, of_class, strict=True) if len(each)
         }
     return found
 

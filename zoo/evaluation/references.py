@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.data.splits import Splits
 
 CODEC_IMAGES = 500
+CLASSES = 1000  # at most
 SAMPLES = 10_000  # largest number of images in a comparison of sets
 VERSION = 1  # of the results that the cache keeps; raised when one of them is computed in another way
 PASSES, PENALTY = 5, 0.1  # of dictionary learning
@@ -63,11 +64,14 @@ class References:
         """Number of labels.
 
         Raises:
-            NotApplicable: the data set has none, or a single one.
+            NotApplicable: the data set has none, or a single one, or more than 1,000, as time and memory grow with it.
         """
         if len(self.data.classes) < 2:
             reason = "has no labels" if not self.data.classes else f"is of one class, {self.data.classes[0]}"
             raise NotApplicable(f"the data set {self.data.name} {reason}")
+        if len(self.data.classes) > CLASSES:
+            count = len(self.data.classes)
+            raise NotApplicable(f"the data set {self.data.name} has {count:,} classes; this is for at most {CLASSES:,}")
         return len(self.data.classes)
 
     @cached_property

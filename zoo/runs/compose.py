@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zoo import files
 from zoo.errors import ZooError, nearest
-from zoo.options import TARGET, check_type, folders, shipped
+from zoo.options import TARGET, check_type, folders, shipped, unreadable
 
 OPEN = ("objective", "density")  # axes with settings that are mappings, to which a name may be added
 
@@ -75,6 +76,8 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
         raise ZooError(f"{axis}={option}: no such {axis}{nearest(option, error.options or ())}") from error
     except OverrideParseException as error:
         raise ZooError(f"{error.override}: cannot be read as a setting; {quoting_of(str(error.override))}") from error
+    except yaml.YAMLError as error:
+        raise ZooError(unreadable(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         foreign = re.match(r"Could not override '(.+?)'", str(error))
         raise ZooError(f"{foreign[1]}: no such setting" if foreign else " ".join(str(error).split())) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -26,15 +27,29 @@ def jobs_of(cfg: DictConfig) -> tuple[list[Job], list[Job]]:
     apply to every run.
 
     Raises:
-        ZooError: the runs are on several data sets.
+        ZooError: the runs are on several data sets, or the study is of another form.
     """
     changes = [override for override in overrides_of(cfg) if not override.startswith("study=")]
-    study = resolved(cfg, "study")
-    refuse_other_data([sweep for part in ("table", "figures") for sweep in study.get(part) or []], changes)
-    table, figures = (runs(study.get(part) or [], changes) for part in ("table", "figures"))
+    sweeps = {part: sweeps_of(resolved(cfg, "study"), part) for part in ("table", "figures")}
+    refuse_other_data([sweep for each in sweeps.values() for sweep in each], changes)
+    table, figures = (runs(each, changes) for each in sweeps.values())
     if len(sets := sorted({job.data for job in (table | figures).values()})) > 1:
         raise ZooError(f"a study compares methods on one data set, this one has {', '.join(sets)}; write one for each")
     return list(table.values()), [job for path, job in figures.items() if path not in table]
+
+
+def sweeps_of(study: object, part: str) -> list[list[str]]:
+    """The sweeps of a part of a study's file; none where it lacks the part.
+
+    Raises:
+        ZooError: it is of another form.
+    """
+    found: Any = (study.get(part) or []) if isinstance(study, Mapping) else None
+    if isinstance(found, list) and all(isinstance(sweep, list) for sweep in found):
+        sweeps: list[list[str]] = found
+        if all(isinstance(override, str) for sweep in sweeps for override in sweep):
+            return sweeps
+    raise ZooError(f"study: {part} must be a list of sweeps, each a list such as [data=digits, 'seed=0,1,2']")
 
 
 def refuse_other_data(sweeps: Iterable[Sequence[str]], changes: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
 from zoo.errors import ZooError
+from zoo.runs.engines import begin_worker
 from zoo.runs.job import Job
 from zoo.types import FitReport
 
@@ -37,7 +38,8 @@ def fit_by_processes(job: Job, devices: int, model: Autoencoder) -> tuple[FitRep
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each process warns of what costs a little time
     with TemporaryDirectory() as folder:
         try:
-            spawn(fit_in_process, (job, devices, free_port(), os.getcwd(), folder), nprocs=devices)  # type: ignore[no-untyped-call]
+            given = job, devices, free_port(), os.getcwd(), folder, os.getpid()
+            spawn(fit_in_process, given, nprocs=devices, daemon=True)  # type: ignore[no-untyped-call]
         except ProcessRaisedException as error:
             raise mistake_in(error) or error from None
         result = torch.load(Path(folder) / RESULT, weights_only=True)
@@ -51,7 +53,7 @@ def mistake_in(error: ProcessRaisedException) -> ZooError | None:
     return ZooError(found[-1]) if found else None
 
 
-def fit_in_process(rank: int, job: Job, devices: int, port: int, folder: str, results: str) -> None:
+def fit_in_process(rank: int, job: Job, devices: int, port: int, folder: str, results: str, parent: int) -> None:
     """Take part in a fit, as process `rank`; the first one writes what was fitted.
 
     Args:
@@ -61,7 +63,9 @@ def fit_in_process(rank: int, job: Job, devices: int, port: int, folder: str, re
         port: by which they find each other.
         folder: to which the paths of the run are relative.
         results: folder for what was fitted.
+        parent: process that started it, with which it ends.
     """
+    begin_worker(parent)
     os.chdir(folder)
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     warnings.simplefilter("ignore")  # Lightning's, of its own parts

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = 34  # characters of a row's name in a line of progress
 TRIES = 2  # of runs whose worker is killed
 KILLED = "the process that computed it was killed, twice; did it run out of memory?"
+UNBEGUN = "processes were killed three times before a run began; is there enough memory to start them?"
 Outcome = Record | Pruned | str  # a record, or why there is none
 
 
@@ -60,7 +61,7 @@ def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object
         task = bar.add_task("runs", total=len(todo))
         workers = stack.enter_context(engine.workers(len(groups), max(job.threads for job in todo), on_gpu))
         for job, outcome in outcomes(groups, workers, meanwhile):
-            if isinstance(outcome, Record) and not job.record_path.exists():  # the worker has folders of its own
+            if isinstance(outcome, Record) and lacks(job.recorded(), outcome):  # the worker has folders of its own
                 write_record(job.results, outcome)
             if isinstance(outcome, Pruned):
                 console.print(f"pruned {job.name} width {job.width} seed {job.seed}: {outcome}")
@@ -72,6 +73,15 @@ def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object
             bar.advance(task)
     sweep_leftovers(jobs)
     return failures
+
+
+def lacks(known: Record | None, found: Record) -> bool:
+    """Whether a record that is here lacks what a worker found: the fit, or metrics of it."""
+    return (
+        known is None
+        or known.weights != found.weights
+        or any(known.metrics.get(name) != entry for name, entry in found.metrics.items())
+    )
 
 
 def sweep_leftovers(jobs: Sequence[Job]) -> None:
@@ -86,7 +96,8 @@ def outcomes(
     """The outcome of every run, as they come.
 
     Runs that another study computes come last, after it. Where a worker is killed, the runs that were being computed
-    are tried once more after all others, one at a time; one that loses its worker again has failed.
+    are tried once more after all others, one at a time; one that loses its worker again has failed. Where workers are
+    killed three times in a row and no run had begun, all that is left has failed.
 
     Args:
         groups: of runs, each for one worker.
@@ -96,7 +107,7 @@ def outcomes(
     left = dict(enumerate(groups))
     elsewhere: set[int] = set()  # another study computes them
     suspects: set[int] = set()  # they were being computed when a worker was killed
-    crashes = 0  # since the last outcome
+    crashes = 0  # in a row, with no run begun
     while left:
         calm = [index for index in left if index not in suspects]
         free = [index for index in calm if index not in elsewhere]
@@ -111,11 +122,12 @@ def outcomes(
                     crashes = 0
                     yield from found
         except workers.lost:
-            crashes += 1
+            begun = {index for index, group in left.items() if any(abandoned(job.lock) for job in group)} - suspects
+            crashes = 0 if begun or not calm else crashes + 1
             if not calm or crashes > TRIES:
                 for index in chosen:
-                    yield from ((job, KILLED) for job in left.pop(index, ()))
-            suspects |= {index for index, group in left.items() if any(abandoned(job.lock) for job in group)}
+                    yield from ((job, UNBEGUN if calm else KILLED) for job in left.pop(index, ()))
+            suspects |= begun
         except ZooError:
             raise
         except Exception as error:

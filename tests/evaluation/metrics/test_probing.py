@@ -123,3 +123,12 @@ def test_without_labels_nothing_is_measured(small_model, digits):
         entry["reason"] for name, entry in records.items() if not name.startswith("prior_")
     }  # nor has it a prior
     assert reasons == {"the data set digits has no labels"}
+
+
+def test_metrics_of_labels_are_for_at_most_a_thousand_classes(identity_model, digits):
+    many = replace(digits, classes=tuple(map(str, range(1001))))
+    records = measured(identity_model(1, 8, 8), many, ["probing", "reconstruction"], {})
+    for name in ("linear_probe_accuracy", "knn_accuracy"):
+        assert records[name]["reason"] == "the data set digits has 1,001 classes; this is for at most 1,000"
+    assert records["sse"]["value"] is not None
+    assert "per_class" not in records["sse"]

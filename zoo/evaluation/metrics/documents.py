@@ -83,7 +83,8 @@ def retrieval_curve(code_retrieval: Retrieval) -> Curve:
 def topic_coherence(topics: Topics) -> Curve:
     """How often the ten terms that a unit increases most occur together: normalised mutual information, -1 to 1.
 
-        log(p(a, b) / (p(a) p(b))) / -log p(a, b), mean over pairs (a, b) of the ten terms; p: fractions of training documents
+        log(p(a, b) / (p(a) p(b))) / -log p(a, b), mean over pairs (a, b) of the ten terms,
+        p(a, b) the fraction of training documents that hold both
 
     Mean over units; the curve has every unit's terms.
 
