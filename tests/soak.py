@@ -394,7 +394,7 @@ TRIALS: dict[str, Callable[[Trial, dict[str, bytes | str], random.Random], None]
     "`kill -9` of a Dask worker (`engine=dask`)": killed_on_dask,
     "Ctrl-C (SIGINT)": interrupted(signal.SIGINT),
     "SIGTERM": interrupted(signal.SIGTERM),
-    "the same study twice at once, one of them killed": two_at_once,
+    "the same study twice at once, in one of two trials with one of them killed": two_at_once,
     f"a full disk (a tmpfs of {DISK})": full_disk,
 }
 FAULTS = {
@@ -475,7 +475,7 @@ a time, {plain:.0f} s when nothing happens. The study is started again until it 
 - lost: records or metrics that were missing or changed afterwards.
 - orphan processes: still there 5 seconds after their study had ended.
 - stale locks: still held after their process had ended.
-- half-written files: records, models, checkpoints, tables and figures that are not whole, looked for after every kill.
+- half-written files: records, models, checkpoints, tables and figures that are not whole, looked for after every command.
 - left behind: locks and partial files that are still there when the study is complete.
 - other faults: tracebacks, wrong exit statuses, a study that could not be completed.
 {notes}

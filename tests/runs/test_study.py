@@ -300,7 +300,7 @@ def killing(monkeypatch, begun_at_once, deadly):
             raise Killed
 
     monkeypatch.setattr(running, "computed", computed)
-    monkeypatch.setattr(running, "abandoned", lambda lock: any(f"-s{seed}." in lock.name for seed in begun))
+    monkeypatch.setattr(running, "abandoned", lambda lock: any(lock.stem.endswith(f"-s{seed}") for seed in begun))
     return begun
 
 
