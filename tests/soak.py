@@ -475,7 +475,7 @@ a time, {plain:.0f} s when nothing happens. The study is started again until it 
 - lost: records or metrics that were missing or changed afterwards.
 - orphan processes: still there 5 seconds after their study had ended.
 - stale locks: still held after their process had ended.
-- half-written files: records, models, checkpoints, tables and figures that are not whole, looked for after every command.
+- half-written files: records, models, checkpoints, tables and figures that are not whole, after every command.
 - left behind: locks and partial files that are still there when the study is complete.
 - other faults: tracebacks, wrong exit statuses, a study that could not be completed.
 {notes}
