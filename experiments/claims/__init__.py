@@ -16,6 +16,7 @@ writes results/claims/<name>.json, <name>.png and README.md. The module ends wit
         fits=fits,
         measure=measure,
         cases=cases,
+        answers={"yyn?": "..."},  # the verdict in words
         draw=draw,
     )
 
@@ -33,11 +34,16 @@ which names four functions of the module:
     which give the 95 % intervals. `shown` holds whatever else the figure needs: curves, images. Same seed, same
     numbers: every random choice has a seed.
 
-`cases(numbers) -> [Case.of(when, name, number, below=bound), ...]`: the parts of the claim, each decided by one of the
-    numbers. `when` is read behind "holds": "when the noise is weaker than in training", "for salt and pepper". The
-    case holds if the number is `below` or `above` the bound, and is undecided where its interval includes it.
-    All cases true: the verdict is *holds*; none: *does not hold*; else *holds when ...*. Write cases such that each
-    could come out either way.
+`cases(numbers) -> [Case.of(part, name, number, below=bound), ...]`: the parts of the claim, each decided by one of the
+    numbers. `part` is a whole statement that is true or false, in the reader's words: "With tied weights, the error is
+    that of PCA". It is true if the number is `below` or `above` the bound, or between two, and undecided where its
+    interval includes one. All parts true: the verdict is *holds*; none: *does not hold*; else *holds when ...*. Parts
+    are what the claim says, and nothing else; a control or another thing worth knowing is `beside=True` and does not
+    count. Write parts such that each could come out either way.
+
+`answers`: {outcomes: sentence}: the verdict in a sentence or two for a learner, without numbers, under the outcomes for
+    which it was written: "yyn?" for four parts on one data set. A measurement with other outcomes shows no sentence
+    until one is written for them; a test asks for that of results/claims.
 
 `draw(found) -> Figure`: the figure, from {data: Found}, by `drawing`: readable without the text, at most a dozen
     labelled series. It is looked at by eye.

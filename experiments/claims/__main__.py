@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.claims import NAMES, claim_of
 from experiments.claims.claim import Claim
@@ -58,29 +59,54 @@ class Asked:
 
 
 def run_claims(words: Sequence[str]) -> None:
-    """Fit the models of claims, then test one claim after the other and write what is found.
+    """Fit the models of claims, then test the claims and write what is found.
 
     Raises:
         ZooError: a mistake in the words, or a fit that failed.
     """
+    from experiments.claims.page import write_page
+
+    asked = Asked.of(words)
+    names = list(dict.fromkeys(asked.names))
+    fit_all((lab for name in names for lab in labs_of(name, asked).values()), asked.processes)
+    for known in tested(names, asked):
+        write_page(asked.folder)
+        said = f"{known['verdict']['text']}. {known['verdict']['answer']}".rstrip()
+        print(f"{known['name']}: {known['title']}\n  {said}", flush=True)
+    print(asked.folder / "README.md")
+
+
+def labs_of(name: str, asked: Asked) -> dict[str, Lab]:
+    """The lab of a claim on each data set."""
+    claim = claim_of(name)
+    return {data: Lab.of(claim, data, asked.data is None) for data in asked.sets(claim)}
+
+
+def tested(names: Sequence[str], asked: Asked) -> Iterator[dict[str, Any]]:
+    """What the files of claims hold, claim by claim; several processes test one each."""
+    import joblib
+
+    from zoo.runs.engines import Local
+
+    if asked.processes == 1 or len(names) == 1:
+        yield from (tested_alone(name, asked) for name in names)
+        return
+    with Local(asked.processes).workers(len(names), 1, False) as workers, joblib.parallel_config(**workers.backend):
+        pool = joblib.Parallel(workers.at_once, return_as="generator", batch_size=1)
+        yield from pool(joblib.delayed(tested_alone)(name, asked) for name in names)
+
+
+def tested_alone(name: str, asked: Asked) -> dict[str, Any]:
+    """Test a claim whose models are fitted, on one thread, and write its file and its figure."""
     import torch
 
     from experiments.claims.page import publish
 
-    asked = Asked.of(words)
-    claims = {name: claim_of(name) for name in dict.fromkeys(asked.names)}
-    labs = {
-        name: {data: Lab.of(claim, data, asked.data is None) for data in asked.sets(claim)}
-        for name, claim in claims.items()
-    }
-    fit_all((lab for each in labs.values() for lab in each.values()), asked.processes)
     torch.set_num_threads(1)
-    for name, claim in claims.items():
-        with torch.no_grad():
-            found = {data: claim.measure(lab) for data, lab in labs[name].items()}
-        known = publish(name, claim, labs[name], found, asked.folder)
-        print(f"{name}: {known['title']}\n  {known['verdict']['text']}", flush=True)
-    print(asked.folder / "README.md")
+    claim, labs = claim_of(name), labs_of(name, asked)
+    with torch.no_grad():
+        found = {data: claim.measure(lab) for data, lab in labs.items()}
+    return publish(name, claim, labs, found, asked.folder)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DECIMALS = 3  # of a number whose interval has no width
 HOLDS, DEPENDS, FAILS = "holds", "holds when ...", "does not hold"
+LETTERS = {True: "y", False: "n", None: "?"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Number:
     low: float | None = None
     high: float | None = None
     unit: str = ""
+
+    def within(self, least: float, most: float) -> Number:
+        """The number with its interval cut at values that it cannot exceed."""
+        low, high = (None if end is None else min(max(end, least), most) for end in (self.low, self.high))
+        return Number(self.value, low, high, self.unit)
 
     def above(self, bound: float) -> bool | None:
         """Whether the number is above `bound`; None where the interval includes it."""
@@ -64,23 +70,30 @@ class Case:
     """One part of a claim, decided by one number.
 
     Attributes:
-        when: the condition, as it is read behind "holds".
+        part: a statement that is true or false.
         number: name of the number that decides.
         holds: None where its interval leaves that open.
-        rule: for which values it holds, such as "below 0.95".
+        rule: for which values it is true, such as "below 0.95".
+        beside: it is shown beside the claim, and not part of it: a control, or something worth knowing.
     """
 
-    when: str
+    part: str
     number: str
     holds: bool | None
     rule: str = ""
+    beside: bool = False
 
     @classmethod
-    def of(cls, when: str, name: str, number: Number, **rule: float) -> Case:
-        """A case that holds where a number is below, or above, a bound: `below=0.95`, `above=0`."""
-        ((side, bound),) = rule.items()
-        holds = {"below": number.below, "above": number.above}[side](bound)
-        return cls(when, name, holds, f"{side} {plain(bound)}")
+    def of(cls, part: str, name: str, number: Number, *, beside: bool = False, **rule: float) -> Case:
+        """A case that is true where a number is below, or above, a bound: `below=0.95`, `above=0`.
+
+        With both, it is true between them, and false where the interval lies outside: `above=-0.5, below=0.5`.
+        """
+        sides = {"above": number.above, "below": number.below}
+        answers = [sides[side](bound) for side, bound in rule.items()]
+        holds = False if False in answers else None if None in answers else True
+        words = " and ".join(f"{side} {plain(bound)}" for side, bound in rule.items())
+        return cls(part, name, holds, words, beside)
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,8 @@ class Claim:
         fits: {name: overrides} of the models for a data set.
         measure: the experiment.
         cases: the parts of the claim, from the numbers of one data set.
+        answers: the verdict in a sentence or two without numbers, by the outcomes for which it was written: those of
+            all parts on all data sets in their order, "y" for true, "n" for false, "?" for undecided.
         draw: the figure, from what was found on each data set.
         reduced: the data set of the reduced version.
     """
@@ -125,30 +140,38 @@ class Claim:
     fits: Callable[[str], Mapping[str, Sequence[str]]]
     measure: Callable[[Lab], Found]
     cases: Callable[[Numbers], list[Case]]
+    answers: Mapping[str, str]
     draw: Callable[[Mapping[str, Found]], Figure]
     reduced: str = "digits"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on a claim, from the cases of all data sets.
+    """The verdict on a claim, from its parts on all data sets.
 
     Attributes:
         outcome: "holds", "holds when ..." or "does not hold".
-        text: the same in one line, with the number of cases that hold.
+        text: the same in one line, with the number of parts that are true.
+        answer: it in words; empty where the claim has none for these outcomes.
     """
 
     outcome: str
     text: str
+    answer: str
 
 
-def verdict(cases: Mapping[str, Sequence[Case]]) -> Verdict:
-    """The verdict on a claim from its cases on each data set."""
-    answers = [case.holds for each in cases.values() for case in each]
-    true, undecided = answers.count(True), answers.count(None)
-    if true == len(answers):
-        return Verdict(HOLDS, HOLDS)
-    left = f" ({undecided} undecided)" if undecided else ""
-    if not true:
-        return Verdict(FAILS, FAILS + left)
-    return Verdict(DEPENDS, f"holds in {true} of {len(answers)} cases{left}")
+def verdict(cases: Mapping[str, Sequence[Case]], answers: Mapping[str, str]) -> Verdict:
+    """The verdict on a claim from its cases on each data set, those beside it left out."""
+    found = [case.holds for each in cases.values() for case in each if not case.beside]
+    true, undecided = found.count(True), found.count(None)
+    answer = " ".join(answers.get(outcomes(cases), "").split())
+    if true == len(found):
+        return Verdict(HOLDS, HOLDS, answer)
+    left = f", {undecided} undecided" if undecided else ""
+    outcome = DEPENDS if true else FAILS
+    return Verdict(outcome, f"{outcome}: {true} of {len(found)} parts true{left}", answer)
+
+
+def outcomes(cases: Mapping[str, Sequence[Case]]) -> str:
+    """The outcomes of all parts, as `Claim.answers` has them."""
+    return "".join(LETTERS[case.holds] for each in cases.values() for case in each if not case.beside)

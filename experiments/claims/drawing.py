@@ -21,6 +21,7 @@ from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, oklch, pla
 COLOURS = tuple(oklch(0.45 + 0.15 * (k % 2), 0.14, 0.71 + 0.381966 * k) for k in range(12))
 MARKERS = "os^Dv<>phPX*"
 FOOT = 0.5  # inches below the lowest panel: its ticks and its label
+TICKS = 5  # labelled, of a logarithmic axis
 CELL = 0.5  # inches of an image
 
 Box = tuple[float, float, float, float]
@@ -83,7 +84,7 @@ def draw_dots(ax: Axes, numbers: Mapping[str, Number], bound: float | None = Non
 def log_scale(ax: Axes) -> None:
     """Make the x axis of a panel with dots logarithmic, with plain numbers."""
     ax.set_xscale("log")
-    log_axis(ax.xaxis, ax.get_xlim(), PLAIN)
+    log_axis(ax.xaxis, ax.get_xlim(), PLAIN, most=TICKS)
 
 
 def errors(numbers: Sequence[Number]) -> list[list[float]]:

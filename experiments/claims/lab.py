@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from experiments.claims.claim import Claim
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.model.autoencoder import Autoencoder
 
 SEEDS = 3  # of the full version
+PHOTOS = 10  # of a person, one after the other
 COMMON = ("evaluation.groups=[reconstruction]", "trainer.progress=false")
 SETTINGS = {  # short fits: all claims together take minutes
     "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=3"),
@@ -87,6 +89,11 @@ class Lab:
     def test_labels(self) -> Tensor:
         """Their classes: (N,)."""
         return self.splits.test.labels
+
+    @property
+    def groups(self) -> Tensor | None:
+        """(N,), of test images that are no independent samples: the person of a face; None elsewhere."""
+        return torch.arange(len(self.test)) // PHOTOS if self.data == "faces" else None
 
     @cached_property
     def references(self) -> References:

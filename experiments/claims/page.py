@@ -18,25 +18,29 @@ from zoo.report.figures.style import save, styled
 from zoo.runs.versions import versions
 
 DIGITS = 6  # of a number in a file
-ANSWERS = {True: "yes", False: "no", None: "undecided"}
-HEAD = """# The lecture, tested
+ANSWERS = {True: "true", False: "false", None: "undecided"}
+HEAD = """# Claims from courses, tested
 
 What courses say about bottlenecks: each claim as an experiment with a verdict. `zoo claims paths.results=results` tests
 them and writes this page from the JSON files beside it; `zoo claims <name>` tests one. Numbers stand with their 95 %
-intervals, over the seeds of the fits and over test images; a case is undecided where the interval includes its bound.
-Intervals are symmetric, so some reach values that the number itself cannot take.
+intervals, over the seeds of the fits and over test images (of faces, over people); a part of a claim is undecided where
+the interval includes its bound.
 """
 
 
 def publish(
     name: str, claim: Claim, labs: Mapping[str, Lab], found: Mapping[str, Found], folder: Path
 ) -> dict[str, Any]:
-    """Write the figure and the JSON file of a tested claim, then the README of the folder; return the content."""
+    """Write the figure and the JSON file of a tested claim; return what the file holds."""
     save(styled(claim.draw)(found), folder / f"{name}.png")
     known = content(name, claim, labs, found)
     write_atomically(folder / f"{name}.json", (json.dumps(known, indent=1) + "\n").encode())
-    write_atomically(folder / "README.md", page(folder).encode())
     return known
+
+
+def write_page(folder: Path) -> None:
+    """Write the README of a folder."""
+    write_atomically(folder / "README.md", page(folder).encode())
 
 
 def content(name: str, claim: Claim, labs: Mapping[str, Lab], found: Mapping[str, Found]) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def content(name: str, claim: Claim, labs: Mapping[str, Lab], found: Mapping[str
     return {
         "name": name,
         **texts(claim),
-        "verdict": asdict(verdict(cases)),
+        "verdict": asdict(verdict(cases, claim.answers)),
         "cases": {data: [asdict(case) for case in each] for data, each in cases.items()},
         "numbers": {data: {key: asdict(one) for key, one in each.items()} for data, each in numbers.items()},
         "figure": f"{name}.png",
@@ -85,22 +89,16 @@ def page(folder: Path) -> str:
     paths = [path for name in NAMES if (path := folder / f"{name}.json").is_file()]
     every = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     rows = [
-        f"| [{one['title']}](#{slug(one['title'])}) | {one['verdict']['text']} | {decisive(one)} |" for one in every
+        f"| [{one['title']}](#{slug(one['title'])}) | {one['verdict']['text']} | {one['verdict']['answer']} |"
+        for one in every
     ]
-    table = ["| claim | verdict | the number of its first case |", "| --- | --- | --- |", *rows]
+    table = ["| claim | verdict | in words |", "| --- | --- | --- |", *rows]
     return "\n".join([HEAD, *table, "", *(section(one) for one in every)])
 
 
 def slug(heading: str) -> str:
     """The anchor that GitHub and MyST give a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-
-def decisive(known: Mapping[str, Any]) -> str:
-    """The number that decides the first case on the first data set, in words."""
-    data, cases = next(iter(known["cases"].items()))
-    name = cases[0]["number"]
-    return f"{name} ({data}): {with_unit(Number(**known['numbers'][data][name]))}"
 
 
 def with_unit(number: Number) -> str:
@@ -114,21 +112,25 @@ def section(known: Mapping[str, Any]) -> str:
         [
             f"## {known['title']}",
             "",
-            f"Verdict: **{known['verdict']['text']}**.",
+            f"Verdict: **{known['verdict']['text']}**. {known['verdict']['answer']}".rstrip(),
             "",
-            f"{known['claim']} {known['why']}",
+            f"**The claim.** {known['claim']}",
+            "",
+            f"**Why one would believe it.** {known['why']}",
             "",
             *(f"    {line}".rstrip() for line in known["equation"].splitlines()),
             "",
-            f"What was done: {known['done']}",
+            f"**What was done.** {known['done']}",
             "",
             f"![{known['title']}]({known['figure']})",
             "",
-            *case_table(known),
+            *case_table(known, "part of the claim", beside=False),
+            "",
+            *case_table(known, "beside the claim", beside=True),
             "",
             *number_table(numbers_of(known)),
             "",
-            f"When it fails: {known['fails']}",
+            f"**When it fails.** {known['fails']}",
             "",
             *fit_list(known["fits"]),
             "",
@@ -136,16 +138,17 @@ def section(known: Mapping[str, Any]) -> str:
     )
 
 
-def case_table(known: Mapping[str, Any]) -> list[str]:
-    """The cases of a claim, and the numbers that decide them."""
+def case_table(known: Mapping[str, Any], head: str, beside: bool) -> list[str]:
+    """The cases that are parts of a claim, or those beside it, and the numbers that decide them; empty without any."""
     several, numbers = len(known["cases"]) > 1, numbers_of(known)
     rows = [
-        f"| {case['when']}{f' ({data})' if several else ''} | {ANSWERS[case['holds']]} | "
+        f"| {case['part']}{f' ({data})' if several else ''} | {ANSWERS[case['holds']]} | "
         f"{case['rule']} | {case['number']}: {with_unit(numbers[data][case['number']])} |"
         for data, cases in known["cases"].items()
         for case in cases
+        if case["beside"] is beside
     ]
-    return ["| it holds ... | | if it is | the number |", "| --- | --- | --- | --- |", *rows]
+    return [f"| {head} | result | true if | measured |", "| --- | --- | --- | --- |", *rows] if rows else []
 
 
 def number_table(numbers: Mapping[str, Mapping[str, Number]]) -> list[str]:

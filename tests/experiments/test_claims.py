@@ -13,7 +13,7 @@ from PIL import Image
 
 from experiments.claims import NAMES, claim_of, statistics
 from experiments.claims.__main__ import run_claims
-from experiments.claims.claim import Case, Number, verdict
+from experiments.claims.claim import Case, Number, outcomes, verdict
 from experiments.claims.page import numbers_of, page, texts
 from zoo.cli import main
 from zoo.errors import ZooError
@@ -37,18 +37,18 @@ def test_the_reduced_version_comes_to_the_same_verdict(name, home, monkeypatch):
     reduced, whole = claim_of(name).reduced, committed(name)
     run_claims([name, f"data={reduced}", "processes=1"])
     found = json.loads((home / "outputs" / "claims" / f"{name}.json").read_text())
-    ours, theirs = answers(found["cases"][reduced]), answers(next(iter(whole["cases"].values())))
+    ours, theirs = results(found["cases"][reduced]), results(next(iter(whole["cases"].values())))
     assert ours.keys() == theirs.keys()
-    contradicted = [when for when in ours if {ours[when], theirs[when]} == {True, False}]
+    contradicted = [part for part in ours if {ours[part], theirs[part]} == {True, False}]
     assert contradicted == []
-    assert [when for when in ours if ours[when]], "it shows nothing"
+    assert [part for part in ours if ours[part]], "it shows nothing"
     assert found["verdict"]["outcome"] == whole["verdict"]["outcome"]
     with Image.open(home / "outputs" / "claims" / found["figure"]) as figure:
         assert min(figure.size) > 200
 
 
-def answers(cases: list[dict[str, Any]]) -> dict[str, bool | None]:
-    return {case["when"]: case["holds"] for case in cases}
+def results(cases: list[dict[str, Any]]) -> dict[str, bool | None]:
+    return {case["part"]: case["holds"] for case in cases}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,7 +58,8 @@ def test_a_file_holds_the_texts_of_its_claim_and_what_follows_from_its_numbers(n
     assert tuple(known["numbers"]) == claim.data
     cases = {data: claim.cases(numbers) for data, numbers in numbers_of(known).items()}
     assert {data: [asdict(case) for case in each] for data, each in cases.items()} == known["cases"]
-    assert asdict(verdict(cases)) == known["verdict"]
+    assert asdict(verdict(cases, claim.answers)) == known["verdict"]
+    assert known["verdict"]["answer"], f"no sentence in Claim.answers for the outcomes {outcomes(cases)}"
     assert (RESULTS / known["figure"]).is_file()
 
 
@@ -67,26 +68,28 @@ def test_the_page_is_what_the_files_hold():
 
 
 def cases_of(*holds: bool | None) -> list[Case]:
-    return [Case(f"for {k}", "n", each) for k, each in enumerate(holds)]
+    return [Case(f"It is so for {k}", "n", each) for k, each in enumerate(holds)]
 
 
 @pytest.mark.parametrize(
     ("cases", "outcome", "text"),
     [
         ({"mnist": cases_of(True, True)}, "holds", "holds"),
-        ({"mnist": cases_of(False, None)}, "does not hold", "does not hold (1 undecided)"),
-        ({"mnist": cases_of(True, False)}, "holds when ...", "holds in 1 of 2 cases"),
-        ({"mnist": cases_of(True, None)}, "holds when ...", "holds in 1 of 2 cases (1 undecided)"),
+        ({"mnist": cases_of(False, None)}, "does not hold", "does not hold: 0 of 2 parts true, 1 undecided"),
+        ({"mnist": cases_of(True, False)}, "holds when ...", "holds when ...: 1 of 2 parts true"),
+        ({"mnist": cases_of(True, None)}, "holds when ...", "holds when ...: 1 of 2 parts true, 1 undecided"),
+        ({"mnist": [*cases_of(True), Case("A control", "n", False, beside=True)]}, "holds", "holds"),
         (
             {"mnist": cases_of(True, True), "faces": cases_of(True, False)},
             "holds when ...",
-            "holds in 3 of 4 cases",
+            "holds when ...: 3 of 4 parts true",
         ),
     ],
 )
 def test_a_verdict_follows_from_the_cases(cases, outcome, text):
-    found = verdict(cases)
+    found = verdict(cases, {"yn": "Only  for\n 0."})
     assert (found.outcome, found.text) == (outcome, text)
+    assert found.answer == ("Only for 0." if outcomes(cases) == "yn" else "")
 
 
 def test_an_interval_that_includes_the_bound_leaves_a_case_open():
@@ -95,6 +98,16 @@ def test_an_interval_that_includes_the_bound_leaves_a_case_open():
     assert Number(1.0, 0.5, 1.5).above(1.1) is None
     assert Number(1.0, 0.5, 1.5).below(1.6) is True
     assert Number(1.0).below(1.1) is True
+
+
+def test_a_case_between_two_bounds_is_false_outside_of_them():
+    rule = {"above": -1.0, "below": 1.0}
+    assert [Case.of("", "n", Number(value, value - 0.5, value + 0.5), **rule).holds for value in (0, 0.8, 3)] == [
+        True,
+        None,
+        False,
+    ]
+    assert Case.of("", "n", Number(0.0), **rule).rule == "above -1 and below 1"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +138,28 @@ def test_intervals_over_images_are_paired_and_cover_the_truth():
     mean = statistics.mean(a)
     assert mean.above(0.0) is None, "images differ far more than the two values of one image do"
     assert statistics.ratio(a + 1, b + 1).value == pytest.approx((a + 1).mean() / (b + 1).mean())
+
+
+def test_an_interval_holds_no_value_that_the_number_cannot_take():
+    rng = np.random.default_rng(0)
+    wild = statistics.ratio(rng.exponential(size=(3, 5)) * [[1], [20], [1]], np.ones(5))
+    assert 0 < wild.low < wild.value < wild.high
+    assert statistics.mean(np.abs(rng.standard_cauchy((2, 6)))).low > 0
+    none, every = statistics.share(np.zeros((3, 40))), statistics.share(np.ones((3, 40)))
+    assert (none.low, every.high) == (0, 1)
+    assert none.high == pytest.approx(0.0876, abs=1e-3), "Wilson's for 0 of 40"
+    assert every.low == pytest.approx(1 - none.high)
+    some = statistics.share(rng.random((3, 400)) < 0.3)
+    assert some.high - some.low == pytest.approx(2 * 1.96 * np.sqrt(0.3 * 0.7 / 400), rel=0.5)
+
+
+def test_images_of_one_person_are_resampled_together():
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(20), 10)
+    values = rng.normal(size=20)[people] + 0.01 * rng.normal(size=200)
+    alone, together = statistics.mean(values), statistics.mean(values, groups=people)
+    assert together.value == pytest.approx(alone.value)
+    assert (together.high - together.low) / (alone.high - alone.low) == pytest.approx(np.sqrt(10), rel=0.2)
 
 
 def test_seeds_widen_an_interval():

@@ -81,8 +81,13 @@ def claim() -> dict[str, Any]:
         "equation": "x = y",
         "fails": "When it fails.",
         "figure": "figure.png",
-        "verdict": {"outcome": "holds when ...", "text": "holds for b; does not hold for a"},
-        "cases": {"digits": [{"when": "for b", "number": "a ratio", "holds": True}]},
+        "verdict": {"outcome": "holds when ...", "text": "holds when ...: 1 of 2 parts true", "answer": "Only for b."},
+        "cases": {
+            "digits": [
+                {"part": "It is so for b", "number": "a ratio", "holds": True, "rule": "above 1", "beside": False},
+                {"part": "It is so for c", "number": "a ratio", "holds": True, "rule": "above 1", "beside": True},
+            ]
+        },
         "numbers": {"digits": {"a ratio": {"value": 1.25, "low": 1.125, "high": 1.5, "unit": "nats"}}},
     }
 

@@ -298,6 +298,9 @@ def test_a_claim_shows_its_verdict_its_figure_and_what_decides_it(visit):
     article = page.locator("article.claim")
     assert "holds when ..." in article.locator("h2").inner_text()
     assert article.locator("img").evaluate("image => image.naturalWidth") == 300
-    assert "a ratio: 1.25 (1.13 to 1.5) nats" in article.locator(".cases").inner_text()
+    assert "Only for b." in article.inner_text()
+    part, beside = (each.inner_text() for each in article.locator(".cases").all())
+    assert "a ratio: 1.25 (1.13 to 1.5) nats" in part
+    assert "It is so for c" in beside
     page.get_by_role("link", name="Denoise an image yourself").click()
     page.wait_for_selector("#panel-explore[data-ready]")

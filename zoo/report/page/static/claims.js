@@ -2,7 +2,7 @@
 "use strict";
 
 (function () {
-  const ANSWERS = [[true, "yes", "yes"], [false, "no", "no"], [null, "open", "left open"]];
+  const ANSWERS = [[true, "yes", "true"], [false, "no", "false"], [null, "open", "undecided"]];
   const OUTCOMES = { holds: "yes", "does not hold": "no" };
   const LIVE = [  // experiments of the other tabs
     ["Denoise an image yourself", "explore?numbers=16", "Move the slider Noise: denoising_ae has learned to remove it."],
@@ -29,16 +29,21 @@
       return `${zoo.number(value)}${interval}${unit ? ` ${unit}` : ""}`;
     }
 
-    function cases(claim) {
+    function cases(claim, beside) {
       const sets = Object.entries(claim.cases);
-      return zoo.el("ul", { className: "cases" }, sets.flatMap(([data, each]) => each.map((one) => {
+      return zoo.el("ul", { className: "cases" }, sets.flatMap(([data, each]) => each.filter((one) => one.beside === beside).map((one) => {
         const [, kind, word] = ANSWERS.find(([holds]) => holds === one.holds);
         const because = claim.numbers[data][one.number];
         return zoo.el(
-          "li", {}, zoo.el("span", { className: `badge ${kind}` }, word), ` ${one.when}${sets.length > 1 ? ` (${data})` : ""}`,
-          because ? zoo.el("span", { className: "note" }, ` ${one.number}: ${measured(because)}; it holds if that is ${one.rule}`) : ""
+          "li", {}, zoo.el("span", { className: `badge ${kind}` }, word), ` ${one.part}${sets.length > 1 ? ` (${data})` : ""}`,
+          because ? zoo.el("span", { className: "note" }, ` ${one.number}: ${measured(because)}; true if ${one.rule}`) : ""
         );
       })));
+    }
+
+    function beside(claim) {
+      const found = cases(claim, true);
+      return found.childElementCount ? [zoo.el("h3", {}, "Beside the claim"), found] : "";
     }
 
     function numbers(claim) {
@@ -67,11 +72,13 @@
       return zoo.el(
         "article", { className: "claim" },
         zoo.el("h2", {}, badge(claim.verdict), claim.title),
-        zoo.el("p", { className: "said" }, claim.claim, claim.why ? ` ${claim.why}` : ""),
+        claim.verdict.answer ? zoo.el("p", { className: "said" }, zoo.el("strong", {}, "Verdict: "), claim.verdict.answer) : "",
+        zoo.el("p", { className: "said" }, zoo.el("strong", {}, "The claim: "), claim.claim),
+        claim.why ? zoo.el("p", { className: "said" }, zoo.el("strong", {}, "Why one would believe it: "), claim.why) : "",
         claim.equation ? zoo.el("pre", { className: "equation", tabIndex: 0 }, claim.equation) : "",
         zoo.el("div", { className: "evidence" },
           claim.figure ? zoo.el("a", { href: claim.figure, download: `${claim.name}.webp` }, zoo.el("img", { src: claim.figure, alt: `Figure: ${claim.title}` })) : "",
-          zoo.el("div", {}, zoo.el("h3", {}, "It holds …"), cases(claim), claim.fails ? [zoo.el("h3", {}, "When it fails"), zoo.el("p", {}, claim.fails)] : "")
+          zoo.el("div", {}, zoo.el("h3", {}, "Parts of the claim"), cases(claim, false), beside(claim), claim.fails ? [zoo.el("h3", {}, "When it fails"), zoo.el("p", {}, claim.fails)] : "")
         ),
         claim.done ? folded("What was done", zoo.el("p", {}, claim.done), claim.fits ? commands(claim.fits) : "") : "",
         folded("All numbers, with 95 % intervals", table)
