@@ -1,3 +1,4 @@
+import io
 import itertools
 from pathlib import Path
 
@@ -158,3 +159,13 @@ def test_a_picture_too_large_is_written_in_fewer_colours() -> None:
     content = png(noise)
     assert len(content) < LIMIT
     assert png(noise.crop((0, 0, 100, 100))) != content
+
+
+def test_a_few_coloured_dots_among_greys_keep_their_colours() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (1000, 1000, 1), np.uint8).repeat(3, 2)
+    colours = [(3, 78, 162), (190, 90, 60), (10, 110, 70), (120, 80, 200)]
+    for k, colour in enumerate(colours):
+        grey[:6, 10 * k : 10 * k + 6] = colour
+    with Image.open(io.BytesIO(png(Image.fromarray(grey)))) as reduced:
+        assert reduced.mode == "P"
+        assert [reduced.convert("RGB").getpixel((10 * k + 3, 3)) for k in range(len(colours))] == colours
