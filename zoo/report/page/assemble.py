@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 SHARED = ("core", "shell")
-PACKED = ("words", "compare")  # data that gzip halves, unlike those that are mostly images or weights
+PACKED = ("words", "compare", "claims")  # data with much text, which gzip shortens, unlike weights
 WORKER = "train_worker"  # not run in the page itself, which hands its text to a worker
 
 
