@@ -37,7 +37,7 @@ which names four functions of the module:
 `cases(numbers) -> [Case.of(part, name, number, below=bound), ...]`: the parts of the claim, each decided by one of the
     numbers. `part` is a whole statement that is true or false, in the reader's words: "With tied weights, the error is
     that of PCA". It is true if the number is `below` or `above` the bound, or between two, and undecided where its
-    interval includes one. All parts true: the verdict is *holds*; none: *does not hold*; else *holds when ...*. Parts
+    interval includes one. All parts true: the verdict is *holds*; none: *does not hold*; else *holds in part*. Parts
     are what the claim says, and nothing else; a control or another thing worth knowing is `beside=True` and does not
     count. Write parts such that each could come out either way.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.claims.lab import Lab
 
 DECIMALS = 3  # of a number whose interval has no width
-HOLDS, DEPENDS, FAILS = "holds", "holds when ...", "does not hold"
+HOLDS, DEPENDS, FAILS = "holds", "holds in part", "does not hold"
 LETTERS = {True: "y", False: "n", None: "?"}
 
 
@@ -150,7 +150,7 @@ class Verdict:
     """The verdict on a claim, from its parts on all data sets.
 
     Attributes:
-        outcome: "holds", "holds when ..." or "does not hold".
+        outcome: "holds", "holds in part" or "does not hold".
         text: the same in one line, with the number of parts that are true.
         answer: it in words; empty where the claim has none for these outcomes.
     """

@@ -203,9 +203,9 @@ CLAIM = Claim(
     measure=measure,
     cases=cases,
     answers={
-        "yyyn": """Without a constraint, a wide code copies even static. With noise on the input, or with few active
-            units, it does not. But the atoms of the sparse code are not parts of digits: they are as large as whole
-            ones.""",
+        "yyyn": """Without a constraint, a wide code fitted by Muon copies even static. With noise on the input, or with
+            few active units, it does not. But the atoms of the sparse code are not parts of digits: they are as large
+            as whole ones.""",
     },
     draw=draw,
 )

@@ -137,8 +137,9 @@ CLAIM = Claim(
     measure=measure,
     cases=cases,
     answers={
-        "nnyyyy": """It holds for hidden layers with an activation and for convolutions, also at equal parameters and
-            arithmetic. An activation on the code alone, or layers without activation, do no better than PCA."""
+        "nnyyyy": """It holds for hidden layers with an activation and for convolutions; for a second layer and for
+            convolutions also at equal parameters and arithmetic. An activation on the code alone, or layers without
+            activation, do no better than PCA."""
     },
     draw=draw,
 )

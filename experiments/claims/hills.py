@@ -276,9 +276,9 @@ CLAIM = Claim(
     measure=measure,
     cases=cases,
     answers={
-        "nnny": """The hills are not the classes, for any of the three kinds of codes: some classes take two hills, and
-            others share one. About ten is the best number of hills, but only with full covariances and with so many
-            codes.""",
+        "nnny": """The hills are not the classes, for any of the three kinds of codes: a class or two are the most
+            frequent one in two hills, and as many in none. About ten is the best number of hills, but only with full
+            covariances and with so many codes.""",
     },
     draw=draw,
 )

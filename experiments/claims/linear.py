@@ -347,20 +347,20 @@ CLAIM = Claim(
         the angle that is left after as many steps. At a small rate, as many steps are too few. On faces, the subspaces
         differ in the last few of their directions, and the errors in training show that the fits have not arrived.
         Besides, with fewer images than pixels, free weights may be close to PCA in training and far from it on test
-        images: gradients never change what the encoder reads outside of the span of the training images, so its random
-        start stays there. Where only the part of a test image in that span is encoded, most of that difference
-        vanishes. Without biases, the subspace includes the mean image, and the first axis of SVD without centring is
-        the mean image. Compared with PCA, SVD without centring has a larger error on test images of digits, and a
-        smaller one on those of faces.""",
+        images: the training images do not determine what the encoder reads outside of their span. Gradients lie within
+        it, so the random start stays there, and Adam's scaling of each weight adds arbitrary parts. Where only the
+        part of a test image in that span is encoded, most of that difference vanishes. Without biases, the subspace
+        includes the mean image, and the first axis of SVD without centring is the mean image. Compared with PCA, SVD
+        without centring has a larger error on test images of digits, and a smaller one on those of faces.""",
     data=("mnist", "faces"),
     fits=fits,
     measure=measure,
     cases=cases,
     answers={
         "yyyyyynynnn??nnnnn": """On digits it holds, with tied and with free weights. At a small rate the fit falls
-            short, and on whitened images, where many subspaces are equally good, only the error is that of PCA. On
-            faces, the fits find all but the last few directions, and free weights do far worse than PCA on test
-            images."""
+            short, and on whitened digits, where many subspaces are equally good, only the error is that of PCA; on
+            whitened faces not even that. On faces, the fits find all but the last few directions, and free weights do
+            far worse than PCA on test images."""
     },
     draw=draw,
 )

@@ -202,7 +202,8 @@ CLAIM = Claim(
     answers={
         "yy?ynnnnynyynnnn": """On masks as in training, it beats the plain autoencoder and the mean image. Whether it
             beats the nearest training images on digits is left open, and on faces PCA is better. On other masks, the
-            nearest training images or PCA are better, on masked pixels even where it was fitted to them."""
+            nearest training images or PCA are better. Where three quarters of single pixels are masked, that is so even
+            for an autoencoder fitted to such masks."""
     },
     draw=draw,
 )

@@ -273,22 +273,23 @@ CLAIM = Claim(
         encoder itself was fitted to all training images, without labels; only the models of its codes were fitted to
         few. Numbers kept and multiplications are counted, as if no distance were left out. Times are of one computer,
         were measured once, and are in the figure alone.""",
-    fails=f"""Few is relative: with the fewest images, one Gaussian and logistic regression are still far from
-        where they end, and a mixture of ten Gaussians has {SIZES[0] // COMPONENTS} codes for each covariance, too few
-        for one of full rank where a code has more units. A Gaussian estimated from few codes is too narrow along some
+    fails=f"""Few is relative: with the fewest images, one Gaussian and logistic regression are still far from where
+        they end, and a mixture of ten Gaussians has {SIZES[0] // COMPONENTS} codes for each covariance, too few for
+        one of full rank where a code has more units. A Gaussian estimated from few codes is too narrow along some
         directions. The kernel density uses the same covariance S, but its own is (1 + h^2) S; a Gaussian that was
-        widened in the same way is compared beside the claim. Which model is parametric is a matter of degree: the
-        mixture follows the codes as closely as the kernel or closer, in far less memory. The equation says that a
-        kernel's error falls the more slowly the more dimensions there are; only one width of the code was
-        measured.""",
+        widened in the same way is compared beside the claim; with {SIZES[1]} images the kernel's interval is wider
+        than the figure shows. Which model is parametric is a matter of degree: the mixture follows the codes as
+        closely as the kernel or closer, in far less memory. The equation says that a kernel's error falls the more
+        slowly the more dimensions there are; only one width of the code was measured.""",
     data=("mnist",),
     fits=fits,
     measure=measure,
     cases=cases,
     answers={
         "yyy??nnn?yny": """Yes for the non-parametric models: they gain from more images to the end, and beat one
-            Gaussian and logistic regression with many. The parametric ones need more than the fewest images, and one
-            Gaussian is no better than the kernel even then. A richer parametric model, the mixture, is at least as good
+            Gaussian and logistic regression with many. With the fewest images, the parametric ones are far from
+            their best, and one Gaussian is not better than the kernel even there; for logistic regression and the
+            neighbours that is open. A richer parametric model, the mixture, is at least as good
             as the kernel with the most images.""",
     },
     draw=draw,

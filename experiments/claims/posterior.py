@@ -462,7 +462,7 @@ CLAIM = Claim(
     answers={
         "n?nyn??": """The best diagonal Gaussian of each image has the mean of the true posterior; whether it is close
             enough and wide enough is undecided. The encoder's Gaussian is not close and has another mean, which
-            weighing its draws does not mend. Whether the chains find the mean is undecided, too.""",
+            weighing its draws mends only in part. Whether the chains find the mean is undecided, too.""",
     },
     draw=draw,
 )

@@ -173,19 +173,20 @@ CLAIM = Claim(
         if its Frechet distance is larger by less than {MARGIN:g}. Sharpness is the mean absolute difference of
         neighbouring pixels. The Frechet distance falls with the number of images compared: it may be compared within
         this table, and not with one from other numbers of images.""",
-    fails="""With one Gaussian in place of the mixture, the autoencoder samples much worse. The VAE, too, samples better
-        with a mixture than with its prior. PCA decodes the same kind of density to blurred images, and precision does
-        not notice: that of PCA with a mixture is as high as the autoencoder's. By the Frechet distance, a kernel on
-        each code is better still than the mixture; on average, its images are farther from training images than test
-        images are, and so no copies. All scores are in the features of one small classifier, on one data set.""",
+    fails="""With one Gaussian in place of the mixture, the autoencoder samples much worse. The VAE, too, samples
+        better with a mixture than with its prior. PCA decodes the same kind of density to blurred images, and
+        precision does not notice: that of PCA with a mixture is as high as the autoencoder's. By the Frechet distance,
+        a kernel on each code is better still than the mixture; on average, its images are farther from training images
+        than test images are, so that most are no copies. All scores are in the features of one small classifier, on
+        one data set.""",
     data=("mnist",),
     fits=fits,
     measure=measure,
     cases=cases,
     answers={
         "yyn": """It holds for the autoencoder: with a mixture, it samples better than a VAE does from its prior, and no
-            worse than a VAE with a mixture. It does not hold for any model: PCA with a mixture is worse, and its images
-            are blurred.""",
+            worse than a VAE with a mixture. It does not hold for every model: PCA with a mixture is worse, and its
+            images are blurred.""",
     },
     draw=draw,
 )

@@ -76,13 +76,13 @@ def cases_of(*holds: bool | None) -> list[Case]:
     [
         ({"mnist": cases_of(True, True)}, "holds", "holds"),
         ({"mnist": cases_of(False, None)}, "does not hold", "does not hold: 0 of 2 parts true, 1 undecided"),
-        ({"mnist": cases_of(True, False)}, "holds when ...", "holds when ...: 1 of 2 parts true"),
-        ({"mnist": cases_of(True, None)}, "holds when ...", "holds when ...: 1 of 2 parts true, 1 undecided"),
+        ({"mnist": cases_of(True, False)}, "holds in part", "holds in part: 1 of 2 parts true"),
+        ({"mnist": cases_of(True, None)}, "holds in part", "holds in part: 1 of 2 parts true, 1 undecided"),
         ({"mnist": [*cases_of(True), Case("A control", "n", False, beside=True)]}, "holds", "holds"),
         (
             {"mnist": cases_of(True, True), "faces": cases_of(True, False)},
-            "holds when ...",
-            "holds when ...: 3 of 4 parts true",
+            "holds in part",
+            "holds in part: 3 of 4 parts true",
         ),
     ],
 )

@@ -81,7 +81,7 @@ def claim() -> dict[str, Any]:
         "equation": "x = y",
         "fails": "When it fails.",
         "figure": "figure.png",
-        "verdict": {"outcome": "holds when ...", "text": "holds when ...: 1 of 2 parts true", "answer": "Only for b."},
+        "verdict": {"outcome": "holds in part", "text": "holds in part: 1 of 2 parts true", "answer": "Only for b."},
         "cases": {
             "digits": [
                 {"part": "It is so for b", "number": "a ratio", "holds": True, "rule": "above 1", "beside": False},
