@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zoo.runs.records import Record
 
 MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
-NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # the system does not name a file in these
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # a full disk, for which the system names no file
 PAGE = "page"  # what `zoo report` is asked for by this word
 OWN = "paths.results=results"  # the repository's own results
 QUOTING = ("README.md", "docs/words-and-documents.md")  # pages of the repository that quote tables of results
@@ -427,8 +427,10 @@ def run_study(
 
 def in_words(error: Exception) -> str:
     """What an error says, and of which file if the system names one."""
-    if isinstance(error, OSError) and error.strerror is not None:
-        return f"{error.filename}: {error.strerror}" if error.filename is not None else f"{error.strerror}; make room"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return f"{error.strerror}; make room"
     return str(error)
 
 
@@ -744,9 +746,7 @@ def completions(prefix: str, command: str = "run", **_: object) -> Iterable[str]
 
 def settings(file: str) -> list[str]:
     """The top-level settings of a configuration file."""
-    import yaml
-
-    content = yaml.safe_load((shipped() / f"{file}.yaml").read_text(encoding="utf-8"))
+    content = read_options(shipped() / f"{file}.yaml")
     plain = {key: value for key, value in content.items() if key not in ("defaults", "hydra", "about", "study")}
     nested = {key: value if isinstance(value, dict) and value else {"": None} for key, value in plain.items()}
     return [f"{key}.{inner}".rstrip(".") for key, inners in nested.items() for inner in inners]

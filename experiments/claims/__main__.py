@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,9 @@ def run_claims(words: Sequence[str]) -> None:
     from experiments.claims.page import write_page
 
     asked = Asked.of(words)
-    names = list(dict.fromkeys(asked.names))
-    fit_all((lab for name in names for lab in labs_of(name, asked).values()), asked.processes)
-    for known in tested(names, asked):
+    labs = {name: labs_of(name, asked) for name in asked.names}
+    fit_all((lab for each in labs.values() for lab in each.values()), asked.processes)
+    for known in tested(labs, asked):
         write_page(asked.folder)
         said = f"{known['verdict']['text']}. {known['verdict']['answer']}".rstrip()
         print(f"{known['name']}: {known['title']}\n  {said}", flush=True)
@@ -82,31 +82,31 @@ def labs_of(name: str, asked: Asked) -> dict[str, Lab]:
     return {data: Lab.of(claim, data, asked.data is None) for data in asked.sets(claim)}
 
 
-def tested(names: Sequence[str], asked: Asked) -> Iterator[dict[str, Any]]:
+def tested(labs: Mapping[str, dict[str, Lab]], asked: Asked) -> Iterator[dict[str, Any]]:
     """What the files of claims hold, claim by claim; several processes test one each."""
     import joblib
 
     from zoo.runs.engines import Local
 
-    if asked.processes == 1 or len(names) == 1:
-        yield from (tested_alone(name, asked) for name in names)
+    if asked.processes == 1 or len(labs) == 1:
+        yield from (tested_alone(name, each, asked.folder) for name, each in labs.items())
         return
-    with Local(asked.processes).workers(len(names), 1, False) as workers, joblib.parallel_config(**workers.backend):
+    with Local(asked.processes).workers(len(labs), 1, False) as workers, joblib.parallel_config(**workers.backend):
         pool = joblib.Parallel(workers.at_once, return_as="generator", batch_size=1)
-        yield from pool(joblib.delayed(tested_alone)(name, asked) for name in names)
+        yield from pool(joblib.delayed(tested_alone)(name, each, asked.folder) for name, each in labs.items())
 
 
-def tested_alone(name: str, asked: Asked) -> dict[str, Any]:
+def tested_alone(name: str, labs: Mapping[str, Lab], folder: Path) -> dict[str, Any]:
     """Test a claim whose models are fitted, on one thread, and write its file and its figure."""
     import torch
 
     from experiments.claims.page import publish
 
     torch.set_num_threads(1)
-    claim, labs = claim_of(name), labs_of(name, asked)
+    claim = claim_of(name)
     with torch.no_grad():
         found = {data: claim.measure(lab) for data, lab in labs.items()}
-    return publish(name, claim, labs, found, asked.folder)
+    return publish(name, claim, labs, found, folder)
 
 
 if __name__ == "__main__":

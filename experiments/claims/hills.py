@@ -62,12 +62,9 @@ def measure(lab: Lab) -> Found:
         numbers[f"{MATCHED}, {name}"] = statistics.over_partitions(matched_accuracy, found, labels).within(0, 1)
         numbers[f"{TOLD}, {name}"] = statistics.share([right(*each, lab) for each in codes])
         leading = [hills_of_classes(each, labels) for each in found]
-        numbers[f"{TWICE}, {name}"] = statistics.over_seeds([int((each > 1).sum()) for each in leading]).within(
-            0, CLASSES
-        )
-        numbers[f"{NOWHERE}, {name}"] = statistics.over_seeds([int((each == 0).sum()) for each in leading]).within(
-            0, CLASSES
-        )
+        for key, classes in {TWICE: [each > 1 for each in leading], NOWHERE: [each == 0 for each in leading]}.items():
+            counts = [int(each.sum()) for each in classes]
+            numbers[f"{key}, {name}"] = statistics.over_seeds(counts).within(0, CLASSES)
         full, diagonal = (
             [one.score_samples(test) for one, (_, test) in zip(each, codes, strict=True)] for each in hills.values()
         )
@@ -79,12 +76,14 @@ def measure(lab: Lab) -> Found:
             numbers[f"{LIKELIER}, {name}"] = statistics.over_seeds(
                 [a.score(z) - b.score(z) for a, b, (z, _) in zip(hills["full"], started, codes, strict=True)], NATS
             )
+            best = {}
             for kind in COVARIANCES:
                 criteria[kind] = np.array([criterion(kind, train) for train, _ in codes])
-                numbers[f"{CHOSEN}, {kind} covariances"] = Number(*chosen(HILLS[kind], criteria[kind]))
+                best[kind] = chosen(HILLS[kind], criteria[kind])
+                numbers[f"{CHOSEN}, {kind} covariances"] = Number(*best[kind])
             few = chosen(HILLS["full"], np.array([criterion("full", train[:FEWER]) for train, _ in codes]))
             numbers[f"{CHOSEN}, full covariances, {FEWER:,} codes"] = Number(*few)
-            many = chosen(HILLS["full"], criteria["full"])
+            many = best["full"]
             numbers[GROWS] = Number(many[0] - few[0], many[1] - few[2], many[2] - few[1])
         tops[name] = hilltops(lab.models(name)[0], hills["full"][0], lab)
     curves = {kind: [statistics.over_seeds(each) for each in of.T] for kind, of in criteria.items()}
@@ -162,7 +161,7 @@ def from_classes(train: Codes, lab: Lab) -> GaussianMixture:
 def fitted(mixture: GaussianMixture, train: Codes) -> GaussianMixture:
     """The mixture, fitted."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a start that takes more steps than others may be cut off
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a start that needs more steps is cut off
         return mixture.fit(train)
 
 

@@ -30,7 +30,7 @@ LOOK = 1.0  # seconds between checks that the parent of a worker is alive
 ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds to wait for a scheduler, for a worker, for a queued job
 MOST_JOBS = 10
 ALONE = 2  # processes of a pool for one run at a time, as joblib takes one for this process
-REPLACED = "A worker stopped while some jobs"  # loky's warning when it replaces one that holds more memory than before
+REPLACED = "A worker stopped while some jobs"  # loky's warning when it replaces a worker whose memory has grown
 TERMINATED = 143  # exit status after SIGTERM
 
 

@@ -30,7 +30,8 @@ def jobs_of(cfg: DictConfig) -> tuple[list[Job], list[Job]]:
         ZooError: the runs are on several data sets, or the study is of another form.
     """
     changes = [override for override in overrides_of(cfg) if not override.startswith("study=")]
-    sweeps = {part: sweeps_of(resolved(cfg, "study"), part) for part in ("table", "figures")}
+    study = resolved(cfg, "study")
+    sweeps = {part: sweeps_of(study, part) for part in ("table", "figures")}
     refuse_other_data([sweep for each in sweeps.values() for sweep in each], changes)
     table, figures = (runs(each, changes) for each in sweeps.values())
     if len(sets := sorted({job.data for job in (table | figures).values()})) > 1:

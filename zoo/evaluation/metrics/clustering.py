@@ -47,8 +47,8 @@ def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
 
         2 I(c; y) / (H(c) + H(y)), c the cluster and y the label
 
-    For all metrics `kmeans_*`: the best of 4 initialisations on
-    the training codes (at most 10,000); each test code is assigned to the nearest centre.
+    For all metrics `kmeans_*`: the best of 4 initialisations on the training codes (at most 10,000); each test code is
+    assigned to the nearest centre.
 
     Misleads: k-means finds round clusters of similar size, on the scales that the units happen to have. A class that
     forms two clean clusters scores low.
@@ -64,8 +64,8 @@ def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
 def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
     """Adjusted Rand index between labels and k-means clusters of codes, with as many clusters as classes.
 
-        (s - e) / ((a + b) / 2 - e), e = a b / p: s, a, b and p pairs of samples with both equal, of one cluster, of one
-        label, and all
+        (s - e) / ((a + b) / 2 - e), e = a b / p, with the numbers of pairs of samples of the same cluster and label
+        (s), of the same cluster (a), of the same label (b), and of all pairs (p)
 
     L. Hubert, P. Arabie, "Comparing partitions", 1985.
 

@@ -218,7 +218,7 @@ def png(image: Image.Image, about: str = "") -> bytes:
     if about:
         text.add_text(CONTENT, about)
     for colours in (None, 256, 64):
-        # as far apart as possible: the most frequent colours would be greys, where few dots are coloured
+        # colours as far apart as possible: the most frequent ones may all be grey where only a few dots are coloured
         reduced = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE) if colours else image
         file = io.BytesIO()
         reduced.save(file, "PNG", optimize=True, pnginfo=text)
