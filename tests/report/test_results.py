@@ -79,7 +79,7 @@ def test_the_readme_says_what_the_records_of_its_table_are() -> None:
 
 
 def test_the_readme_counts_the_methods() -> None:
-    assert f"a benchmark of {len(variants())} such methods" in " ".join((ROOT / "README.md").read_text().split())
+    assert f"a benchmark of {len(variants())} methods" in " ".join((ROOT / "README.md").read_text().split())
 
 
 def test_values_reported_for_gensim_are_those_that_were_measured() -> None:

@@ -176,7 +176,7 @@ def test_figures_without_data_are_left_out_and_old_ones_removed(tmp_path: Path) 
     write_report(table_records(), tmp_path, COMMAND, sweep_records())
     files = write_report([r for r in table_records() if r.name in ("pca", "svd")], tmp_path, COMMAND)
     names = {path.name for path in files}
-    assert {"overview.png", "reconstructions.png", "error_against_cost.png", "samples.png"} <= names
+    assert {"overview.png", "error_against_cost.png", "samples.png"} <= names
     assert names.isdisjoint({"restorations.png", "training_curves.png", "error_against_width.png"})
     assert {path.name for path in tmp_path.iterdir()} == names
 

@@ -14,7 +14,6 @@ from zoo.report.figures import FIGURES
 from zoo.report.figures.pictures import (
     atoms,
     overview,
-    reconstructions,
     restorations,
     samples,
     signed,
@@ -47,7 +46,7 @@ def labels(figure: Figure) -> list[str]:
 
 def test_reconstructions_are_below_the_originals_in_order_of_error() -> None:
     records = table_records()
-    figure = reconstructions(records)
+    figure = overview(records)
     assert figure is not None
     first, *others = rows(figure.axes[0])
     assert_row(first, digits_record("pca", 8, 0).images["original"])
@@ -55,13 +54,11 @@ def test_reconstructions_are_below_the_originals_in_order_of_error() -> None:
     assert len(others) == len(names)
     for row, name in zip(others, names, strict=True):
         assert_row(row, digits_record(name, 8, 0).images["reconstruction"])
-    for cell in cells(by_name(records), "mse").values():
-        assert f"mse {cell.text}" in labels(figure)
 
 
-@pytest.mark.parametrize("draw", [reconstructions, overview])
-def test_pixels_of_the_file_are_pixels_of_the_images(tmp_path: Path, draw) -> None:
-    figure = draw(table_records())
+def test_pixels_of_the_file_are_pixels_of_the_images(tmp_path: Path) -> None:
+    figure = overview(table_records())
+    assert figure is not None
     save(figure, tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as file:
         drawn = np.asarray(file)
@@ -148,7 +145,7 @@ def test_at_most_a_dozen_dictionaries_are_drawn_and_coloured_ones_about_grey() -
     figure = atoms([replace(record, name=f"a copy={k:02}", hash=f"{k}") for k in range(15)])
     assert figure is not None
     assert len(figure.axes[0].images) == 12 * 20
-    assert any("12 of 15 models" in label and "grey at 0" in label for label in labels(figure))
+    assert any("12 of 15 methods" in label and "grey at 0" in label for label in labels(figure))
     colours = np.asarray(figure.axes[0].images[0].get_array())
     assert np.allclose(colours, signed(2 * strip[:1] - 1)[0].permute(1, 2, 0).numpy())
 
@@ -166,51 +163,36 @@ def test_traversals_are_a_row_for_each_unit_and_stay_with_their_variant() -> Non
     assert [text for text in labels(figure) if text.startswith("copy=")] == [f"copy={k}" for k in range(8)]
 
 
-def test_many_rows_part_into_columns_each_under_the_originals() -> None:
-    records = [
+def test_of_many_rows_a_dozen_are_shown_the_best_of_each_family_first() -> None:
+    several = [
         replace(record, name=f"{record.name} copy={k}", hash=f"{record.hash}{k}")
         for record in (digits_record(name, 8, 0) for name in VARIANTS)
         for k in range(10)
     ]
-    figure = reconstructions(records)
-    assert figure is not None
-    assert labels(figure).count("original") == 2
-    assert len(figure.axes[0].images) == 2 * 21 * 6
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert min(box.x0 for box in boxes) >= 0
-    assert max(box.x1 for box in boxes) <= figure.bbox.x1
-    width, height = figure.get_size_inches()
-    for image in figure.axes[0].images:
-        left, right, bottom, top = image.get_extent()
-        assert 0 < left < right < width
-        assert 0 < top < bottom < height
-
-
-def test_pairs_stay_together_when_columns_part() -> None:
+    for draw, heads in ((overview, 1), (samples, 0)):
+        figure = draw(several)
+        assert figure is not None
+        assert len(rows(figure.axes[0])) == heads + 12
+        every = sum("samples" in record.images or draw is overview for record in several)
+        assert f"12 of {every} methods, the best of each family; " in " ".join(labels(figure))
     record = digits_record("deep_ae corruption=gaussian", 8, 0)
-    figure = restorations([replace(record, name=f"a copy={k}", hash=f"{k}") for k in range(13)])
-    assert figure is not None
-    lefts = sorted({round(image.get_extent()[0], 3) for image in figure.axes[0].images})
-    half = len(lefts) // 2
-    tops = [
-        {round(image.get_extent()[3], 3) for image in figure.axes[0].images if round(image.get_extent()[0], 3) == left}
-        for left in (lefts[0], lefts[half])
-    ]
-    assert sorted(map(len, tops)) == [1 + 2 * 6, 1 + 2 * 7]
+    pairs = restorations([replace(record, name=f"a copy={k}", hash=f"{k}") for k in range(13)])
+    assert pairs is not None
+    assert len(rows(pairs.axes[0])) == 1 + 2 * 12
 
 
 def test_records_of_different_test_images_are_refused() -> None:
     pca, svd = digits_record("pca", 8, 0), digits_record("svd", 8, 0)
     other = replace(svd, images=svd.images | {"original": svd.images["reconstruction"]})
     with pytest.raises(ZooError, match=r"show different test images; .*force=true"):
-        reconstructions([pca, other])
+        overview([pca, other])
 
 
 def test_colour_and_larger_images_are_drawn() -> None:
     record = digits_record("pca", 8, 0)
     generator = torch.Generator().manual_seed(0)
     strip = encode_strip(torch.rand(4, 3, 96, 96, generator=generator))
-    figure = reconstructions([replace(record, images={"original": strip, "reconstruction": strip})])
+    figure = overview([replace(record, images={"original": strip, "reconstruction": strip})])
     assert figure is not None
     assert_row(rows(figure.axes[0])[1], strip)
     left, right, *_ = figure.axes[0].images[0].get_extent()
@@ -227,7 +209,7 @@ def test_a_figure_without_anything_to_draw_is_none(name: str) -> None:
 def test_images_keep_their_proportions(shape: tuple[int, int], drawn: float | None) -> None:
     strip = encode_strip(torch.rand(5, 3, *shape, generator=torch.Generator().manual_seed(0)))
     record = replace(digits_record("pca", 8, 0), images={"original": strip, "reconstruction": strip})
-    figure = reconstructions([record])
+    figure = overview([record])
     assert figure is not None
     for row in rows(figure.axes[0]):
         assert_row(row, strip)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, Formatter, MaxNLocator, NullLocator
 
+from zoo.catalogue import family_of
 from zoo.report.figures.panels import (
     ALONE,
     AXIS,
@@ -48,7 +49,10 @@ COSTS: dict[str, tuple[str, Formatter]] = {
 
 @figure
 def error_against_width(records: Sequence[Record]) -> Figure | None:
-    """Mse of each variant at every width, the range over seeds shaded; None where there is but one width."""
+    """Mse of each variant at every width, the range over seeds shaded; None where there is but one width.
+
+    The width of a sparse code is its number of active units.
+    """
     shown = without_controls(records)
     widths = sorted({record.width for record in shown if values([record], "mse")})
     if len(widths) < 2:
@@ -60,7 +64,11 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
     names = sorted(found, key=lambda name: -max(found[name]))
     lines = {name: ([*line], [statistics.fmean(each) for each in line.values()]) for name, line in found.items()}
     title = f"Error against code width on {records[0].data}"
-    subtitle = f"range over seeds shaded{others(names)}; {scope(shown)}{left_out(records)}"
+    several = any(len(errors) > 1 for line in found.values() for errors in line.values())
+    shaded = "range over seeds shaded; " if several else ""
+    subtitle = f"{shaded}{scope(shown)}{others(names)}{left_out(records)}"
+    counted = {"active units" if family_of(record.variant) == "sparse" else "numbers" for record in shown}
+    width = " or ".join(sorted(counted, reverse=True))
     drawn, ax = charts(names, title, subtitle)
     for panel, own, left, low in parts(drawn, names):
         draw(panel, lines, own)
@@ -68,7 +76,7 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
             x, each = [*found[name]], [*found[name].values()]
             area = [*x, *reversed(x)], [*map(min, each), *map(max, reversed(each))]
             panel.fill(*area, color=look(name)[0], alpha=0.2, lw=0)
-        panel.set(xscale="log", xlabel=f"code width (numbers per {noun(records)})" if low else "")
+        panel.set(xscale="log", xlabel=f"code width ({width} per {noun(records)})" if low else "")
         panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
         error_axis(panel)
         panel.set_ylabel(panel.get_ylabel() if left else "")

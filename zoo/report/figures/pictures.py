@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.report.figures.panels import ERROR, MOST, foremost, left_out, selection, without_controls
+from zoo.report.figures.panels import ERROR, foremost, left_out, selection, without_controls
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import (
     DPI,
@@ -69,39 +69,22 @@ class Row:
 def overview(records: Sequence[Record]) -> Figure | None:
     """Reconstructions of test images by each variant, with its error as a bar; None without images.
 
-    Of more than a dozen rows, a dozen are shown, the best of each family first. Controls are left out.
+    Controls are left out.
     """
-    every = with_images(without_controls(records), "original", "reconstruction")
-    if not every:
-        return None
-    chosen = foremost([r.name for r in every])
-    shown = [r for r in every if r.name in chosen]
-    groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
-    title = f"Bottlenecks side by side on {records[0].data}"
-    some = selection(len(shown), len(every))
-    mse = {name: cell for name, cell in cells(by_name(records), "mse").items() if name in chosen}
-    return picture([original(shown)], groups, title, some + caption(shown, records) + left_out(records), mse)
-
-
-@figure
-def reconstructions(records: Sequence[Record]) -> Figure | None:
-    """The test images, and below them the reconstructions of each variant, best first; None without images."""
-    shown = with_images(records, "original", "reconstruction")
+    shown, some = with_images(without_controls(records), "original", "reconstruction")
     if not shown:
         return None
-    mse = cells(by_name(records), "mse")
-    groups = [
-        [Row(r.name, f"mse {mse[r.name].text}" if r.name in mse else "", decode_strip(r.images["reconstruction"]))]
-        for r in shown
-    ]
-    title = f"Reconstructions of test images of {records[0].data}"
-    return picture([original(shown)], groups, title, caption(shown, records))
+    groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
+    title = f"Bottlenecks side by side on {records[0].data}"
+    names = {record.name for record in shown}
+    mse = {name: cell for name, cell in cells(by_name(records), "mse").items() if name in names}
+    return picture([original(shown)], groups, title, some + caption(shown, records) + left_out(records), mse)
 
 
 @figure
 def restorations(records: Sequence[Record]) -> Figure | None:
     """Inputs and outputs of variants that are trained on corrupted images; None where there are none."""
-    shown = with_images(records, "original", "corrupted", "restored")
+    shown, some = with_images(records, "original", "corrupted", "restored")
     if not shown:
         return None
     groups = [
@@ -112,13 +95,13 @@ def restorations(records: Sequence[Record]) -> Figure | None:
         for r in shown
     ]
     title = f"Corrupted test images of {records[0].data} and their reconstructions"
-    return picture([original(shown)], groups, title, caption(shown, shown))
+    return picture([original(shown)], groups, title, some + caption(shown, shown))
 
 
 @figure
 def samples(records: Sequence[Record]) -> Figure | None:
     """Images decoded from draws of each variant's prior; None where none has a prior."""
-    shown = with_images(records, "samples")
+    shown, some = with_images(records, "samples")
     if not shown:
         return None
     groups = []
@@ -127,22 +110,20 @@ def samples(records: Sequence[Record]) -> Figure | None:
         more = [images for images in more if len(images) == len(first) and len(shown) <= FEW]
         groups.append([Row(record.name, "", first), *(Row("", "", images) for images in more)])
     title = f"Samples from the priors of models of {records[0].data}"
-    return picture([], groups, title, models(shown))
+    return picture([], groups, title, some + models(shown))
 
 
 @figure
 def atoms(records: Sequence[Record]) -> Figure | None:
-    """Atoms of each variant whose decoder is linear, of at most a dozen, by error; None where there are none."""
-    found = with_images(records, "atoms")
-    shown = found[:MOST]
+    """Atoms of each variant whose decoder is linear, by error; None where there are none."""
+    shown, some = with_images(records, "atoms")
     if not shown:
         return None
     strips = {record.name: decode_strip(record.images["atoms"]) for record in shown}
     grey = all(strip.shape[1] == 1 for strip in strips.values())
     title = f"Atoms of linear decoders of models of {records[0].data}"
-    of = f" of {len(found)}" if len(found) > len(shown) else ""
     scale = f"each to its own scale, {'blue below 0, red above' if grey else 'grey at 0'}"
-    subtitle = f"the units that carry most variance, {scale}; {len(shown)}{of} models, lowest error first"
+    subtitle = f"{some}the units that carry most variance, {scale}; lowest error first"
     planted = next((r.images["planted"] for r in shown if "planted" in r.images), None)
     head = [] if planted is None else atom_rows("planted", decode_strip(planted))
     return picture(head, [atom_rows(name, strip) for name, strip in strips.items()], title, subtitle)
@@ -176,7 +157,7 @@ def signed(images: Tensor) -> Tensor:
 @figure
 def traversals(records: Sequence[Record]) -> Figure | None:
     """One test image as one unit of its code moves, a row for each of the units that change it most; None without."""
-    shown = with_images(records, "traversals")
+    shown, some = with_images(records, "traversals")
     if not shown:
         return None
     groups = []
@@ -184,7 +165,9 @@ def traversals(records: Sequence[Record]) -> Figure | None:
         rows = torch.split(decode_strip(record.images["traversals"]), STEPS)
         groups.append([Row("" if k else record.name, "", images) for k, images in enumerate(rows)])
     title = f"Traversals of the code on {records[0].data}"
-    return picture([], groups, title, f"a row for each unit that changes the image most; {caption(shown, records)}")
+    return picture(
+        [], groups, title, f"{some}a row for each unit that changes the image most; {caption(shown, records)}"
+    )
 
 
 def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:
@@ -193,10 +176,15 @@ def caption(shown: Sequence[Record], records: Sequence[Record]) -> str:
     return scope(records) + (f"; pictures of seed {listing(r.seed for r in shown)}" if len(seeds) > 1 else "")
 
 
-def with_images(records: Iterable[Record], *strips: str) -> list[Record]:
-    """The first seed of every row that has all of `strips`, best row first."""
+def with_images(records: Iterable[Record], *strips: str) -> tuple[list[Record], str]:
+    """The first seed of rows that have all of `strips`, best row first; and for a subtitle, which rows these are.
+
+    Of more than a dozen rows, a dozen are shown, the best of each family first.
+    """
     first = (group[0] for group in by_name(records).values())
-    return [record for record in first if all(strip in record.images for strip in strips)]
+    every = [record for record in first if all(strip in record.images for strip in strips)]
+    chosen = foremost([record.name for record in every])
+    return [record for record in every if record.name in chosen], selection(len(chosen), len(every))
 
 
 def original(records: Sequence[Record]) -> Row:

@@ -54,6 +54,7 @@ PANEL = (2.6, 2.2)  # inches
 BETWEEN, FOOT, TITLE = 0.55, 0.5, 0.2
 MAPS, SIDE, COLUMNS = 6, 2.7, 3  # panels of a map, inches of one, and panels in a row
 LETTERS = 16  # of a title, for each inch
+TINY, LETTER = 5.5, 0.046  # points of a word on a map, and inches of its letters
 LISTED, TERMS = 8, 8  # topics of a list, and terms of a topic
 METHODS = 4  # lists
 
@@ -206,13 +207,32 @@ def word_maps(records: Sequence[Record]) -> Figure | None:
         return None
     best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "wordsim353") or [0.0]))[: MAPS - 2]
     curves = {name: found[name] for name in best}
-    subtitle = f"sixteen words with five neighbours of each, on the two leading axes of codes; {models(records)}"
-    drawn, _, panels = maps(curves, "Words and their neighbours on a plane", subtitle, 0.0, side=4.6, columns=2)
+    subtitle = (
+        "sixteen words with five neighbours of each, on the two leading axes of codes; dots without a word: no room; "
+        f"{models(records)}"
+    )
+    side = 4.6
+    drawn, _, panels = maps(curves, "Words and their neighbours on a plane", subtitle, 0.0, side=side, columns=2)
     for name, panel in panels.items():
-        for word, x, y in zip(*curves[name].values(), strict=True):
-            panel.plot(x, y, "o", color=look(name)[0], ms=1.5, mec="none")
-            panel.annotate(word, (x, y), (2, 2), textcoords="offset points", size=5.5, color=INK)
+        words, x, y = curves[name].values()
+        panel.plot(x, y, "o", color=look(name)[0], ms=2, mec="none")
+        panel.apply_aspect()
+        left, right = panel.get_xlim()
+        for k in with_room(words, x, y, LETTER * (right - left) / side):
+            panel.annotate(words[k], (x[k], y[k]), (2, 2), textcoords="offset points", size=TINY, color=INK)
     return drawn
+
+
+def with_room(words: Sequence[str], x: Sequence[float], y: Sequence[float], letter: float) -> list[int]:
+    """The numbers of those words that cover no word before them, written to the right of (x, y) in letters so wide."""
+    kept: list[int] = []
+    for k, word in enumerate(words):
+        if not any(
+            abs(y[k] - y[j]) < 2 * letter and x[k] < x[j] + letter * len(words[j]) and x[j] < x[k] + letter * len(word)
+            for j in kept
+        ):
+            kept.append(k)
+    return kept
 
 
 def maps(
