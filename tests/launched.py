@@ -14,6 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from threadpoolctl import threadpool_info
+
+from zoo.arithmetic import arithmetic
 from zoo.runs.records import read_record
 
 REPOSITORY = Path(__file__).parents[1]
@@ -70,6 +74,14 @@ class Command:
         """Wait for a process that holds a lock file of such a name: its number."""
         return next(pid for pid in self._looking(within) if self._holds(pid, lock))
 
+    def waits_for(self, name: re.Pattern[str], folder: Path, within: float = 60) -> Path:
+        """Wait for a file of such a name in `folder`, which a process of any machine makes: its path."""
+        for _ in self._looking(within):
+            for path in folder.rglob(".*"):
+                if name.fullmatch(path.name):
+                    return path
+        raise AssertionError(self.end())
+
     def _looking(self, within: float) -> Iterator[int]:
         end = time.monotonic() + within
         while time.monotonic() < end:
@@ -82,6 +94,14 @@ class Command:
         with suppress(OSError):
             return any(lock.fullmatch(Path(os.readlink(entry)).name) for entry in Path(f"/proc/{pid}/fd").iterdir())
         return False
+
+
+def threads_of_a_run(threads: int) -> tuple[int, set[int]]:
+    """The threads of torch, and of the libraries that it computes with, in a run with so many."""
+    with arithmetic("highest", threads):
+        torch.ones(300, 300) @ torch.ones(300, 300)
+        pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"}
+        return torch.get_num_threads(), pools
 
 
 def results(home: Path) -> dict[str, str]:

@@ -127,6 +127,29 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == b"old"
 
 
+ONE_OF_SEVERAL = """
+import sys
+from pathlib import Path
+from zoo.files import write_atomically
+for _ in range(300):
+    write_atomically(Path(sys.argv[1]), sys.argv[2].encode() * 10_000)
+"""
+
+
+def test_of_several_writers_of_one_file_each_leaves_a_whole_one(repository, tmp_path):
+    path, found = tmp_path / "model.safetensors", set()
+    running = [
+        subprocess.Popen([sys.executable, "-c", ONE_OF_SEVERAL, str(path), letter], cwd=repository) for letter in "abc"
+    ]
+    while any(process.poll() is None for process in running):
+        if path.exists():
+            found.add(path.read_bytes())
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert found <= {letter * 10_000 for letter in (b"a", b"b", b"c")}
+    assert len(found) > 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.skipif(resource is None, reason="limits are those of POSIX")
 def test_an_error_of_the_file_system_names_the_file(tmp_path):
     path, limits = tmp_path / "table.csv", resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -26,22 +27,25 @@ def growth(bench: Bench) -> Findings:
     """`zoo run` on mapped arrays of growing length: fit, evaluation, start and imports.
 
     Memory is the largest sum over the command's processes of what is theirs alone (Linux: RssAnon); pages of the mapped
-    file are not in it. The arrays hold random images of rank 8 with noise, in bytes.
+    file are not in it. The arrays hold random images of rank 8 with noise, in bytes. CPU seconds are those of all its
+    processes, and show how the work grows, whatever else the machine does. Runs are cached, so that an interrupted
+    measurement goes on.
     """
     size = bench.sizes.growth
     found = Findings(notes=["whole commands with their imports; no setting but those that are shown"])
     samples: dict[str, list[Sample]] = {}
+    ran = bench.memory.cache(on_array, ignore=["array"])
     for images in size.images:
         with TemporaryDirectory() as place:
             array = Path(place) / "x.npy"
             write_array(array, images, size.side)
             for variant, more in size.variants.items():
-                said = ["run", "data=array", f"data.source.path={array}", f"variant={variant}", *more]
-                sample, arm = command(said, Path(place)), " ".join([variant, *more])
+                sample = ran([f"variant={variant}", *more], images, size.side, array)
+                arm = " ".join([variant, *more])
                 found.rows.append(Row(f"{images:,} images, {array.stat().st_size / 1e9:.2g} GB", arm, [sample]))
                 samples.setdefault(variant, []).append(sample)
     for variant, each in samples.items() if len(size.images) > 1 else ():
-        found.ratios[f"{variant}: exponent of the seconds"] = exponent(size.images, [one.seconds for one in each])
+        found.ratios[f"{variant}: exponent of the CPU seconds"] = exponent(size.images, [one.cpu for one in each])
         found.ratios[f"{variant}: most memory over least"] = each[-1].facts["mib"] / each[0].facts["mib"]
     return found
 
@@ -49,7 +53,7 @@ def growth(bench: Bench) -> Findings:
 def memory(bench: Bench) -> Findings:
     """The memory of `zoo run` with every method, as in `growth`, on two mapped arrays, one twice as long as the other.
 
-    What does not grow is the same on both. Runs are cached, so that an interrupted measurement goes on.
+    What does not grow is the same on both.
     """
     size = bench.sizes.memory
     found = Findings(notes=["fit, evaluation, start and imports", f"`{' '.join(size.said)}`, and what is shown"])
@@ -86,25 +90,31 @@ def write_array(path: Path, images: int, side: int) -> None:
 
 
 def command(said: Sequence[str], home: Path) -> Sample:
-    """Run `zoo` with these words; its seconds, memory in MiB, and explained variance.
+    """Run `zoo` with these words; its seconds, CPU seconds, memory in MiB, and explained variance.
 
     Raises:
         ZooError: the command failed.
     """
     environment = os.environ | {"ZOO_HOME": str(home)}
-    start, most = time.perf_counter(), 0.0
+    start, before, most = time.perf_counter(), cpu_of_children(), 0.0
     with open(home / "said", "w+") as out:
         process = subprocess.Popen([sys.executable, "-m", "zoo.cli", *said], stdout=out, stderr=out, env=environment)
         while process.poll() is None:
             most = max(most, anonymous(process.pid))
             time.sleep(0.1)
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, cpu_of_children() - before
         out.seek(0)
         text = out.read()
     if process.returncode:
         raise ZooError(f"zoo {' '.join(said)}: {text.strip().splitlines()[-1]}")
     explained = re.search(r"^  explained_variance +(\S+)", text, flags=re.M)
-    return Sample(seconds, float("nan"), {"mib": most, "explained": float(explained[1]) if explained else float("nan")})
+    return Sample(seconds, cpu, {"mib": most, "explained": float(explained[1]) if explained else float("nan")})
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all processes that this one has started and that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def anonymous(pid: int) -> float:

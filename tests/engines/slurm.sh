@@ -28,9 +28,12 @@ SelectTypeParameters=CR_Core
 MpiDefault=none
 ReturnToService=2
 KillWait=2
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=4000 State=UNKNOWN
+GresTypes=gpu
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=4000 Gres=gpu:2 State=UNKNOWN
 PartitionName=short Nodes=ALL Default=YES MaxTime=60 State=UP OverSubscribe=FORCE:4
+PartitionName=long Nodes=ALL MaxTime=120 State=UP OverSubscribe=FORCE:4
 END
+printf 'Name=gpu File=/dev/%s\n' null zero >"$folder/gres.conf"  # SLURM hands out files, whatever is behind them
 
 head -c 1024 /dev/urandom >"$folder/munge/key"
 chmod 700 "$folder/munge"; chmod 400 "$folder/munge/key"

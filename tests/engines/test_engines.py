@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import joblib
 import pytest
 
-from tests.launched import results
+from tests.launched import results, threads_of_a_run
 from zoo.errors import ZooError
 from zoo.options import build, names, template
 from zoo.runs import engines
@@ -39,17 +41,19 @@ def local(tmp_path_factory, repository):
     return results(home)
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
     """A SLURM of this one machine, until the end of the test."""
     lacking = [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if shutil.which(name) is None]
     if lacking or os.getuid() != 0:
         pytest.skip(f"a SLURM of this machine needs root, and Debian's slurm-wlm and munge (not there: {lacking})")
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(str(free.getsockname()[1]))
+    ports = [free_port(), free_port()]
     folder = tmp_path / "slurm"
     folder.mkdir()
     cluster = subprocess.Popen([SLURM, folder, *ports], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -78,16 +82,110 @@ def test_an_engine_gives_the_records_of_local(engine, local, launch, tmp_path):
     assert command.gone(30)  # Ray ends its own processes, in its own time
 
 
+def output_of(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_slurm_gives_the_records_of_local(slurm, local, launch, tmp_path):
+    """Also if SLURM interrupts a job and queues it again; jobs get what was asked for, and none is left."""
     installed("slurm")
-    command = launch(*RUNS, "engine=slurm", "engine.memory=1GB", "engine.time=00:10:00")
-    status, said = command.end(180)
+    asked = ("engine.partition=long", "engine.gpus=1", "engine.jobs=2", "engine.time=00:10:00", "engine.memory=1GB")
+    command = launch(*RUNS, "engine=slurm", *asked)
+    lock = command.waits_for(re.compile(LOCK), tmp_path, 120)
+    (job, *_) = output_of("squeue", "--noheader", "--format=%i", "--states=running").split()
+    told = output_of("scontrol", "show", "job", job)
+    for each in ("Partition=long", "TimeLimit=00:10:00", "Requeue=1", "gpu:1", "NumCPUs=1 "):
+        assert each in told, told
+    output_of("scontrol", "requeue", job)
+    status, said = command.end(240)
     assert status == 0, said
     assert results(tmp_path) == local
-    queued = subprocess.run(
-        ["squeue", "--noheader", "--states=pending,running"], capture_output=True, text=True, check=True
-    )
-    assert queued.stdout == ""
+    assert not lock.exists()
+    assert output_of("squeue", "--noheader", "--states=pending,running") == ""
+
+
+@contextmanager
+def dask_cluster(folder, code, workers):
+    """The address of a Dask scheduler with single-threaded workers, which have the zoo of `code` and nothing else."""
+    place, start = folder / "scheduler.json", [sys.executable, "-m", "dask"]
+    options = [f"--scheduler-file={place}"]
+    scheduler = [*start, "scheduler", "--port=0", "--no-dashboard", *options]
+    worker = [*start, "worker", "--nthreads=1", "--memory-limit=0", "--no-nanny", *options]
+    environment = os.environ | {"PYTHONPATH": str(code)}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [
+        subprocess.Popen(command, env=environment, cwd="/", **quiet) for command in (scheduler, *workers * [worker])
+    ]
+    try:
+        while not place.exists():
+            assert started[0].poll() is None
+            time.sleep(0.1)
+        yield json.loads(place.read_text())["address"]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def dask_address(tmp_path, repository):
+    """The address of a Dask scheduler with two workers that have nothing but the package."""
+    installed("dask")
+    with dask_cluster(tmp_path, repository, 2) as address:
+        yield address
+
+
+@pytest.fixture
+def ray_address(tmp_path, repository, monkeypatch):
+    """The address of a Ray cluster of this machine, with two cores and a token."""
+    installed("ray")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", 64 * "a")
+    address, log = f"127.0.0.1:{free_port()}", tmp_path / "ray.log"
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
+    options = [f"--port={address.split(':')[1]}", "--include-dashboard=false"]
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    with open(log, "w") as file:
+        head = subprocess.Popen([*start, *options], env=environment, cwd="/", stdout=file, stderr=file)
+    try:
+        while "Ray runtime started" not in log.read_text():
+            assert head.poll() is None, log.read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        head.terminate()
+        head.wait(60)
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_a_cluster_at_an_address_gives_the_records_of_local(engine, local, launch, tmp_path, request):
+    address = request.getfixturevalue(f"{engine}_address")
+    arguments = [each for each in RUNS if not each.startswith("processes")]
+    status, said = launch(*arguments, f"engine={engine}", f"engine.address={address}").end(240)
+    assert status == 0, said
+    assert results(tmp_path) == local
+
+
+@pytest.mark.parametrize("engine", ["local", "dask", "ray"])
+def test_a_run_has_the_threads_that_were_asked_for(engine, repository, monkeypatch):
+    if engine != "local":
+        installed(engine)
+    monkeypatch.setenv("PYTHONPATH", str(repository))
+    settings = {key: value for key, value in template("engine", engine).items() if key != "_target_"}
+    chosen = build("engine", settings | {"option": engine, "processes": 2})
+    with chosen.workers(2, 2, False) as workers, joblib.parallel_config(**workers.backend):
+        found = joblib.Parallel(workers.at_once)(joblib.delayed(threads_of_a_run)(2) for _ in range(2))
+    assert found == [(2, {2})] * 2
+
+
+def test_slurm_gives_each_job_the_cores_of_a_run(slurm, launch, tmp_path):
+    installed("slurm")
+    asked = ("engine=slurm", "engine.memory=1GB", "trainer.threads=2")
+    command = launch(*SWEEP, "variant=vae", "budget.epochs=30", *asked)
+    command.waits_for(re.compile(LOCK), tmp_path)
+    assert "NumCPUs=2 " in output_of("scontrol", "show", "job")
+    status, said = command.end(240)
+    assert status == 0, said
 
 
 def test_a_dask_worker_that_is_killed_in_the_middle_costs_nothing(launch, local, tmp_path):
@@ -127,26 +225,13 @@ def test_a_single_run_is_computed_by_a_worker_too(launch, tmp_path, engine):
 def other_cluster(tmp_path, repository):
     """The address of a Dask scheduler whose worker has other code of the zoo."""
     installed("dask")
-    other, place = tmp_path / "other", tmp_path / "scheduler.json"
+    other = tmp_path / "other"
     for folder in ("zoo", "conf"):
         shutil.copytree(repository / folder, other / folder)
     with open(other / "zoo" / "arithmetic.py", "a") as file:
         file.write("\nOTHER = 1\n")
-    start = [sys.executable, "-m", "dask"]
-    commands = (
-        [*start, "scheduler", "--port=0", "--no-dashboard", f"--scheduler-file={place}"],
-        [*start, "worker", "--nthreads=1", "--memory-limit=0", "--no-nanny", f"--scheduler-file={place}"],
-    )
-    environment = os.environ | {"PYTHONPATH": str(other)}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = [subprocess.Popen(command, env=environment, cwd=other, **quiet) for command in commands]
-    while not place.exists():
-        assert started[0].poll() is None
-        time.sleep(0.1)
-    yield json.loads(place.read_text())["address"]
-    for process in started:
-        process.kill()
-        process.wait()
+    with dask_cluster(tmp_path, other, 1) as address:
+        yield address
 
 
 def test_a_worker_with_other_code_is_refused_in_one_sentence(launch, other_cluster, tmp_path):

@@ -134,7 +134,7 @@ def test_a_command_on_a_large_array_is_timed_with_its_memory(bench):
     for row in found.rows:
         assert 100 < row.fact("mib") < 4_000
         assert 0.5 < row.fact("explained") < 1
-    assert found.ratios.keys() == {"pca: exponent of the seconds", "pca: most memory over least"}
+    assert found.ratios.keys() == {"pca: exponent of the CPU seconds", "pca: most memory over least"}
     with pytest.raises(ZooError, match="no such variant"):
         growth.growth(bench(growth=sizes | {"variants": {"none": []}}))
 

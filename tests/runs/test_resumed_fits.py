@@ -25,9 +25,11 @@ def one(folder, pattern):
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(command, repository, home):
+@pytest.mark.parametrize("trainer", ["cpu", "ddp"])
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(command, repository, home, trainer):
     killed, whole = home / "killed", home / "whole"
-    arguments = [sys.executable, "-m", "experiments.run", *RUN, f"paths.home={killed}"]
+    settings = (*RUN, f"trainer={trainer}")
+    arguments = [sys.executable, "-m", "experiments.run", *settings, f"paths.home={killed}"]
     process = subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(repository)})
     while not list(killed.rglob("*.ckpt")):
         assert process.poll() is None
@@ -36,9 +38,10 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(command, repository
     assert process.wait() == -signal.SIGKILL
     assert not list(killed.rglob("records/**/*.json"))
 
-    outcome = command(*RUN, f"paths.home={killed}")
+    outcome = command(*settings, f"paths.home={killed}")
     assert outcome.status == 0, outcome.said
-    assert command(*RUN, f"paths.home={whole}").status == 0
+    assert "resumed after epoch" in outcome.said
+    assert command(*settings, f"paths.home={whole}").status == 0
     assert one(killed, "*.safetensors").read_bytes() == one(whole, "*.safetensors").read_bytes()
     resumed, expected = (read_record(one(folder, "*.json")) for folder in (killed, whole))
     assert resumed.fit["history"] == expected.fit["history"]

@@ -225,6 +225,16 @@ def test_a_truncated_file(command, left, tmp_path):
     assert left() == before
 
 
+def test_without_git_a_run_is_recorded_without_a_commit(command, tmp_path, monkeypatch):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setenv("PATH", str(empty))
+    monkeypatch.setattr(single, "__file__", str(tmp_path / "zoo" / "runs" / "single.py"))
+    (tmp_path / ".git").mkdir()  # the zoo's checkout
+    assert command(*FAST).status == 0
+    assert read_record(only(tmp_path, "*.json")).environment["git"] is None
+
+
 def test_files_that_are_not_there_and_no_network(command, left, monkeypatch):
     def no_address(*arguments, **named):
         raise socket.gaierror("Name or service not known")

@@ -77,14 +77,15 @@ def test_a_fit_by_several_processes_that_is_ended_leaves_none(launch, number):
         assert said.splitlines()[-1] == TOLD[number][1]
 
 
+@pytest.mark.parametrize("number", TOLD)
 @pytest.mark.parametrize("after", [0.4, 1.2, 2.0])
-def test_ctrl_c_while_importing_is_one_line(launch, after):
+def test_a_study_that_is_ended_while_importing_says_so_in_one_line(launch, after, number):
     command = launch(*SWEEP, *LONG, "seed=0,1", "processes=2")
     time.sleep(after)
-    os.killpg(command.process.pid, signal.SIGINT)
+    os.killpg(command.process.pid, number)
     status, said = command.end()
-    assert status in TOLD[signal.SIGINT][0]
-    assert [line for line in said.splitlines() if line and " to run" not in line] == [TOLD[signal.SIGINT][1]]
+    assert status in TOLD[number][0]
+    assert [line for line in said.splitlines() if line and " to run" not in line] == [TOLD[number][1]]
 
 
 def test_a_run_whose_worker_is_killed_is_tried_once_more_after_the_others(launch, tmp_path):

@@ -240,7 +240,8 @@ class Ray:
         try:
             ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ZooError(f"engine.address={self.address}: no Ray cluster answers there ({error})") from error
+            token = "if it asks for a token, set RAY_AUTH_MODE=token here, too"
+            raise ZooError(f"engine.address={self.address}: no Ray cluster answers there ({error}); {token}") from error
         try:
             if self.address is not None:
                 has = ray.cluster_resources()

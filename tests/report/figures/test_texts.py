@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from zoo.report.figures.texts import document_maps, retrieval_curves, scores_against_width, topics, word_maps
+from zoo.report.figures.texts import document_maps, retrieval_curves, scores_against_width, topics, with_room, word_maps
 from zoo.runs.records import read_records
 
 ABOUT = {"unit": "1", "direction": "higher", "group": "documents"}
@@ -103,7 +103,14 @@ def test_documents_lie_on_the_plane_of_the_smallest_width_by_group(records):
 def test_words_lie_on_a_plane(records):
     (vae, svd) = word_maps(of_width(records, 10)).axes[1:]
     assert [text.get_text() for text in vae.texts] == ["orbit", "moon", "car"]
-    assert len(svd.lines) == 3
+    (dots,) = svd.lines
+    assert len(dots.get_xdata()) == 3
+
+
+def test_a_word_that_would_cover_an_earlier_one_is_not_written():
+    places = {"orbit": (0.0, 0.0), "moon": (0.4, 0.1), "car": (0.6, 0.1), "sun": (0.2, 0.25), "a": (-0.2, 0.0)}
+    x, y = zip(*places.values(), strict=True)
+    assert with_room([*places], x, y, letter=0.1) == [0, 2, 3, 4], "moon begins before orbit ends"
 
 
 @pytest.mark.parametrize("draw", [document_maps, retrieval_curves, scores_against_width, topics, word_maps])
