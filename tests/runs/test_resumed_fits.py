@@ -14,7 +14,7 @@ from zoo.fitting.gradient import Gradient
 from zoo.runs.records import read_record
 
 RUN = (
-    *("variant=vae", "data=digits", "hidden=[16]", "budget.epochs=20", "evaluation.groups=[reconstruction]"),
+    *("variant=vae", "data=digits", "hidden=[16]", "budget.epochs=40", "evaluation.groups=[reconstruction]"),
     *("trainer.progress=false", "trainer.checkpoint_seconds=0"),
 )
 
@@ -26,22 +26,22 @@ def one(folder, pattern):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trainer", ["cpu", "ddp"])
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(command, repository, home, trainer):
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(process, repository, home, trainer):
     killed, whole = home / "killed", home / "whole"
     settings = (*RUN, f"trainer={trainer}")
     arguments = [sys.executable, "-m", "experiments.run", *settings, f"paths.home={killed}"]
-    process = subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(repository)})
-    while not list(killed.rglob("*.ckpt")):
-        assert process.poll() is None
+    first = subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(repository)})
+    while all(path.parent.name.startswith(".") for path in killed.rglob("*.ckpt")):  # as long as it is written
+        assert first.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    first.send_signal(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
     assert not list(killed.rglob("records/**/*.json"))
 
-    outcome = command(*settings, f"paths.home={killed}")
+    outcome = process(*settings, f"paths.home={killed}")
     assert outcome.status == 0, outcome.said
     assert "resumed after epoch" in outcome.said
-    assert command(*settings, f"paths.home={whole}").status == 0
+    assert process(*settings, f"paths.home={whole}").status == 0
     assert one(killed, "*.safetensors").read_bytes() == one(whole, "*.safetensors").read_bytes()
     resumed, expected = (read_record(one(folder, "*.json")) for folder in (killed, whole))
     assert resumed.fit["history"] == expected.fit["history"]
