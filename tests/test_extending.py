@@ -71,7 +71,7 @@ def test_what_the_commands_left(package):
     assert not [name for record in records for name, entry in record.metrics.items() if entry.get("failed")]
     (sampled,) = (r for r in records if "frechet" in r.metrics)
     assert "box" in sampled.metrics["frechet"]["curve"]["samples"]
-    assert list((package / "outputs" / "digits").glob("error_bars.png"))
+    assert list((package / "outputs" / "data" / "digits").glob("error_bars.png"))
     runpy.run_path(str(package / "example.py"))
 
 

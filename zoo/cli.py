@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # a full disk, for which the system names no file
 PAGE = "page"  # what `zoo report` is asked for by this word
+TRUST = "trust="
 OWN = "paths.results=results"  # the repository's own results
 QUOTING = ("README.md", "docs/words-and-documents.md")  # pages of the repository that quote tables of results
 ENGINE = ("engine=", "engine.", "processes=")  # beginnings of settings that say where runs are computed
@@ -693,11 +694,12 @@ def variants(arguments: argparse.Namespace) -> int:
     from zoo.catalogue import FAMILIES
     from zoo.catalogue import variants as every
 
-    asked = arguments.overrides
+    trust = tuple(word.removeprefix(TRUST) for word in arguments.overrides if word.startswith(TRUST))
+    asked = [word for word in arguments.overrides if not word.startswith(TRUST)]
     if unknown := [family for family in asked if family not in FAMILIES]:
         raise ZooError(f"zoo variants {unknown[0]}: no such family{nearest(unknown[0], FAMILIES)}")
     family = ""
-    for variant in every():
+    for variant in every(trust):
         if asked and variant.family not in asked:
             continue
         if variant.family != family:

@@ -18,7 +18,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
         known: the known names.
     """
     names = sorted(set(known))
-    if close := get_close_matches(name, names, n=3, cutoff=0.6):
-        order = sorted(close, key=lambda other: (-SequenceMatcher(None, other, name).ratio(), other))
+    lower = name.lower()
+    if close := get_close_matches(lower, names, n=3, cutoff=0.6):
+        order = sorted(close, key=lambda other: (-SequenceMatcher(None, other, lower).ratio(), other))
         return f"; did you mean {', '.join(order)}?"
     return f"; choose one of {', '.join(names)}" if names else ""

@@ -146,7 +146,7 @@ def test_counts():
 def test_few_samples_are_told():
     advice = zoo.advise(planted(40), minutes=0.1, **QUIET)
     assert {row["variant"] for row in advice.table} == {"pca"}
-    assert "fewer than 50 samples" in " ".join(str(advice).split())
+    assert "40 samples, fewer than 50, are too few to compare methods" in " ".join(str(advice).split())
 
 
 def test_the_seed_determines_advice_where_time_does_not():

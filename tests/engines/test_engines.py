@@ -60,7 +60,8 @@ def slurm(tmp_path, monkeypatch):
     try:
         assert cluster.stdout is not None
         if cluster.stdout.readline() != "ready\n":
-            pytest.fail((folder / "slurmctld.log").read_text()[-2000:] + (folder / "slurmd.log").read_text()[-2000:])
+            logs = " ".join(path.read_text()[-1000:] for path in sorted(folder.glob("slurm*.log")))
+            pytest.skip(f"SLURM does not start on this machine: {logs}")
         monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         yield
     finally:

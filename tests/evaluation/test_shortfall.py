@@ -1,5 +1,7 @@
 """The warning about models that explain less than the mean image or than PCA."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -57,6 +59,13 @@ def test_three_components_explain_less_than_pca_with_eight(data):
 @pytest.mark.parametrize("width", [1, 8, 32])
 def test_pca_itself_falls_short_of_nothing(data, width):
     assert shortfall(pca(data, width, width), data) is None
+
+
+def test_a_code_wider_than_the_number_of_images_is_compared_with_all_components_there_are(data):
+    few = Splits(replace(data.source, train=data.source.train.subset(torch.arange(20))))
+    assert len(few.train) < 20
+    said = shortfall(pca(data, 3, 32), few)
+    assert f"than PCA with only {len(few.train) - 1} components (" in said
 
 
 def test_widths_that_cannot_be_compared_are_not(data):

@@ -49,5 +49,5 @@ def advice_for(overrides: Sequence[str]) -> tuple[Advice, Path]:
     named = shlex.join(o for o in given if o.startswith(("data", "trust", "paths"))) or f"data={job.data}"
     samples = pd.DataFrame(x, columns=list(form.features)) if form.features else x
     advice = advise(samples, labels, minutes=time, kind=form.kind, seed=job.seed, data=named)
-    advice.summary.insert(1, f"The {len(data.source.test):,} test samples of these data were not used.")
+    advice.summary.insert(1, f"Another {len(data.source.test):,} samples, the test set of these data, were not used.")
     return advice, job.results / job.data / "advice"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from zoo.advice.verdict import TASKS, Advice, Answer
@@ -165,17 +166,18 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def width_curve(advice: Advice) -> Figure:
     """Error against width: PCA's whole curve, and each method where it was fitted longest."""
     wide, high = 4.6, 3.0
+    most = max((t.epochs for t in advice.trials), default=0)
     figure, _ = sheet(
         MARGIN + 0.65 + wide + 1.6,
         HEAD + high + 0.6,
         "Error against width",
-        "held-out samples; open markers: fewer epochs",
+        f"{advice.held.total:,} samples, judged by the {len(advice.held.validation):,} held out"
+        + ("; open markers: fewer epochs" if any(0 < t.epochs < most for t in advice.trials) else ""),
     )
     ax = place(figure, MARGIN + 0.65, HEAD, wide, high)
     curve = advice.curve
     ax.plot(curve.widths, curve.errors, color=INK, label="pca")
     ax.axvline(curve.knee, color=MUTED, lw=0.6, ls=":", label=f"bend, {curve.knee}")
-    most = max((t.epochs for t in advice.trials), default=0)
     for variant in dict.fromkeys(t.candidate.variant for t in advice.trials if "reconstruction" in t.scores):
         found = sorted((t for t in advice.trials if t.candidate.variant == variant), key=lambda t: t.candidate.width)
         if variant in ("pca", "ppca"):  # the same reconstructions, or nearly so
@@ -198,6 +200,7 @@ def width_curve(advice: Advice) -> Figure:
     drawn = [t.more["error"] for t in advice.trials if "reconstruction" in t.scores]
     ax.set_ylim(0, max([*drawn, curve.errors[0]]) * 1.05)
     ax.set_xlim(0, min(curve.widths[-1], 4 * curve.knee + 4))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(True)
     ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     return figure

@@ -427,7 +427,7 @@ def summarised(
             "PCA's error falls evenly with the width: the values are nearly independent, so a small code loses much."
         )
     if held.few:
-        said.append(f"That is fewer than {FEW} samples, too few to compare methods: only PCA was fitted. Use it.")
+        said.append(f"{held.total} samples, fewer than {FEW}, are too few to compare methods: only PCA was fitted.")
     elif not epochs:
         said.append("No network was fitted in this time: give more minutes.")
     elif any(a.short_fits for a in answers.values()):

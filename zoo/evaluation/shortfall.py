@@ -23,14 +23,15 @@ MARGIN = 0.01  # of explained variance, below which a difference from PCA counts
 
 
 def shortfall(model: Autoencoder, data: Splits) -> str | None:
-    """A sentence if the model explains less than the mean image or than PCA of the same width; else None.
+    """A sentence if the model explains less than the mean image or than PCA of no greater width; else None.
 
     Explained variance of test images x, as the metric of that name: 1 - sum |x_hat - x|^2 / sum |m - x|^2, with m the
     mean test image and deterministic codes. It is 0 for the mean image. PCA is fitted on training images; at most
     5,000 (256 MiB) of each part are used, evenly spaced.
 
     The mean image is compared with every model of images and vectors; for counts and for words, squared errors say
-    little. PCA is compared where a code is D real numbers, D < min(N, P), found from clean images, and not with
+    little. PCA is compared where a code is D < P real numbers, found from clean images; it has D components, or N - 1
+    where there are only N <= D training images. It is not compared with
 
     - discrete codes, which hold fewer bits, and codes with entries of exactly zero: sparse codes hold few numbers;
     - models of corrupted images, whose objective is another one.
@@ -56,13 +57,15 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
     width = codes.shape[1]
     clean = isinstance(model.corruption, NoCorruption)
     dense = not isinstance(model.bottleneck, Discrete) and bool((codes != 0).all())
-    if not clean or not dense or width >= min(len(train), math.prod(data.shape)):
+    components = min(width, len(train) - 1)
+    if not clean or not dense or width >= math.prod(data.shape) or components < 1:
         return None
-    reached = 1 - _lost_by_pca(train, test, width) / spread
+    reached = 1 - _lost_by_pca(train, test, components) / spread
     if explained >= reached - MARGIN:
         return None
+    pca = "PCA of the same width" if components == width else f"PCA with only {components} components"
     return (
-        f"explains less of the test samples than PCA of the same width "
+        f"explains less of the test samples than {pca} "
         f"({explained:.2f} against {reached:.2f} of the variance): use pca, unless {more}"
     )
 

@@ -106,7 +106,7 @@ def report_data(
 
     Args:
         results: folder of the records.
-        name: of the data set, and of its folder.
+        name: of the data set; its folder is data/<name>, as a study may have the same name.
         width: of the table's rows.
         command: writes the files again: "zoo report data=mnist".
         pages: see `report_study`.
@@ -114,7 +114,7 @@ def report_data(
     """
     records = read_records(results, name)
     table = [record for record in records if record.width == width]
-    return publish(table, records, results / name, command, pages, trust=trust)
+    return publish(table, records, results / "data" / name, command, pages, trust=trust)
 
 
 def publish(

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -39,6 +40,7 @@ from zoo.runs.versions import versions
 from zoo.runs.weights import model_of
 from zoo.types import FitReport, HasPrior, Logs, Resumes
 
+COLUMNS = 80  # of a terminal
 SHOWN = 10  # test images whose reconstructions a record carries
 ATOMS = 20  # of a linear decoder
 CODES = 1000  # test codes that give the range of a traversal
@@ -396,17 +398,21 @@ def describe(job: Job, record: Record) -> None:
 
 
 def show_metrics(record: Record, names: Sequence[str]) -> None:
-    """Print values of metrics, one a line, in at most 80 columns; then why some could not be measured.
+    """Print values of metrics, one a line in 80 columns; then which raised an error, and why.
 
-    A mean over test samples is followed by its 95 % interval.
+    A mean over test samples is followed by its 95 % interval, and "n/a" by the reason.
     """
     entries = {name: record.metrics[name] for name in names if name in record.metrics}
     width = max(map(len, entries), default=0)
     for name, entry in entries.items():
-        shown = f"{entry['value']:>12.6g}" if entry["value"] is not None else f"{'n/a':>12}"
-        interval = " to ".join(f"{end:.4g}" for end in entry.get("interval") or ())
-        about = "  ".join(part for part in (f"({interval})" if interval else "", entry["unit"]) if part)
-        print(f"  {name:<{width}} {shown}  {about}"[:80].rstrip())
+        if entry["value"] is None:
+            about = [entry.get("reason") or ""]
+        else:
+            interval = " to ".join(f"{end:.4g}" for end in entry.get("interval") or ())
+            about = [f"({interval})" if interval else "", "" if entry["unit"] == "1" else entry["unit"]]
+        value = "n/a" if entry["value"] is None else f"{entry['value']:.6g}"
+        text = "  ".join([f"  {name:<{width}} {value:>12}", *filter(None, about)])
+        print(textwrap.fill(text, COLUMNS, subsequent_indent=" " * (width + 17)))
     for name, entry in entries.items():
         if entry.get("failed"):
             print(f"failed  {name}: {entry['reason']}")

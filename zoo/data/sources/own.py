@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zoo.data.arrays import Seen, arrays_in, divided, seen_files, source_of
 from zoo.data.images import COPIED, Images, Source
 from zoo.data.room import check_room
-from zoo.errors import ZooError
+from zoo.errors import ZooError, nearest
 from zoo.samples import Channels, Form, form_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,10 @@ def folder(
     if Path(path).is_file():
         raise ZooError(f"{path}: a file; data=folder reads a folder, data=array and data=table read files")
     if not Path(path).is_dir():
-        raise ZooError(f"{path}: no such folder; data=folder reads a folder of pictures")
+        above = Path(path).parent
+        beside = sorted(place.name for place in above.iterdir() if place.is_dir()) if above.is_dir() else []
+        near = nearest(Path(path).name, beside) if beside else ""
+        raise ZooError(f"{path}: no such folder; data=folder reads a folder of pictures{near if '?' in near else ''}")
     files = without_strays(Path(path), pictures_in(Path(path)))
     if len(files) < 2:
         raise ZooError(f"{path}: {len(files)} pictures ({' '.join(PICTURES)}) in this folder; it needs at least 2")

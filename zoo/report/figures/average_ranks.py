@@ -44,9 +44,11 @@ class Ranked:
 
     @cached_property
     def footer(self) -> list[str]:
-        """Which rows are not ranked, in lines."""
-        names = ", ".join(self.ranking.left_out)
-        return textwrap.wrap(f"not ranked, values are missing: {names}", FOOTER) if names else []
+        """The metrics, and which rows are not ranked, in lines."""
+        lines = textwrap.wrap(f"ranked by {', '.join(self.ranking.metrics)}", FOOTER)
+        if names := ", ".join(self.ranking.left_out):
+            lines += textwrap.wrap(f"not ranked, values are missing: {names}", FOOTER)
+        return lines
 
     @property
     def pitch(self) -> float:

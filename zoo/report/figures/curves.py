@@ -123,6 +123,8 @@ def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
 def error_against_cost(records: Sequence[Record]) -> Figure | None:
     """Mse against costs, and the variants that no other variant beats in both (Pareto front); None without costs.
 
+    A cost that is known of fewer than half of the rows, such as seconds on a machine that did other work, is left out.
+
     An error below a tenth of the median is drawn at the bottom with its value beside it, to leave room for the others.
     Of more than a dozen rows, a dozen are labelled: the best of each family, those on the fronts, and so on.
     """
@@ -133,7 +135,7 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
         metric: {name: c.mean for name, c in cells(groups, metric).items() if name in error and c.mean > 0}
         for metric in COSTS
     }
-    costs = {metric: cost for metric, cost in costs.items() if len(cost) > 1}
+    costs = {metric: cost for metric, cost in costs.items() if len(cost) >= max(2, len(error) / 2)}
     if not costs:
         return None
     foot = statistics.median(error.values()) / TINY
@@ -183,7 +185,7 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
     above = 0.3 + LINE * max(0, max(map(len, titles.values())) - 2)
     wide, high, pitch = 1.3, 0.95, (1.85, 1.25 + above)
     title = f"Training on {records[0].data}"
-    lines = "a line per seed; solid: validation, dotted: training, dot: epoch kept; first epochs cut off above"
+    lines = "each panel has its own scale, a line per seed; solid: validation, dotted: training, dot: the epoch kept"
     subtitle = selection(len(groups), len(every)) + lines
     drawn, ax = sheet(
         AXIS + (columns - 1) * pitch[0] + wide + 2 * MARGIN, HEAD + rows * pitch[1] + 0.35, title, subtitle

@@ -123,7 +123,7 @@ def atoms(records: Sequence[Record]) -> Figure | None:
     grey = all(strip.shape[1] == 1 for strip in strips.values())
     title = f"Atoms of linear decoders of models of {records[0].data}"
     scale = f"each to its own scale, {'blue below 0, red above' if grey else 'grey at 0'}"
-    subtitle = f"{some}the units that carry most variance, {scale}; lowest error first"
+    subtitle = f"{some}units that carry most variance, {scale}; lowest error first; {models(shown)}"
     planted = next((r.images["planted"] for r in shown if "planted" in r.images), None)
     head = [] if planted is None else atom_rows("planted", decode_strip(planted))
     return picture(head, [atom_rows(name, strip) for name, strip in strips.items()], title, subtitle)

@@ -32,10 +32,10 @@ HEAD, MARGIN = 0.66, 0.15  # inches of headline, and around a figure
 REST = "#bdbdbd"  # rows without a label
 SHADES = ((0.42, 0.13), (0.53, 0.15), (0.62, 0.15))  # lightness, chroma: dark enough to be read on white
 HUES = {  # in turns; neighbours on the circle seldom meet in one study
-    **{"linear": 0.71, "deterministic": 0.07, "denoising": 0.43, "masked": 0.545, "sparse": 0.16},
+    **{"linear": 0.71, "deterministic": 0.055, "denoising": 0.43, "masked": 0.545, "sparse": 0.17},
     **{"variational": 0.83, "discrete": 0.33, "adversarial": 0.95, OTHER: 0.62},
 }
-WITHIN = 0.06  # turns of the circle that the methods of a family share
+WITHIN = 0.05  # turns of the circle that the methods of a family share
 SHEET = "sheet"  # the label of an axes that counts inches
 CONTENT = "Content"  # the text of a PNG that holds the digest of what its figure shows
 

@@ -74,7 +74,8 @@
       if (state.drawing) return "Your drawing, centred and scaled like the training images.";
       if (morphing()) return `Pixels mixed; each method walks straight from one code to the other.`;
       const image = `All methods encode this ${name}`;
-      return changed() ? `${image}; errors are against the clean one.` : `${image}.`;
+      if (changed()) return `${image}; errors are against the clean one.`;
+      return `${image}. Drag in a plane to draw another.`;
     }
 
     function paintSubject(seen) {
