@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from zoo.report.figures.texts import document_maps, retrieval_curves, scores_against_width, topics, with_room, word_maps
+from zoo.report.figures.texts import (
+    document_maps,
+    retrieval_curves,
+    scores_against_width,
+    short,
+    topics,
+    with_room,
+    word_maps,
+)
 from zoo.runs.records import read_records
 
 ABOUT = {"unit": "1", "direction": "higher", "group": "documents"}
@@ -63,6 +71,11 @@ def test_scores_are_means_over_seeds_at_every_width(records):
     assert [[0.0, 0.25], [1.0, 0.25]] in lines, "one line for each kind of vectors"
     assert [[0.0, 0.3], [1.0, 0.3]] in lines
     assert scores_against_width(of_width(records, 2)) is None
+
+
+def test_a_row_is_written_as_its_variant_where_no_other_row_is_of_it():
+    names = ["svd fit.power=0", "svd", "vae optimizer.lr=1e-3"]
+    assert short(names) == {"svd fit.power=0": "svd fit.power=0", "svd": "svd", "vae optimizer.lr=1e-3": "vae"}
 
 
 def test_retrieval_is_precision_against_recall(records):

@@ -74,7 +74,8 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
     if not panels:
         return None
     names = foremost([*dict.fromkeys(name for rows in panels.values() for name in rows)])
-    pitch = PANEL[0] + BETWEEN + label_room(names)
+    labels = short(names)
+    pitch = PANEL[0] + BETWEEN + label_room(labels.values())
     high = max(PANEL[1], LINE * (len(names) + 2))
     title = f"Scores against code width on {records[0].data}"
     dashed = "; dashed: without a model" if any(map(REFERENCES.get, panels)) else ""
@@ -100,8 +101,14 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
         panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
         panel.set_title(SCORES[metric], loc="left", size=SMALL)
         panel.grid(True)
-        label_right(ax, panel, {name: last(lines[name]) for name in own})
+        label_right(ax, panel, {name: last(lines[name]) for name in own}, labels)
     return drawn
+
+
+def short(names: Sequence[str]) -> dict[str, str]:
+    """The rows by their names, written as their variant alone where it is that of no other row."""
+    of = {name: name.partition(" ")[0] for name in names}
+    return {name: variant if [*of.values()].count(variant) == 1 else name for name, variant in of.items()}
 
 
 @figure
