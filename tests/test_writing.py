@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ try:
 except ImportError:  # Windows
     resource = None
 
+from zoo.errors import ZooError
 from zoo.files import abandoned, locked, sweep, write_atomically, writing
 
 WRITER = """
@@ -125,6 +127,20 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
         write()
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"old"
+
+
+def test_devices_and_pipes_are_not_replaced_and_links_stay(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(ZooError, match="no regular file that could be replaced"):
+            write_atomically(path, b"new")
+    assert (tmp_path / "pipe").is_fifo()
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"
 
 
 ONE_OF_SEVERAL = """

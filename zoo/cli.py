@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
+import os
 import shlex
 import signal
 import sys
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from zoo.runs.job import Job
     from zoo.runs.records import Record
 
-MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143  # exit statuses
+MISTAKE, FAILED, INTERRUPTED, UNREAD, TERMINATED = 2, 1, 130, 141, 143  # exit statuses
+RESUMES = ("run", "study", "evaluate", "claims")  # commands that keep what is finished
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # a full disk, for which the system names no file
 PAGE = "page"  # what `zoo report` is asked for by this word
 TRUST = "trust="
@@ -172,8 +175,11 @@ class Terminated(BaseException):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit status.
 
-    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 143 after SIGTERM.
+    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 141 where nobody reads its output on, 143 after SIGTERM.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another one
     parser = whole_parser()
     try:
         import argcomplete
@@ -189,10 +195,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except ZooError as error:
             status = refused(str(error))
         except (KeyboardInterrupt, Terminated):
-            status = ended(came)
+            status = ended(came, given[0])
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest at its end
+            status = UNREAD
         except Exception as error:
             if came:  # within an import, an interrupt may come out as another error
-                status = ended(came)
+                status = ended(came, given[0])
+            elif too_large(error):
+                status = refused(f"there is not enough memory ({str(error).splitlines()[0]}); choose smaller sizes")
             elif isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
                 status = refused(in_words(error))
             else:
@@ -226,11 +237,18 @@ def refused(message: str) -> int:
     return MISTAKE
 
 
-def ended(came: Sequence[int]) -> int:
+def too_large(error: Exception) -> bool:
+    """Whether an array or a tensor does not fit into memory, for which PyTorch has no exception of its own."""
+    said = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed", "too large")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(s in str(error) for s in said))
+
+
+def ended(came: Sequence[int], command: str) -> int:
     """Print in one line that a signal ended the command."""
     terminated = signal.SIGTERM in came
     what = "terminated" if terminated else "interrupted"
-    print(f"\n{what}: finished runs are kept; the same command resumes", file=sys.stderr)
+    kept = "finished runs are kept; the same command resumes" if command in RESUMES else "nothing was written"
+    print(f"\n{what}: {kept}", file=sys.stderr)
     return TERMINATED if terminated else INTERRUPTED
 
 
@@ -323,7 +341,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(as_yaml(cfg), end="")
             return 0
         if (search := cfg.hydra.runtime.choices["search"]) != "none":
-            raise ZooError(f"search={search}: a search is of a sweep; give several values, and zoo run -m")
+            raise ZooError(f"search={search}: a search is of a sweep, zoo run -m; a study computes all of its runs")
         if cfg.study is not None:
             from zoo.runs.grid import jobs_of
 
@@ -480,8 +498,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     for path in paths:
         try:
             record, measured = rescore(path, asked)
-        except ZooError as error:
-            failures.append(str(error))
+        except (ZooError, OSError) as error:
+            failures.append(in_words(error))
             continue
         from zoo.runs.single import show_metrics
 
@@ -586,7 +604,8 @@ def advise(arguments: argparse.Namespace) -> int:
     from zoo.advice.asked import advice_for
 
     advice, folder = advice_for(arguments.overrides)
-    print("", advice, "", *advice.save(folder), sep="\n")
+    print("", advice, "", sep="\n", flush=True)
+    print(*advice.save(folder), sep="\n")
     return 0
 
 

@@ -99,9 +99,15 @@ def partial_folder(path: Path) -> Iterator[Path]:
 def writing(path: Path) -> Iterator[Path]:
     """Write a file completely or not at all: yields another path, which is renamed to `path` at the end.
 
+    The file that a link leads to is written, and the link stays.
+
     Raises:
         OSError: naming `path` where the system names no file, as when the disk is full.
+        ZooError: a device or a pipe is there.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ZooError(f"{path}: there is no regular file that could be replaced; name another place")
+    path = path.resolve() if path.is_symlink() else path
     with partial_folder(path) as folder:
         try:
             yield folder / path.name

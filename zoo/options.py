@@ -97,7 +97,7 @@ def content(axis: str, option: str, trust: tuple[str, ...] = ()) -> Node:
         ZooError: there is no such option.
     """
     found = (folder / axis / f"{option}.yaml" for folder in folders(trust))
-    path = next((path for path in found if re.fullmatch(r"\w+", option) and path.is_file()), None)
+    path = next((path for path in found if re.fullmatch(r"\w{1,100}", option) and path.is_file()), None)
     if path is None:
         raise ZooError(
             f"{axis}={option}: no such {axis}{nearest(option, names(axis, trust))}; if it comes from a package that "
@@ -176,6 +176,8 @@ def node_of(axis: str, composed: Mapping[str, Any], choices: Mapping[str, str], 
         ZooError: the configuration names another class than the option file: a part is chosen by its option.
     """
     option = choices[axis]
+    if not isinstance(composed, Mapping):
+        raise ZooError(f"{axis}={composed!r}: choose {axis} by the name of its option, as in {axis}={option}")
     return {"option": option, **_plain(axis, template(axis, option, trust), composed, choices, trust)}
 
 

@@ -12,7 +12,7 @@ from experiments.claims import NAMES, claim_of
 from experiments.claims.claim import Claim
 from experiments.claims.lab import Lab, fit_all
 from zoo.errors import ZooError
-from zoo.files import home
+from zoo.files import check_writable, home
 
 SETTINGS = ("data", "paths.results", "processes")
 
@@ -67,6 +67,7 @@ def run_claims(words: Sequence[str]) -> None:
     from experiments.claims.page import write_page
 
     asked = Asked.of(words)
+    check_writable("paths.results", asked.folder)
     labs = {name: labs_of(name, asked) for name in asked.names}
     fit_all((lab for each in labs.values() for lab in each.values()), asked.processes)
     for known in tested(labs, asked):

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import joblib
+import pandas as pd
 import pytest
 
 from tests.launched import results, threads_of_a_run
@@ -26,6 +27,11 @@ from zoo.runs import engines
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engines")]  # they fill the machine
 SWEEP = ("run", "-m", "data=digits", "evaluation.groups=[reconstruction]", "trainer.progress=false", "processes=2")
 RUNS = (*SWEEP, "variant=pca,linear_ae,vae", "seed=0,1", "budget.epochs=2", "trainer.stacked=2")
+STUDY = """
+about: "a small study"
+table:
+  - [data=digits, "variant=pca,linear_ae", "seed=0,1", budget.epochs=2, "evaluation.groups=[reconstruction]"]
+"""
 PACKAGES = {"dask": "distributed", "ray": "ray", "slurm": "dask_jobqueue"}
 LOCK = r"\.\w{10}-s\d\.lock"  # of a run
 SLURM = Path(__file__).parent / "slurm.sh"
@@ -83,6 +89,25 @@ def test_an_engine_gives_the_records_of_local(engine, local, launch, tmp_path):
     assert command.gone(30)  # Ray ends its own processes, in its own time
 
 
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_a_study_on_an_engine_gives_the_records_and_tables_of_local(engine, launch, tmp_path):
+    installed(engine)
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "small.yaml").write_text(STUDY)
+    found = []
+    for option in ("local", engine):
+        command = launch("study", "small", "--config-dir=conf", "processes=2", f"engine={option}")
+        status, said = command.end(180)
+        assert status == 0, said
+        table = pd.read_csv(tmp_path / "outputs" / "small" / "benchmark.csv")
+        measured = [column for column in table if column.startswith("fit_")]  # seconds and memory
+        found.append((results(tmp_path), table.drop(columns=measured)))
+        shutil.rmtree(tmp_path / "outputs")
+    (records, table), (others, other) = found
+    assert records == others
+    pd.testing.assert_frame_equal(table, other)
+
+
 def output_of(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -138,12 +163,12 @@ def dask_address(tmp_path, repository):
 
 @pytest.fixture
 def ray_address(tmp_path, repository, monkeypatch):
-    """The address of a Ray cluster of this machine, with two cores and a token."""
+    """The address of a Ray cluster of this machine, with two cores, a token, and two GPUs by its own account."""
     installed("ray")
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", 64 * "a")
     address, log = f"127.0.0.1:{free_port()}", tmp_path / "ray.log"
-    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2", "--num-gpus=2"]
     options = [f"--port={address.split(':')[1]}", "--include-dashboard=false"]
     environment = os.environ | {"PYTHONPATH": str(repository)}
     with open(log, "w") as file:
@@ -187,6 +212,14 @@ def test_slurm_gives_each_job_the_cores_of_a_run(slurm, launch, tmp_path):
     assert "NumCPUs=2 " in output_of("scontrol", "show", "job")
     status, said = command.end(240)
     assert status == 0, said
+
+
+def test_ray_gives_each_run_a_gpu_of_its_own(ray_address):
+    with build("engine", {"option": "ray", "address": ray_address, "processes": None}).workers(2, 1, True) as workers:
+        assert workers.at_once == 2
+        with joblib.parallel_config(**workers.backend):
+            seen = joblib.Parallel(workers.at_once)(joblib.delayed(os.getenv)("CUDA_VISIBLE_DEVICES") for _ in range(2))
+    assert all(gpus in ("0", "1") for gpus in seen), seen
 
 
 def test_a_dask_worker_that_is_killed_in_the_middle_costs_nothing(launch, local, tmp_path):

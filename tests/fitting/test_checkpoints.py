@@ -86,6 +86,8 @@ VARIANTS = [  # and what each has of its own: noise, moving averages, counts of 
     ["variant=topk"],
     ["variant=denoising_conv_ae"],
     ["variant=aae"],
+    ["variant=vae_gan", "fit.discriminator.filters=[4,8]"],
+    ["variant=factor_vae", "fit.discriminator.hidden=[16]"],
     ["variant=sigma_vae", "optimizer=muon"],
     ["variant=bernoulli_vae", "fit=shifted", "schedule=burda"],
     ["variant=deep_ae", "optimizer=sgd", "optimizer.lr=1e-12", "fit.patience=4", "budget.epochs=9"],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import time
+import zipfile
 
 import numpy as np
 import psutil
@@ -46,7 +49,7 @@ def test_pictures(command, tmp_path, name):
     refused(command(*FAST, "data=folder", "data.source.path=folder"), told, tmp_path)
 
 
-@pytest.mark.parametrize("data", ["array", "table", "folder"])
+@pytest.mark.parametrize("data", ["array", "table", "folder", "texts", "words"])
 @pytest.mark.parametrize("place", ["nowhere", "pipe", "folder", "link"])
 def test_what_is_no_file_is_refused_at_once(command, tmp_path, data, place):
     os.mkfifo(tmp_path / "pipe")
@@ -55,6 +58,47 @@ def test_what_is_no_file_is_refused_at_once(command, tmp_path, data, place):
     start = time.monotonic()
     refused(command(*FAST, f"data={data}", f"data.source.path={place}"), place, tmp_path)
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("data", ["texts", "words"])
+def test_a_pipe_among_texts_is_refused_at_once(command, tmp_path, data):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("one two three\n" * 9)
+    os.mkfifo(tmp_path / "folder" / "b.txt")
+    refused(command(*FAST, f"data={data}", "data.source.path=folder"), "b.txt: a pipe, and not a file", tmp_path)
+
+
+@pytest.mark.parametrize("member", ["X.npy", "y.npy", "test.npy"])
+@pytest.mark.parametrize("data", ["array", "table"])
+def test_a_member_of_an_archive_that_is_no_array(command, tmp_path, member, data):
+    images = np.random.default_rng(0).random((20, 8, 8) if data == "array" else (20, 8))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name in {"X.npy", member}:
+            content = io.BytesIO()
+            np.save(content, images)
+            archive.writestr(name, b"hello" if name == member else content.getvalue())
+    refused(command(*FAST, f"data={data}", "data.source.path=x.npz"), f"member {member} is no array", tmp_path)
+
+
+def test_names_of_files_that_are_no_utf_8(command, zoo, tmp_path):
+    place = os.fsencode(pictures(tmp_path / "folder")) + b"/\xff.png"
+    shutil.copy(next((tmp_path / "folder").glob("*.png")), place)
+    outcome = command(*FAST, "data=folder", "data.source.path=folder", "data.source.size=8")
+    assert outcome.status == 0, outcome.said
+    (model,) = (tmp_path / "outputs" / "models").rglob("*.safetensors")
+    coded = zoo("encode", str(model), "folder", "--out", "codes.csv")
+    assert coded.status == 0, coded.said
+    assert b"\xff.png" in (tmp_path / "codes.csv").read_bytes()
+
+
+@pytest.mark.filterwarnings("default:.*cannot be kept there")
+def test_decoded_pictures_that_cannot_be_kept_cost_no_run(command, tmp_path):
+    pictures(tmp_path / "folder")
+    (tmp_path / "decoded").write_text("a file stands there")
+    places = ("data.source.path=folder", "paths.decoded=decoded")
+    outcome = command(*FAST, "data=folder", "data.source.size=8", *places)
+    assert outcome.status == 0, outcome.said
+    assert "decoded pictures cannot be kept there" in outcome.said
 
 
 def test_pipes_and_sockets_in_a_folder_are_no_pictures(command, tmp_path):

@@ -22,7 +22,8 @@ from zoo.runs.records import read_record
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "results" / "records"
 PAGES = sorted((ROOT / "results").glob("*/benchmark.md"))
-QUOTED = {"README.md": {"mnist"}, "docs/words-and-documents.md": {"newsgroups", "newsgroups_narrow", "words"}}
+OF_TEXTS = {"newsgroups", "newsgroups_narrow", "newsgroups_large", "newsgroups_long", "words"}
+QUOTED = {"README.md": {"mnist"}, "docs/words-and-documents.md": OF_TEXTS}
 
 
 @pytest.fixture(scope="module", params=PAGES, ids=lambda page: page.parent.name)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from zoo.errors import ZooError
 from zoo.files import write_atomically
 from zoo.runs.identity import digest
-from zoo.runs.records import Record, read_record, read_records, record_path, write_record
+from zoo.runs.records import Record, check_record, read_record, read_records, record_path, write_record
 
 KIND = {"unit": "", "direction": "lower", "group": "reconstruction"}
 CONFIG = {"network": {"hidden": [4, 2], "activation": None}, "fit": {"epochs": 3, "clip": 0.5}}
@@ -30,9 +30,37 @@ def record():
             "mse": {"value": 1 / 3, "n": 360, **KIND},
             "ssim": {"value": None, "reason": "too small", **KIND},
         },
-        images={"original": "AAAA"},
+        images={"original": "iVBORw0KGgo="},
         environment={"git": None},
     )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"width": 10**30},
+        {"images": {"original": "AAAA"}},
+        {"environment": {"evaluated": 5}},
+        {"environment": {"due": 5}},
+        {"metrics": {"mse": {"value": 1e400, "n": 360, **KIND}}},
+        {"metrics": {"mse": {"value": 10**400, "n": 360, **KIND}}},
+        {"metrics": {"mse": {"value": 1.0, "n": "x", **KIND}}},
+        {"metrics": {"mse": {"value": 1.0, "n": 360, "interval": "abc", **KIND}}},
+    ],
+)
+def test_values_that_no_run_gives_are_refused(record, changed):
+    check_record(record)
+    with pytest.raises(ZooError):
+        check_record(replace(record, **changed))
+
+
+def test_a_record_with_weights_needs_its_seal(tmp_path, record):
+    path = write_record(tmp_path, replace(record, weights="0" * 64))
+    content = json.loads(path.read_text())
+    del content["seal"]
+    path.write_text(json.dumps(content | {"name": "pca"}))
+    with pytest.raises(ZooError, match="changed by hand"):
+        read_record(path)
 
 
 def shuffled(node):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -292,6 +297,65 @@ def test_a_run_that_is_forced_keeps_every_metric_that_it_had(command, tmp_path):
     after = read_record(only(tmp_path, "*.json"))
     assert after.metrics.keys() == before.metrics.keys()
     assert after.environment["finished"] >= before.environment["finished"]
+
+
+def test_a_forced_run_that_is_interrupted_keeps_every_metric_due(command, tmp_path, monkeypatch):
+    def interrupted(*arguments, **named):
+        raise KeyboardInterrupt
+
+    command("variant=pca", "data=digits", "evaluation.groups=[reconstruction,code]")
+    before = read_record(only(tmp_path, "*.json"))
+    with monkeypatch.context() as patch:
+        patch.setattr(single, "evaluate", interrupted)
+        assert command(*FAST, "force=true").status == 130
+    assert read_record(only(tmp_path, "*.json")).metrics == {}
+    assert command(*FAST).status == 0
+    after = read_record(only(tmp_path, "*.json"))
+    assert after.metrics.keys() == before.metrics.keys()
+    assert "due" not in after.environment
+
+
+def test_what_is_asked_for_a_place_without_room_is_said_of_that_place(command, tmp_path, monkeypatch):
+    def full(*arguments, **named):
+        raise OSError(errno.ENOSPC, "No space left on device", "record.json")
+
+    monkeypatch.setattr(single, "write_record", full)
+    outcome = command(*FAST)
+    assert outcome.status == 2
+    assert "record.json: cannot be written (No space left on device)" in outcome.said
+    monkeypatch.setattr(single, "tempfile", SimpleNamespace(mkdtemp=full))
+    assert "the fit is lost; make room" in command(*FAST, "seed=1").said
+
+
+def test_a_command_whose_output_nobody_reads_on_ends_without_a_word(tmp_path, repository):
+    for words in (("variants",), ("run", *FAST), ("run", "-m", *FAST, "seed=0,1", "processes=1")):
+        one = subprocess.Popen(
+            [sys.executable, "-m", "zoo.cli", *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(repository), "ZOO_HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert one.stdout is not None
+        assert one.stderr is not None
+        with one:
+            one.stdout.close()
+            said = one.stderr.read().decode()
+        assert (one.returncode, "Traceback" in said) == (141, False), said
+
+
+def test_a_part_is_chosen_by_the_name_of_its_option(command):
+    for setting, told in (("fit.optimizer=sgd", "optimizer=muon"), ("fit.schedule=5", "schedule=")):
+        outcome = command("variant=deep_ae", "data=digits", setting)
+        assert outcome.status == 2
+        assert "by the name of its option, as in " + told in outcome.said
+
+
+def test_more_than_there_is_memory_for(command, left):
+    outcome = command("variant=deep_ae", "data=digits", "hidden=[100000000000]")
+    assert outcome.status == 2
+    assert re.search(r"^error: there is not enough memory \(.*\); choose smaller sizes$", outcome.said, flags=re.M)
+    assert left() == []
 
 
 def test_a_metric_that_raises_costs_no_fit(command, tmp_path, monkeypatch):

@@ -84,6 +84,22 @@ def test_what_the_command_line_says_goes_for_every_run(study, command, records, 
     assert (tmp_path / "outputs" / "tiny" / "benchmark.csv").exists()
 
 
+def test_a_study_that_cannot_report_tells_its_failures_first(study, command, tmp_path):
+    outcome = command(*study, "processes=1", "width=65")
+    assert outcome.status == 1
+    told = outcome.said.index("error: 2 of 2 runs failed:")
+    assert told < outcome.said.index("tiny: no records to report; fit something first")
+    assert "width=65: 1293 training samples" in outcome.said[told:]
+
+
+def test_results_that_cannot_be_written_are_told_before_the_first_run(study, command, records, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *arguments: False)  # for root, every folder is writable
+    outcome = command(*study, "processes=1")
+    assert outcome.status == 2
+    assert re.search(r"^error: paths.results=\S+: nothing can be written to ", outcome.said, flags=re.M)
+    assert records() == []
+
+
 def test_sweeps_are_products_in_hydras_syntax(repository):
     variants = sorted(path.stem for path in (repository / "conf" / "variant").glob("*.yaml"))
     with composing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -139,3 +140,95 @@ def test_a_run_waits_for_another_process_that_computes_it(launch, tmp_path):
     assert "another process computes this run: waiting for it" in said
     assert seeds(tmp_path) == [0]
     assert hidden(tmp_path) == []
+
+
+AT_WORK = {  # words of a command -> a file that it writes, and the number of these when it works, long before its end
+    "evaluate": (("evaluate", "run=outputs", "evaluation.groups=[generation,learned_generation]"), "features-*", 1),
+    "report": (("report", "study=digits", "paths.results=results"), "*.png", 1),
+    "claims that fit": (("claims", "linear", "data=digits"), "*-s0.safetensors", 1),
+    "claims that measure": (("claims", "linear", "data=digits"), "*-s0.safetensors", 5),
+}
+ADVISE = ("advise", "data=digits", "minutes=2")
+
+
+@pytest.fixture
+def prepared(tmp_path, repository, command):
+    """A folder with what the commands need: a fitted model, records to report, and what makes it a checkout."""
+    assert command(*SHORT, "data=digits", "evaluation.groups=[reconstruction]").status == 0
+    for path in tmp_path.rglob("*.png"):  # of the run
+        path.unlink()
+    shutil.copytree(repository / "results" / "records" / "digits", tmp_path / "results" / "records" / "digits")
+    for name in ("zoo", "conf"):
+        (tmp_path / name).symlink_to(repository / name)
+    return tmp_path
+
+
+def files(folder, pattern, before=()):
+    """Whole files of such a name."""
+    found = {path for path in folder.rglob(pattern) if not any(part.startswith(".") for part in path.parts)}
+    return found - set(before)
+
+
+def says(command, pattern, within=60):
+    """Wait for a line of a command; what is read here is missing in what `end` returns."""
+    said, end = "", time.monotonic() + within
+    while not re.search(pattern, said, re.M):
+        assert time.monotonic() < end, said
+        read = os.read(command.process.stdout.fileno(), 1 << 16)  # nothing is left behind in a buffer
+        assert read, said
+        said += read.decode()
+
+
+def interrupt(command, number):
+    """As a terminal does, all its processes at once, or as a system does, the first of them."""
+    (os.killpg if number == signal.SIGINT else os.kill)(command.process.pid, number)
+
+
+def ended_in_one_line(command, number):
+    status, said = command.end()
+    last = said.splitlines()[-1]
+    assert status in TOLD[number][0], said
+    assert last.startswith(TOLD[number][1].split(":")[0]), said
+    assert "Traceback" not in said
+    assert command.gone()
+
+
+@pytest.mark.parametrize("number", TOLD)
+@pytest.mark.parametrize("name", AT_WORK)
+def test_a_command_that_is_ended_at_work_says_so_in_one_line(prepared, launch, name, number):
+    words, pattern, count = AT_WORK[name]
+    before = files(prepared, pattern)
+    command = launch(*words)
+    while len(files(prepared, pattern, before)) < count:
+        assert command.process.poll() is None, command.end()
+        time.sleep(0.02)
+    interrupt(command, number)
+    ended_in_one_line(command, number)
+
+
+def test_advice_that_is_terminated_says_so_in_one_line(launch):
+    command = launch(*ADVISE)
+    says(command, "^.*width.*\n")  # a fit
+    interrupt(command, signal.SIGTERM)
+    ended_in_one_line(command, signal.SIGTERM)
+
+
+def test_advice_that_is_interrupted_is_of_the_finished_fits(launch, tmp_path):
+    command = launch(*ADVISE)
+    says(command, "^.*width.*\n")
+    interrupt(command, signal.SIGINT)
+    status, said = command.end()
+    assert status == 0, said
+    assert any(line.startswith("interrupted") for line in said.splitlines()), said
+    assert "Traceback" not in said
+    assert files(tmp_path, "README.md")
+    assert command.gone()
+
+
+def test_advice_that_is_interrupted_twice_says_so_in_one_line(launch):
+    command = launch(*ADVISE)
+    says(command, "^.*width.*\n")
+    interrupt(command, signal.SIGINT)
+    says(command, "^interrupted.*\n")
+    interrupt(command, signal.SIGINT)
+    ended_in_one_line(command, signal.SIGINT)

@@ -14,6 +14,7 @@ from zoo.advice.halving import advise
 from zoo.advice.verdict import Advice
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
+from zoo.files import check_writable
 from zoo.runs.compose import composed, composing
 from zoo.runs.job import Job
 
@@ -40,6 +41,7 @@ def advice_for(overrides: Sequence[str]) -> tuple[Advice, Path]:
         raise ZooError(f"minutes={minutes}: must be a number greater than 0") from error
     with composing(given) as complete:
         job = Job.of(composed("config", complete))
+    check_writable("paths.results", job.results)
     data: Splits = job.make("data")
     form, stored = data.form, data.source.train.stored(slice(None))
     if form.kind == "image" and data.source.train.scale != 255:

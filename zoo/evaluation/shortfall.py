@@ -22,7 +22,7 @@ LARGE = 1_000  # images or pixels up to which PCA is exact
 MARGIN = 0.01  # of explained variance, below which a difference from PCA counts as none
 
 
-def shortfall(model: Autoencoder, data: Splits) -> str | None:
+def shortfall(model: Autoencoder, data: Splits, epochs: bool = True) -> str | None:
     """A sentence if the model explains less than the mean image or than PCA of no greater width; else None.
 
     Explained variance of test images x, as the metric of that name: 1 - sum |x_hat - x|^2 / sum |m - x|^2, with m the
@@ -35,6 +35,8 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
 
     - discrete codes, which hold fewer bits, and codes with entries of exactly zero: sparse codes hold few numbers;
     - models of corrupted images, whose objective is another one.
+
+    `epochs` says whether the fit has epochs, more of which may help.
 
     Limitation: likelihoods other than Gaussian ones and penalties of the code, as in a VAE, are fitted at the cost of
     squared errors. That such a model explains less than PCA is true, and no mistake.
@@ -50,7 +52,7 @@ def shortfall(model: Autoencoder, data: Splits) -> str | None:
     if spread == 0:
         return None
     explained = 1 - lost / spread
-    more = "more epochs (budget.epochs=) may help"
+    more = "more epochs (budget.epochs=) may help" if epochs else "a smaller width may help"
     if not explained >= 0:
         return f"explains less of the test samples than the mean image (explained variance {explained:.2f}): {more}"
     codes = torch.cat(parts)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from zoo.errors import ZooError
 from zoo.report.reported import reported, reported_for
 from zoo.report.statistics import Cell, by_name, cells, estimate_of, scope, timed_together
+from zoo.runs.bars import Terminal
 from zoo.runs.records import Record
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
@@ -264,7 +264,7 @@ def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> 
     """Print some columns of the benchmark, in as many tables of at most 80 characters a line as they need."""
     shared = common(records)
     records = brief(timed_together(records), shared)
-    console, rows = Console(width=TERMINAL, highlight=False), list(by_name(records))
+    console, rows = Terminal(width=TERMINAL, highlight=False), list(by_name(records))
     room = TERMINAL - min(max(map(len, rows)), NAME) - 3
     parts: list[list[Column]] = []
     left = 0

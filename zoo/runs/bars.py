@@ -1,10 +1,10 @@
-"""Progress bars that fit a terminal of 80 columns."""
+"""The terminal, and progress bars that fit one of 80 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from zoo.evaluation.registry import Metric
 
 TITLE = 44  # characters that the name of a run and a metric may take
+
+
+class Terminal(Console):
+    """Rich's console, which leaves it to the command what to do when nobody reads on, as in `zoo variants | head`."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise the error that `print` raises."""
+        raise BrokenPipeError
 
 
 @contextmanager
@@ -24,7 +32,7 @@ def evaluation_bar(title: str, shown: bool) -> Iterator[Callable[[Metric, int, i
         shown: False draws nothing.
     """
     columns = (BarColumn(bar_width=12), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    console = Console()
+    console = Terminal()
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
         task = bar.add_task(title[:TITLE], total=None)
 

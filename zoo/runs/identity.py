@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.data.members import check_members
 from zoo.errors import ZooError
 from zoo.options import Node, check_type, targets
 
@@ -73,7 +75,13 @@ def own_path(axes: Mapping[str, Node]) -> Path | None:
 
 def content_digest(path: Path) -> str:
     """Sixteen hex digits that change with the content of a file, or of any file of a folder and its name within."""
-    entries = [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.is_file())
+    found = [path] if not path.is_dir() else sorted(path.rglob("*"))
+    # every .txt file of a folder is read, and a pipe would be waited for; pictures are looked at before
+    if pipes := [entry for entry in found if entry.is_fifo() and (entry == path or entry.suffix == ".txt")]:
+        raise ZooError(f"{pipes[0]}: a pipe, and not a file; remove it, or write its content to a file")
+    if path.suffix == ".npz":
+        check_members(str(path))
+    entries = [entry for entry in found if entry.is_file()]
     seen = tuple((str(entry), entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries)
     return _content(str(path), seen)
 
@@ -88,7 +96,7 @@ def _content(path: str, seen: tuple[tuple[str, int, int], ...]) -> str:
             while chunk := file.read(CHUNK):
                 part.update(chunk)
         relative = "" if root.is_file() else Path(name).relative_to(root).as_posix()
-        whole.update(f"{relative}\0{part.hexdigest()}\0".encode())
+        whole.update(os.fsencode(f"{relative}\0{part.hexdigest()}\0"))
     return whole.hexdigest()[:16]
 
 

@@ -18,7 +18,7 @@ from zoo.options import Node, build, folders, node_of
 from zoo.runs.compose import overrides_of, place, resolved, setting
 from zoo.runs.identity import code_digest, determining, digest, is_stale, own_content, own_path
 from zoo.runs.outside import outside_node
-from zoo.runs.records import Record, lock_of, read_record, record_path
+from zoo.runs.records import DUE, Record, lock_of, read_record, record_path
 from zoo.runs.siblings import siblings_of
 from zoo.runs.trials import SweepTrial
 
@@ -218,13 +218,17 @@ class Job:
         folders(self.trust)  # imports trusted packages, whose metrics are then known
         entries, siblings = {} if record is None else record.metrics, siblings_of(self.model_path)
         outside = () if self.outliers is None else (self.outliers["option"],)
-        return due(entries, self.groups, self.densities, self.trust, outside, siblings)
+        found = due(entries, self.groups, self.densities, self.trust, outside, siblings)
+        again = [name for name in self.measurable(record) if name not in entries and name not in found]
+        return [*found, *again]
 
     def measurable(self, record: Record | None) -> list[str]:
-        """The metrics of `record` that still exist, all groups."""
+        """The metrics of `record` that still exist, all groups, and those that the record of an earlier fit held."""
         from zoo.evaluation.registry import METRICS
 
-        return [name for name in ({} if record is None else record.metrics) if name in METRICS]
+        if record is None:
+            return []
+        return [name for name in (*record.metrics, *record.environment.get(DUE, [])) if name in METRICS]
 
 
 def density_nodes(cfg: DictConfig, trust: Sequence[str]) -> dict[str, Node]:

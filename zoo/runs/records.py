@@ -26,6 +26,9 @@ KINDS = {  # of the fields that are one value, by keys of `options.PLAIN_TYPES`
     **dict.fromkeys(("path", "weights"), ("str", "None")),
     "trust": ("Sequence[str]",),
 }
+PNG = "iVBORw0KGgo"  # how one begins in base64
+LARGEST = 1e300  # of a number
+DUE = "due"  # of an environment: metrics that the record of an earlier fit held
 KINDS_OF_METRIC = {"value": ("float", "None"), **dict.fromkeys(("unit", "direction", "group"), ("str",))}
 
 
@@ -83,9 +86,10 @@ class Record:
         at = {each: [name for name in names if name not in found] for each, names in earlier.items()}
         if commit != self.environment.get("git"):
             at[str(commit)] = sorted([*at.get(str(commit), []), *found])
-        rest = {key: value for key, value in self.environment.items() if key != "evaluated"}
+        rest = {key: value for key, value in self.environment.items() if key not in ("evaluated", DUE)}
         kept = {each: names for each, names in at.items() if names}
-        environment = rest | ({"evaluated": kept} if kept else {})
+        left = [name for name in self.environment.get(DUE, []) if name not in found]
+        environment = rest | ({"evaluated": kept} if kept else {}) | ({DUE: left} if left else {})
         return replace(self, metrics=self.metrics | dict(found), environment=environment)
 
 
@@ -121,7 +125,7 @@ def read_record(path: Path) -> Record:
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise ZooError(f"its schema is {content.get('schema') if isinstance(content, dict) else None}")
         seal = content.pop(SEAL, None)
-        if seal not in (None, digest(content)):
+        if seal != digest(content) and (seal, content.get("weights")) != (None, None):  # older records have neither
             raise ZooError("it was changed by hand")
         record = Record(**content)
         check_record(record)
@@ -141,11 +145,23 @@ def check_record(record: Record) -> None:
     for name in ("config", "fit", "metrics", "images", "environment"):
         if not isinstance(getattr(record, name), Mapping):
             raise ZooError(f"{name} is no mapping")
+    if not 0 < record.width < 2**31:
+        raise ZooError(f"its width is {record.width}")
+    for name, strip in record.images.items():
+        if not isinstance(strip, str) or not strip.startswith(PNG):
+            raise ZooError(f"images.{name} is no PNG in base64")
+    for each in (record.environment.get("evaluated", {}), {DUE: record.environment.get(DUE, [])}):
+        if not isinstance(each, Mapping) or not all(isinstance(names, list) for names in each.values()):
+            raise ZooError("its environment has other metrics than lists of names")
     for name, entry in record.metrics.items():
         if not isinstance(entry, Mapping) or not entry.keys() >= KINDS_OF_METRIC.keys():
             raise ZooError(f"metrics.{name} is incomplete")
         for key, kinds in KINDS_OF_METRIC.items():
             check_type(f"metrics.{name}.{key}", entry[key], *kinds)
+        interval = entry.get("interval") or [0.0, 0.0]
+        numbers = [entry["value"] or 0.0, entry.get("n") or 0, *(interval if isinstance(interval, list) else [None])]
+        if len(numbers) != 4 or not all(isinstance(one, int | float) and abs(one) < LARGEST for one in numbers):
+            raise ZooError(f"metrics.{name} has no finite numbers")
     check_type("fit.seconds", record.fit.get("seconds"), "float")
     if digest(record.config) != record.hash:
         raise ZooError("its config is not the one that its hash was taken of")

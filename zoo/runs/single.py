@@ -33,7 +33,7 @@ from zoo.runs.bars import evaluation_bar
 from zoo.runs.job import AXES, Job
 from zoo.runs.outside import outside_images
 from zoo.runs.processes import fit_by_processes
-from zoo.runs.records import Record, write_record
+from zoo.runs.records import DUE, Record, write_record
 from zoo.runs.siblings import siblings_of
 from zoo.runs.strips import MODES, STEPS, encode_strip
 from zoo.runs.versions import versions
@@ -98,7 +98,7 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
     data = read(job) if fitted is None else fitted.data
     _ = outside_images(job.outliers, data, due, job.trust)  # reports unreadable data before the fit
     fitted = fitted or fit_one(job, data)
-    return measured(job, keep(job, fitted), fitted.model, fitted.data, due)
+    return measured(job, keep(job, fitted, due), fitted.model, fitted.data, due)
 
 
 def check_parts(job: Job) -> None:
@@ -180,26 +180,29 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     ]
 
 
-def keep(job: Job, fitted: Fitted) -> Record:
-    """Save a fitted model, and write its record without metrics yet.
+def keep(job: Job, fitted: Fitted, due: Sequence[str]) -> Record:
+    """Save a fitted model, and write its record without metrics yet, but with the names of those that are due.
 
     Raises:
         ZooError: they cannot be written to their place; they are then written elsewhere if possible.
     """
     try:
-        return written(job, fitted)
+        return written(job, fitted, due)
     except (OSError, SafetensorError) as error:
-        refuge = Path(tempfile.mkdtemp(prefix="zoo-"))
+        place = error.filename if isinstance(error, OSError) and error.filename is not None else job.model_path
+        refuge: Path | None = None
         try:
-            written(replace(job, results=refuge, models=refuge / "models"), fitted)
+            refuge = Path(tempfile.mkdtemp(prefix="zoo-"))
+            written(replace(job, results=refuge, models=refuge / "models"), fitted, due)
         except (OSError, SafetensorError):
-            shutil.rmtree(refuge, ignore_errors=True)
+            if refuge is not None:
+                shutil.rmtree(refuge, ignore_errors=True)
             raise ZooError(
-                f"{job.model_path}: cannot be written ({reason(error)}), nor anything in {refuge.parent}: the fit is "
-                "lost; make room, or choose other paths.results= and paths.models="
+                f"{place}: cannot be written ({reason(error)}), nor anything in the folder of temporary files: the fit "
+                "is lost; make room, or choose other paths.results= and paths.models="
             ) from error
         raise ZooError(
-            f"{job.model_path}: cannot be written ({reason(error)}); the fit is kept in {refuge}: make room, copy "
+            f"{place}: cannot be written ({reason(error)}); the fit is kept in {refuge}: make room, copy "
             f"{refuge / 'records'} to {job.results} and what is in {refuge / 'models'} to {job.models}, and run again"
         ) from error
 
@@ -209,12 +212,12 @@ def reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
-def written(job: Job, fitted: Fitted) -> Record:
+def written(job: Job, fitted: Fitted, due: Sequence[str]) -> Record:
     """A fitted model, written, and its record without metrics yet, which is written too."""
     fit = asdict(fitted.report) | {"peak_memory": fitted.peak_memory, "load": load()}
     if fitted.stacked > 1:
         fit["stacked"] = fitted.stacked
-    if short := shortfall(fitted.model, fitted.data):
+    if short := shortfall(fitted.model, fitted.data, bool(fitted.report.history)):
         fit["shortfall"] = short
     codes = kept_codes(fitted.model, fitted.data.train)
     save_model(job.model_path, fitted.model, job.config, fitted.data.form, job.seed, codes)
@@ -230,7 +233,7 @@ def written(job: Job, fitted: Fitted) -> Record:
         fit=fit | {"history": rounded(fitted.report.history)},
         metrics={},
         images=strips(fitted.model, fitted.data, codes),
-        environment=environment(),
+        environment=environment() | {DUE: [*due]},
         path=None if job.path is None else str(job.path),
         trust=list(job.trust),
         kind=fitted.data.kind,

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from zoo.errors import ZooError
 from zoo.files import abandoned, locked, sweep
+from zoo.runs.bars import Terminal
 from zoo.runs.engines import ALONE, Engine, Workers, without_interrupts
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
@@ -47,7 +47,7 @@ def run_jobs(jobs: Sequence[Job], engine: Engine, meanwhile: Callable[[], object
     for job in jobs[:1]:
         job.due(None)  # reports an unknown group of metrics before anything runs
     todo = [job for job in jobs if (record := job.existing()) is None or job.due(record)]
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     console.print(f"{len(jobs)} runs, {len(jobs) - len(todo)} of them done before, {len(todo)} to run")
     sweep_leftovers(jobs)
     if not todo:

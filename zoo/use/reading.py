@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.arrays import arrays_in
+from zoo.data.members import check_members
 from zoo.data.sources.own import PICTURES, picture_in, pictures_in
 from zoo.data.sources.tables import NUMPY, PARQUET, frame_in
 from zoo.errors import ZooError
@@ -33,6 +34,8 @@ def read_samples(path: str | Path, form: Form) -> tuple[NDArray[Any], list[str]]
     place = Path(path)
     if not place.exists():
         raise ZooError(f"{place}: no such file or folder")
+    if not place.is_dir() and not place.is_file():
+        raise ZooError(f"{place}: neither a file nor a folder")
     ending = place.suffix.lower()
     if place.is_dir() or ending in PICTURES:
         found = pictures_in(place) if place.is_dir() else (place,)
@@ -43,6 +46,7 @@ def read_samples(path: str | Path, form: Form) -> tuple[NDArray[Any], list[str]]
         names = [str(file.relative_to(place)) if place.is_dir() else file.name for file in found]
         return np.stack([_pixels(file, form) for file in found]), names
     if ending in NUMPY:
+        check_members(str(place))
         x = arrays_in(str(place)).train[1]
     elif ending in (*TEXT, *PARQUET):
         x = _columns(place, form)

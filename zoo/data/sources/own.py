@@ -195,11 +195,14 @@ def _cached(files: Sequence[Path], size: tuple[int, int], colour: bool, decoded:
     from filelock import FileLock
     from joblib import Memory
 
-    decoded.mkdir(parents=True, exist_ok=True)
-    memory = Memory(decoded, mmap_mode="c", verbose=0)  # torch needs a writable map; files do not change
-    with FileLock(decoded / "lock"):
-        pixels = memory.cache(_pictures, ignore=["files"])(files, size, colour, seen)
-    return cast("NDArray[np.uint8]", pixels)
+    try:
+        decoded.mkdir(parents=True, exist_ok=True)
+        memory = Memory(decoded, mmap_mode="c", verbose=0)  # torch needs a writable map; files do not change
+        with FileLock(decoded / "lock"):
+            return cast("NDArray[np.uint8]", memory.cache(_pictures, ignore=["files"])(files, size, colour, seen))
+    except (OSError, KeyError) as error:  # a full disk: joblib then misses its own file
+        warnings.warn(f"{decoded}: decoded pictures cannot be kept there ({error})", stacklevel=2)
+        return _pictures(files, size, colour, seen)
 
 
 def _pictures(files: Sequence[Path], size: tuple[int, int], colour: bool, seen: Seen = ()) -> NDArray[np.uint8]:
