@@ -341,7 +341,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(as_yaml(cfg), end="")
             return 0
         if (search := cfg.hydra.runtime.choices["search"]) != "none":
-            raise ZooError(f"search={search}: a search is of a sweep, zoo run -m; a study computes all of its runs")
+            raise ZooError(
+                f"search={search}: a search is of a sweep; give several values, and zoo run -m (a study takes none)"
+            )
         if cfg.study is not None:
             from zoo.runs.grid import jobs_of
 

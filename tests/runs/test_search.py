@@ -201,7 +201,10 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
 def test_a_search_is_of_a_sweep(zoo, arguments):
     outcome = zoo(*arguments, "search=asha")
     assert outcome.status == 2
-    assert outcome.said == "error: search=asha: a search is of a sweep; give several values, and zoo run -m\n"
+    assert (
+        outcome.said
+        == "error: search=asha: a search is of a sweep; give several values, and zoo run -m (a study takes none)\n"
+    )
 
 
 @pytest.mark.slow
