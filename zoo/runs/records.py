@@ -6,12 +6,15 @@ of the configuration that determines the fitted model, so that a run whose recor
 
 from __future__ import annotations
 
+import base64
 import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from zoo.errors import ZooError
 from zoo.files import write_atomically
@@ -27,7 +30,8 @@ KINDS = {  # of the fields that are one value, by keys of `options.PLAIN_TYPES`
     "trust": ("Sequence[str]",),
 }
 PNG = "iVBORw0KGgo"  # how one begins in base64
-LARGEST = 1e300  # of a number
+LARGEST = 1e30  # of a number
+DIRECTIONS = ("lower", "higher", "none")
 DUE = "due"  # of an environment: metrics that the record of an earlier fit held
 KINDS_OF_METRIC = {"value": ("float", "None"), **dict.fromkeys(("unit", "direction", "group"), ("str",))}
 
@@ -145,26 +149,65 @@ def check_record(record: Record) -> None:
     for name in ("config", "fit", "metrics", "images", "environment"):
         if not isinstance(getattr(record, name), Mapping):
             raise ZooError(f"{name} is no mapping")
+    for name in ("name", "variant", "data"):
+        getattr(record, name).encode()  # half of a character is no text
     if not 0 < record.width < 2**31:
         raise ZooError(f"its width is {record.width}")
     for name, strip in record.images.items():
-        if not isinstance(strip, str) or not strip.startswith(PNG):
+        if not isinstance(strip, str) or not strip.startswith(PNG) or not strip.isascii():
             raise ZooError(f"images.{name} is no PNG in base64")
     for each in (record.environment.get("evaluated", {}), {DUE: record.environment.get(DUE, [])}):
         if not isinstance(each, Mapping) or not all(isinstance(names, list) for names in each.values()):
             raise ZooError("its environment has other metrics than lists of names")
+    if not isinstance(record.environment.get("machine", {}), Mapping):
+        raise ZooError("environment.machine is no mapping")
+    history = record.fit.get("history", {})
+    if not isinstance(history, Mapping) or not all(_is_column(values, empty=True) for values in history.values()):
+        raise ZooError("fit.history is no mapping of lists of numbers")
+    check_type("fit.best_epoch", record.fit.get("best_epoch", 1), "int")
+    if "mse" in record.metrics and "n" not in record.metrics["mse"]:
+        raise ZooError("metrics.mse has no number of samples")
     for name, entry in record.metrics.items():
-        if not isinstance(entry, Mapping) or not entry.keys() >= KINDS_OF_METRIC.keys():
-            raise ZooError(f"metrics.{name} is incomplete")
-        for key, kinds in KINDS_OF_METRIC.items():
-            check_type(f"metrics.{name}.{key}", entry[key], *kinds)
-        interval = entry.get("interval") or [0.0, 0.0]
-        numbers = [entry["value"] or 0.0, entry.get("n") or 0, *(interval if isinstance(interval, list) else [None])]
-        if len(numbers) != 4 or not all(isinstance(one, int | float) and abs(one) < LARGEST for one in numbers):
-            raise ZooError(f"metrics.{name} has no finite numbers")
+        try:
+            _check_metric(entry)
+        except ZooError as error:
+            raise ZooError(f"metrics.{name}: {error}") from error
     check_type("fit.seconds", record.fit.get("seconds"), "float")
     if digest(record.config) != record.hash:
         raise ZooError("its config is not the one that its hash was taken of")
+
+
+def _check_metric(entry: Any) -> None:
+    """ZooError if an entry of a metric is not as `Record` says."""
+    if not isinstance(entry, Mapping) or not entry.keys() >= KINDS_OF_METRIC.keys():
+        raise ZooError("it is incomplete")
+    for key, kinds in KINDS_OF_METRIC.items():
+        check_type(key, entry[key], *kinds)
+    if entry["direction"] not in DIRECTIONS:
+        raise ZooError(f"direction={entry['direction']!r}: none of {', '.join(DIRECTIONS)}")
+    if entry["value"] is None:
+        check_type("reason", entry.get("reason"), "str")
+    elif not _is_column([entry["value"], *(entry.get("interval") or [])]):
+        raise ZooError("its value and interval are no finite numbers")
+    check_type("n", entry.get("n"), "int", "None")
+    if "resampled" in entry:
+        check_type("resampled", entry["resampled"], "str")
+        found = np.frombuffer(base64.b64decode(entry["resampled"]), np.float32)
+        if not found.size or not np.isfinite(found).all():
+            raise ZooError("resampled holds no finite numbers")
+    curve = entry.get("curve", {})
+    if not isinstance(curve, Mapping) or not all(map(_is_column, curve.values())):
+        raise ZooError("its curve is no mapping of lists")
+    if len({len(column) for column in curve.values()}) > 1:
+        raise ZooError("its curve has columns of several lengths")
+
+
+def _is_column(values: Any, empty: bool = False) -> bool:
+    """Whether this is a list of finite numbers or of texts."""
+    if not isinstance(values, list) or not (values or empty):
+        return False
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < LARGEST for one in values)
+    return numbers or all(isinstance(one, str) for one in values)
 
 
 def read_records(root: Path, data: str) -> list[Record]:

@@ -113,6 +113,7 @@ def robustness_curves(records: Sequence[Record]) -> Figure | None:
         panel = place(drawn, x, y, wide, high)
         reference = next(iter(curves.values()))
         axis = next(iter(reference))
+        curves = {name: curve for name, curve in curves.items() if curve.keys() == reference.keys()}
         lines: dict[str, Points] = {name: (curve[axis], curve["model"]) for name, curve in curves.items()}
         draw(panel, lines, own, ms=3.5, lw=0.9)
         draw_references(panel, {name: (reference[axis], reference[name]) for name in rivals_of(reference)}, every)
