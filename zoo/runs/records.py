@@ -165,41 +165,38 @@ def check_record(record: Record) -> None:
     if not isinstance(history, Mapping) or not all(_is_column(values, empty=True) for values in history.values()):
         raise ZooError("fit.history is no mapping of lists of numbers")
     check_type("fit.best_epoch", record.fit.get("best_epoch", 1), "int")
+    for name, entry in record.metrics.items():
+        _check_metric(f"metrics.{name}", entry)
     if "mse" in record.metrics and "n" not in record.metrics["mse"]:
         raise ZooError("metrics.mse has no number of samples")
-    for name, entry in record.metrics.items():
-        try:
-            _check_metric(entry)
-        except ZooError as error:
-            raise ZooError(f"metrics.{name}: {error}") from error
     check_type("fit.seconds", record.fit.get("seconds"), "float")
     if digest(record.config) != record.hash:
         raise ZooError("its config is not the one that its hash was taken of")
 
 
-def _check_metric(entry: Any) -> None:
+def _check_metric(name: str, entry: Any) -> None:
     """ZooError if an entry of a metric is not as `Record` says."""
     if not isinstance(entry, Mapping) or not entry.keys() >= KINDS_OF_METRIC.keys():
-        raise ZooError("it is incomplete")
+        raise ZooError(f"{name} is incomplete")
     for key, kinds in KINDS_OF_METRIC.items():
-        check_type(key, entry[key], *kinds)
+        check_type(f"{name}.{key}", entry[key], *kinds)
     if entry["direction"] not in DIRECTIONS:
-        raise ZooError(f"direction={entry['direction']!r}: none of {', '.join(DIRECTIONS)}")
+        raise ZooError(f"{name}.direction={entry['direction']!r}: none of {', '.join(DIRECTIONS)}")
     if entry["value"] is None:
-        check_type("reason", entry.get("reason"), "str")
+        check_type(f"{name}.reason", entry.get("reason"), "str")
     elif not _is_column([entry["value"], *(entry.get("interval") or [])]):
-        raise ZooError("its value and interval are no finite numbers")
-    check_type("n", entry.get("n"), "int", "None")
+        raise ZooError(f"{name}: its value and interval are no finite numbers")
+    check_type(f"{name}.n", entry.get("n"), "int", "None")
     if "resampled" in entry:
-        check_type("resampled", entry["resampled"], "str")
+        check_type(f"{name}.resampled", entry["resampled"], "str")
         found = np.frombuffer(base64.b64decode(entry["resampled"]), np.float32)
         if not found.size or not np.isfinite(found).all():
-            raise ZooError("resampled holds no finite numbers")
+            raise ZooError(f"{name}.resampled holds no finite numbers")
     curve = entry.get("curve", {})
     if not isinstance(curve, Mapping) or not all(map(_is_column, curve.values())):
-        raise ZooError("its curve is no mapping of lists")
+        raise ZooError(f"{name}.curve is no mapping of lists")
     if len({len(column) for column in curve.values()}) > 1:
-        raise ZooError("its curve has columns of several lengths")
+        raise ZooError(f"{name}.curve has columns of several lengths")
 
 
 def _is_column(values: Any, empty: bool = False) -> bool:
