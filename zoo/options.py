@@ -289,7 +289,7 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
 
 def _pairs(name: str, described: Sequence[Node], values: Any) -> Iterable[tuple[Node, Any]]:
     if not isinstance(values, list) or len(values) != len(described):
-        raise ZooError(f"{name}: its parts stand in the option file; write another option to change which they are")
+        raise ZooError(f"{name}: its parts cannot be overridden here; write another option file")
     return zip(described, values, strict=True)
 
 

@@ -46,7 +46,7 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
         "# Speed",
         "Written by `python -m experiments.speed`. Seconds are medians over runs in turn, CPU seconds are of "
         "all threads together, test errors are squared errors per image, means over the runs with their range. "
-        "Ratios are medians of the ratios of runs side by side, which the medians of the seconds need not give.",
+        "Ratios are medians of paired ratios, so they may differ from ratios of medians.",
     ]
     for part in parts:
         text.append(f"## {HEADINGS[part['part']]}")

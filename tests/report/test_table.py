@@ -158,7 +158,15 @@ def test_the_report_is_complete_and_the_same_each_time(tmp_path: Path) -> None:
     again = write_report(table_records(), tmp_path / "b", COMMAND, [*sweep_records(), *table_records()])
     lacking = (
         *("atoms", "robustness_curves", "rate_distortion", "explained_variance_against_l0", "outlier_detection"),
-        *("traversals", "scores_against_width", "retrieval_curves", "topics", "document_maps", "word_maps"),
+        *(
+            "traversals",
+            "scores_against_width",
+            "retrieval_curves",
+            "topics",
+            "document_maps",
+            "neighbours",
+            "word_maps",
+        ),
     )
     figures = [f"{name}.png" for name in FIGURES if name not in lacking]
     assert [path.name for path in files] == ["benchmark.md", "benchmark.csv", *figures]

@@ -49,6 +49,13 @@ def benchmark(records: Sequence[Record]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(frame.columns[2:], float))
 
 
+def counted(records: Sequence[Record], metric: str) -> str:
+    """The number of samples that a metric was measured on, of all rows; empty for costs, and where it has none."""
+    entries = [entry for record in records if (entry := record.metrics.get(metric)) and entry["value"] is not None]
+    numbers = sorted({entry["n"] for entry in entries if entry.get("n") and entry["group"] != "cost"})
+    return f" (n = {' or '.join(f'{n:,}' for n in numbers)})" if numbers else ""
+
+
 def definitions(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
     """Every metric of the records, in their order, with its unit, direction, group and definition."""
     return {name: about for record in records for name, about in record.metrics.items()}
@@ -141,7 +148,8 @@ def markdown(
         parts += ["## Warnings", "\n".join(f"- {line}" for line in short)]
     parts += [
         "## Definitions",
-        "\n".join(f"- **{each.metric}**: {each.about['definition']}" for each in table),
+        "n: the number of samples, pairs or questions that a metric was measured on.",
+        "\n".join(f"- **{each.metric}**{counted(records, each.metric)}: {each.about['definition']}" for each in table),
     ]
     if reasons := missing(records, table):
         parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]

@@ -158,7 +158,7 @@ def check_record(record: Record) -> None:
             raise ZooError(f"images.{name} is no PNG in base64")
     for each in (record.environment.get("evaluated", {}), {DUE: record.environment.get(DUE, [])}):
         if not isinstance(each, Mapping) or not all(isinstance(names, list) for names in each.values()):
-            raise ZooError("its environment has other metrics than lists of names")
+            raise ZooError("environment: metrics must be lists of names")
     if not isinstance(record.environment.get("machine", {}), Mapping):
         raise ZooError("environment.machine is no mapping")
     history = record.fit.get("history", {})

@@ -8,6 +8,7 @@ import pytest
 
 from zoo.report.figures.texts import (
     document_maps,
+    neighbours,
     retrieval_curves,
     scores_against_width,
     short,
@@ -30,6 +31,7 @@ def scored(record, width, seed):
         "retrieval_curve": {"retrieved": [1.0, 3.0], "recall": [0.01, 0.03], "precision": [value, value / 2]},
         "topic_coherence": {"terms": ["orbit moon " * 5, "car engine " * 5], "coherence": [value, value / 2]},
         "document_map": {"group": GROUPS, "x": [0.0, 0.1, 0.9, 1.0], "y": [0.0, value, 0.2, 0.3]},
+        "word_neighbours": {"word": ["orbit", "car"], "neighbours": ["moon planet", "engine"]},
         "word_map": {"word": ["orbit", "moon", "car"], "x": [0.0, 0.1, 1.0], "y": [value, 0.2, 0.3]},
     }
     metrics = {name: ABOUT | {"value": value, "curve": curve} for name, curve in curves.items()}
@@ -113,6 +115,11 @@ def test_documents_lie_on_the_plane_of_the_smallest_width_by_group(records):
     assert [line.get_xdata().tolist() for line in vae.lines] == [[0.0, 0.1], [0.9, 1.0]]
 
 
+def test_neighbours_stand_beside_their_words(records):
+    found = written(neighbours(of_width(records, 10)))
+    assert found[2:] == ["vae", "orbit", "moon planet", "car", "engine", "svd", "orbit", "moon planet", "car", "engine"]
+
+
 def test_words_lie_on_a_plane(records):
     (vae, svd) = word_maps(of_width(records, 10)).axes[1:]
     assert [text.get_text() for text in vae.texts] == ["orbit", "moon", "car"]
@@ -126,6 +133,6 @@ def test_a_word_that_would_cover_an_earlier_one_is_not_written():
     assert with_room([*places], x, y, letter=0.1) == [0, 2, 3, 4], "moon begins before orbit ends"
 
 
-@pytest.mark.parametrize("draw", [document_maps, retrieval_curves, scores_against_width, topics, word_maps])
+@pytest.mark.parametrize("draw", [document_maps, neighbours, retrieval_curves, scores_against_width, topics, word_maps])
 def test_nothing_is_drawn_of_what_was_not_measured(records, draw):
     assert draw([replace(record, metrics={}) for record in of_width(records, 10)]) is None

@@ -39,6 +39,7 @@ from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, look, plac
 from zoo.report.statistics import by_name, cells, noun, scope, values
 from zoo.runs.records import Record
 
+JUMP = 3  # times the range of nine tenths of the losses is the most that a panel shows
 TINY = 10  # an error below the median's tenth is not drawn to scale
 COSTS: dict[str, tuple[str, Formatter]] = {
     "macs": ("multiply-accumulates per {noun}", EngFormatter()),
@@ -202,7 +203,7 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
 
 
 def draw_training(panel: Axes, group: Sequence[Record]) -> None:
-    """Draw the objective of every seed; the first tenth of the epochs may leave the panel at its top."""
+    """Draw the objective of every seed; the first tenth of the epochs, and a loss that jumps, may leave the panel."""
     colour = look(group[0].name)[0]
     late: list[float] = []
     for record in group:
@@ -214,7 +215,8 @@ def draw_training(panel: Axes, group: Sequence[Record]) -> None:
         kept = dict(zip(history["epoch"], history.get("validation_total", []), strict=False))
         if (best := record.fit["best_epoch"]) in kept:
             panel.plot(best, kept[best], "o", color=colour, ms=3)
-    low, high = min(late), max(late)
+    low, most = min(late), statistics.quantiles(late, n=10)[-1] if len(late) > 1 else max(late)
+    high = min(max(late), low + JUMP * (most - low)) if most > low else max(late)
     panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     panel.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10), integer=True))
     panel.yaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))

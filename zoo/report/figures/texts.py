@@ -151,22 +151,49 @@ def topics(records: Sequence[Record]) -> Figure | None:
     best = sorted(distinct.values(), key=lambda name: -statistics.fmean(values(groups[name], "topic_coherence")))
     lists = {n: [*zip(found[n]["coherence"], found[n]["terms"], strict=True)][:LISTED] for n in best[:METHODS]}
     heads = {n: f"{n} (mean {statistics.fmean(values(groups[n], 'topic_coherence')):.2f})" for n in lists}
-    wide = max(
-        *(text_width(shown(terms), SMALL) + 0.7 for rows in lists.values() for _, terms in rows),
-        *(text_width(head, NORMAL, "bold") + 0.3 for head in heads.values()),
-    )
-    columns = min(2, len(lists))
-    rows, step = math.ceil(len(lists) / columns), 0.16
-    high = step * (LISTED + 1) + 0.25
     title = f"Topics on {records[0].data}"
     subtitle = f"the {LISTED} most coherent of each method, {len(lists)} of {len(best)} methods; coherence at the left"
+    rows = {heads[n]: [(f"{coherence:.2f}", shown(terms)) for coherence, terms in each] for n, each in lists.items()}
+    return listed(rows, [look(name)[0] for name in lists], title, subtitle)
+
+
+@figure
+def neighbours(records: Sequence[Record]) -> Figure | None:
+    """Words and the five words of greatest cosine, of the methods that agree best with people; None without any."""
+    groups = by_name(records)
+    found = {name: curve for name, group in groups.items() if (curve := curve_of(group[0], "word_neighbours"))}
+    if not found:
+        return None
+    best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "wordsim353") or [0.0]))[:METHODS]
+    rows = {name: [*zip(found[name]["word"], found[name]["neighbours"], strict=True)] for name in best}
+    title = f"Nearest neighbours of {records[0].data}"
+    subtitle = f"by the cosine of codes, {len(best)} of {len(found)} methods; {models(records)}"
+    return listed(rows, [look(name)[0] for name in best], title, subtitle)
+
+
+def listed(
+    lists: Mapping[str, Sequence[tuple[str, str]]],
+    colours: Sequence[tuple[float, float, float]],
+    title: str,
+    subtitle: str,
+) -> Figure:
+    """Lists in at most two columns, each under its name in its colour; of every line, the first text is muted."""
+    every = [line for each in lists.values() for line in each]
+    first = max(text_width(text, SMALL) for text, _ in every) + 0.1
+    wide = max(
+        *(first + text_width(text, SMALL) + 0.3 for _, text in every),
+        *(text_width(head, NORMAL, "bold") + 0.3 for head in lists),
+    )
+    columns, step = min(2, len(lists)), 0.16
+    high = step * (max(map(len, lists.values())) + 1) + 0.25
+    rows = math.ceil(len(lists) / columns)
     drawn, ax = sheet(2 * MARGIN + columns * wide, HEAD + rows * high + MARGIN, title, subtitle)
-    for number, (name, each) in enumerate(lists.items()):
+    for number, (head, each) in enumerate(lists.items()):
         x, y = MARGIN + number % columns * wide, HEAD + number // columns * high + 0.1
-        ax.text(x, y, heads[name], size=NORMAL, color=look(name)[0], weight="bold", va="center_baseline")
-        for line, (coherence, terms) in enumerate(each, 1):
-            ax.text(x, y + line * step, f"{coherence:.2f}", size=SMALL, color=MUTED, va="center_baseline")
-            ax.text(x + 0.4, y + line * step, shown(terms), size=SMALL, va="center_baseline")
+        ax.text(x, y, head, size=NORMAL, color=colours[number], weight="bold", va="center_baseline")
+        for line, (muted, text) in enumerate(each, 1):
+            ax.text(x, y + line * step, muted, size=SMALL, color=MUTED, va="center_baseline")
+            ax.text(x + first, y + line * step, text, size=SMALL, va="center_baseline")
     return drawn
 
 
@@ -219,7 +246,7 @@ def word_maps(records: Sequence[Record]) -> Figure | None:
         f"{models(records)}"
     )
     side = 4.6
-    drawn, _, panels = maps(curves, "Words and their neighbours on a plane", subtitle, 0.0, side=side, columns=2)
+    drawn, _, panels = maps(curves, f"Neighbours of {records[0].data} on a plane", subtitle, 0.0, side=side, columns=2)
     for name, panel in panels.items():
         words, x, y = curves[name].values()
         panel.plot(x, y, "o", color=look(name)[0], ms=2, mec="none")

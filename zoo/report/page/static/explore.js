@@ -72,7 +72,7 @@
       if (state.drawer) return `Drawn by ${state.drawer.name}; the other methods encode its drawing.`;
       if (state.pen && !state.drawing) return "Draw a digit here, with the mouse or a finger.";
       if (state.drawing) return "Your drawing, centred and scaled like the training images.";
-      if (morphing()) return `Pixels mixed; each method walks straight from one code to the other.`;
+      if (morphing()) return `Pixels mixed; each method interpolates linearly between the two codes.`;
       const image = `All methods encode this ${name}`;
       if (changed()) return `${image}; errors are against the clean one.`;
       return `${image}. Drag in a plane to draw another.`;

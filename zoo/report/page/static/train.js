@@ -102,7 +102,7 @@
       const units = `${latest.width} number${latest.width > 1 ? "s" : ""}`;
       words.textContent = `Epoch ${latest.epoch}${latest.took ? `, ${Math.round(latest.took)} ms` : ""}: squared error ${latest.test.toFixed(2)} on test images, ${latest.train.toFixed(2)} on training images.`;
       verdict.textContent = crossed
-        ? `Below PCA${latest.test < line() ? "" : " once"}: since epoch ${crossed.epoch} a bent code of ${units} holds more of an image than PCA's straight one.`
+        ? `Below PCA${latest.test < line() ? "" : " once"}: since epoch ${crossed.epoch}, the autoencoder reconstructs better than PCA with ${units}.`
         : `PCA's ${units} are still better: the line to cross is ${line().toFixed(2)}.`;
       verdict.classList.toggle("crossed", Boolean(crossed) && latest.test < line());
       plane.setAttribute("aria-label", `Codes of ${data.labels.length} digits after epoch ${latest.epoch}, coloured by digit.`);
