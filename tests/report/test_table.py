@@ -133,7 +133,9 @@ def test_the_page_has_scope_tables_definitions_figures_and_command() -> None:
     assert [row[3].startswith("**") for row in body] == [True, True, False, False]
     assert table_rows(page, "Cost")[0][2:4] == ["parameters ↓", "macs ↓ (multiply-accumulates per sample)"]
     for metric in REPORTED:
-        assert f"- **{metric}**: {table_records()[0].metrics[metric]['definition']}" in page
+        about = table_records()[0].metrics[metric]
+        counted = "" if about["group"] == "cost" else " (n = 360)"
+        assert f"- **{metric}**{counted}: {about['definition']}" in page
     assert "![overview](overview.png)" in page
     assert f"`{COMMAND}`" in page
 
