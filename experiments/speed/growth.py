@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
@@ -53,7 +54,8 @@ def growth(bench: Bench) -> Findings:
 def memory(bench: Bench) -> Findings:
     """The memory of `zoo run` with every method, as in `growth`, on two mapped arrays, one twice as long as the other.
 
-    What does not grow is the same on both.
+    What does not grow is the same on both. Memory does not depend on what else the machine does, and seconds, which do,
+    are left out.
     """
     size = bench.sizes.memory
     found = Findings(notes=["fit, evaluation, start and imports", f"`{' '.join(size.said)}`, and what is shown"])
@@ -69,7 +71,13 @@ def memory(bench: Bench) -> Findings:
             samples = [ran(said, images, size.side, Path(place) / f"{images}.npy") for images in size.images]
             peaks = [sample.facts["mib"] for sample in samples]
             facts = {"mib": peaks[-1], "grown": peaks[-1] - peaks[0]}
-            found.rows.append(Row(comparison, " ".join([variant, *more]), [replace(samples[-1], facts=facts)]))
+            found.rows.append(
+                Row(
+                    comparison,
+                    " ".join([variant, *more]),
+                    [replace(samples[-1], seconds=math.nan, cpu=math.nan, facts=facts)],
+                )
+            )
     return found
 
 
