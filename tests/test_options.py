@@ -55,7 +55,7 @@ def test_nodes_of_a_run_are_plain_and_name_no_code(compose_job, variant):
         (
             "objective",
             {"option": "revive", "terms": [{}, {}]},
-            r"^objective=revive\.terms: its parts stand in the option",
+            r"^objective=revive\.terms: its parts cannot be overridden here",
         ),
         ("bottleneck", {"option": "topk", "units": 8, "k": 2, "rule": 3}, r"rule=3: this setting is a part"),
     ],
