@@ -10,7 +10,7 @@ MAGIC = b"\x93NUMPY"  # the first bytes of an array
 
 
 def check_members(path: str) -> None:
-    """ZooError if a member of a .npz file that should be an array is none: NumPy returns its bytes. Other files pass."""
+    """ZooError if a member of a .npz file that is named as an array is none: NumPy would return its bytes."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
