@@ -175,7 +175,7 @@ class Terminated(BaseException):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit status.
 
-    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 141 where nobody reads its output on, 143 after SIGTERM.
+    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 141 if nothing reads its output any more, 143 after SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -195,13 +195,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except ZooError as error:
             status = refused(str(error))
         except (KeyboardInterrupt, Terminated):
-            status = ended(came, given[0])
+            status = ended(came, given)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest at its end
             status = UNREAD
         except Exception as error:
             if came:  # within an import, an interrupt may come out as another error
-                status = ended(came, given[0])
+                status = ended(came, given)
             elif too_large(error):
                 status = refused(f"there is not enough memory ({str(error).splitlines()[0]}); choose smaller sizes")
             elif isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
@@ -239,16 +239,16 @@ def refused(message: str) -> int:
 
 def too_large(error: Exception) -> bool:
     """Whether an array or a tensor does not fit into memory, for which PyTorch has no exception of its own."""
-    said = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed", "too large")
+    said = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(s in str(error) for s in said))
 
 
-def ended(came: Sequence[int], command: str) -> int:
+def ended(came: Sequence[int], given: Sequence[str]) -> int:
     """Print in one line that a signal ended the command."""
     terminated = signal.SIGTERM in came
     what = "terminated" if terminated else "interrupted"
-    kept = "finished runs are kept; the same command resumes" if command in RESUMES else "nothing was written"
-    print(f"\n{what}: {kept}", file=sys.stderr)
+    kept = ": finished runs are kept; the same command resumes" if given and given[0] in RESUMES else ""
+    print(f"\n{what}{kept}", file=sys.stderr)
     return TERMINATED if terminated else INTERRUPTED
 
 

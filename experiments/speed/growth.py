@@ -71,13 +71,8 @@ def memory(bench: Bench) -> Findings:
             samples = [ran(said, images, size.side, Path(place) / f"{images}.npy") for images in size.images]
             peaks = [sample.facts["mib"] for sample in samples]
             facts = {"mib": peaks[-1], "grown": peaks[-1] - peaks[0]}
-            found.rows.append(
-                Row(
-                    comparison,
-                    " ".join([variant, *more]),
-                    [replace(samples[-1], seconds=math.nan, cpu=math.nan, facts=facts)],
-                )
-            )
+            sample = replace(samples[-1], seconds=math.nan, cpu=math.nan, facts=facts)
+            found.rows.append(Row(comparison, " ".join([variant, *more]), [sample]))
     return found
 
 

@@ -14,7 +14,9 @@ def check_members(path: str) -> None:
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
-        for name in (name for name in archive.namelist() if name.endswith(".npy")):
+        for name in archive.namelist():
+            if not name.endswith(".npy"):
+                continue
             try:
                 with archive.open(name) as member:
                     begins = member.read(len(MAGIC))

@@ -16,10 +16,10 @@ TITLE = 44  # characters that the name of a run and a metric may take
 
 
 class Terminal(Console):
-    """Rich's console, which leaves it to the command what to do when nobody reads on, as in `zoo variants | head`."""
+    """Rich's console; if its reader has ended, as in `zoo variants | head`, it raises what `print` raises."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Raise the error that `print` raises."""
+        """Raise BrokenPipeError, where Rich would leave the process."""
         raise BrokenPipeError
 
 

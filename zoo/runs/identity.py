@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -96,7 +95,7 @@ def _content(path: str, seen: tuple[tuple[str, int, int], ...]) -> str:
             while chunk := file.read(CHUNK):
                 part.update(chunk)
         relative = "" if root.is_file() else Path(name).relative_to(root).as_posix()
-        whole.update(os.fsencode(f"{relative}\0{part.hexdigest()}\0"))
+        whole.update(f"{relative}\0{part.hexdigest()}\0".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()[:16]
 
 

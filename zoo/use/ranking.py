@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,4 +72,4 @@ def write(path: Path, content: bytes) -> None:
 def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    write(path, os.fsencode(text.getvalue()))
+    write(path, text.getvalue().encode("utf-8", "surrogateescape"))

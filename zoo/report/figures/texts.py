@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -164,11 +164,16 @@ def neighbours(records: Sequence[Record]) -> Figure | None:
     found = {name: curve for name, group in groups.items() if (curve := curve_of(group[0], "word_neighbours"))}
     if not found:
         return None
-    best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "wordsim353") or [0.0]))[:METHODS]
+    best = agreeing(found, groups)
     rows = {name: [*zip(found[name]["word"], found[name]["neighbours"], strict=True)] for name in best}
     title = f"Nearest neighbours of {records[0].data}"
     subtitle = f"by the cosine of codes, {len(best)} of {len(found)} methods; {models(records)}"
     return listed(rows, [look(name)[0] for name in best], title, subtitle)
+
+
+def agreeing(names: Iterable[str], groups: Mapping[str, Sequence[Record]]) -> list[str]:
+    """The rows that agree best with people's judgements of words, best first; as many as a figure of words shows."""
+    return sorted(names, key=lambda name: -statistics.fmean(values(groups[name], "wordsim353") or [0.0]))[:METHODS]
 
 
 def listed(
@@ -239,8 +244,7 @@ def word_maps(records: Sequence[Record]) -> Figure | None:
     found = {name: curve for name, group in groups.items() if (curve := curve_of(group[0], "word_map"))}
     if not found:
         return None
-    best = sorted(found, key=lambda name: -statistics.fmean(values(groups[name], "wordsim353") or [0.0]))[: MAPS - 2]
-    curves = {name: found[name] for name in best}
+    curves = {name: found[name] for name in agreeing(found, groups)}
     subtitle = (
         "sixteen words with five neighbours of each, on the two leading axes of codes; dots without a word: no room; "
         f"{models(records)}"
@@ -258,7 +262,7 @@ def word_maps(records: Sequence[Record]) -> Figure | None:
 
 
 def with_room(words: Sequence[str], x: Sequence[float], y: Sequence[float], letter: float) -> list[int]:
-    """The numbers of those words that cover no word before them, written to the right of (x, y) in letters so wide."""
+    """The indices of words that overlap no word kept before them; each begins at (x, y), with letters of one width."""
     kept: list[int] = []
     for k, word in enumerate(words):
         if not any(
