@@ -175,7 +175,7 @@ class Terminated(BaseException):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit status.
 
-    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 141 if nothing reads its output any more, 143 after SIGTERM.
+    0, 1 where runs failed, 2 for a mistake, 130 after Ctrl-C, 141 if nothing reads its output, 143 after SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
