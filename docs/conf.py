@@ -44,12 +44,13 @@ def with_equations(app: Sphinx, what: str, name: str, obj: object, options: obje
 
 
 def with_pages(app: Sphinx, error: Exception | None) -> None:
-    """Add what is HTML already: index.html, which leads to docs/, and the interactive page."""
+    """Add what is no Markdown: index.html, which leads to docs/, the interactive page, and the records it links to."""
     if error is None:
-        site, page = Path(app.outdir), ROOT / "results" / "page"
-        shutil.copy(ROOT / "docs" / "redirect.html", site / "index.html")
-        if page.is_dir():
-            shutil.copytree(page, site / "results" / "page", dirs_exist_ok=True)
+        results = Path(app.outdir, "results")
+        shutil.copy(ROOT / "docs" / "redirect.html", Path(app.outdir, "index.html"))
+        for folder in ("page", "records"):
+            if (ROOT / "results" / folder).is_dir():
+                shutil.copytree(ROOT / "results" / folder, results / folder, dirs_exist_ok=True)
 
 
 def setup(app: Sphinx) -> None:

@@ -9,6 +9,7 @@ from zoo.density.gaussian import GaussianDensity
 from zoo.density.gaussian_mixture import MixtureDensity
 from zoo.density.kernel import KernelEstimate
 from zoo.density.standard_normal import StandardNormalDensity
+from zoo.density.whitening import Whitening
 from zoo.errors import ZooError
 from zoo.options import build, names
 
@@ -108,6 +109,21 @@ def test_units_that_never_vary(codes):
         assert density.log_prob(sample).isfinite().all()
         if name != "standard_normal":
             torch.testing.assert_close(sample[:, 3:], torch.full((300, 2), 7.0), rtol=0, atol=1e-2)
+
+
+def test_units_that_never_vary_take_no_memory_and_leading_axes_are_those_of_all():
+    z = torch.zeros(50, 4000)
+    z[:, ::1000] = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) @ torch.diag(torch.arange(1.0, 5))
+    z[:, 7] = 3.0
+    whitening = Whitening.of(z)
+    assert whitening.axes.shape == (4, 4)
+    u = whitening.forward(z)
+    torch.testing.assert_close(u[:, :4].T @ u[:, :4] / 50, torch.eye(4, dtype=torch.float64))
+    torch.testing.assert_close(whitening.inverse(u), z)
+    for leading in (2, 6):
+        torch.testing.assert_close(whitening.forward(z, leading), u[:, :leading])
+    z[:, 7] = 3.5  # of new codes, a unit may vary
+    torch.testing.assert_close(whitening.inverse(whitening.forward(z)), z)
 
 
 def test_bandwidth_is_chosen_by_held_out_codes():

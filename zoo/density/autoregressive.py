@@ -145,4 +145,4 @@ class Recurrent(nn.Module):
     def loss(self, symbols: Tensor) -> Tensor:
         """-log p of entries: (N, M) -> (N,), in nats."""
         logits, _ = self(symbols[:, :-1])
-        return F.cross_entropy(logits.transpose(1, 2), symbols, reduction="none").sum(1)
+        return F.cross_entropy(logits.flatten(0, 1), symbols.flatten(), reduction="none").view(symbols.shape).sum(1)

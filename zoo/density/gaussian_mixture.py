@@ -54,7 +54,7 @@ class MixtureDensity:
             raise ZooError(f"a mixture of {self.components} components needs as many codes, not {available}")
         # The axes keep their relative scale: whitened, noise would count as much as structure in the initial k-means.
         self.relative = self.whitening.std[: self.leading] / self.whitening.std[0]
-        lead = self.lead(self.whitening.forward(z[: self.codes]))
+        lead = self.lead(self.whitening.forward(z[: self.codes], self.leading))
         self.mixture = GaussianMixture(self.components, max_iter=200, random_state=self.seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are part of the definition
@@ -78,7 +78,7 @@ class MixtureDensity:
 
     def component(self, z: Tensor) -> Tensor:
         """The component most probable for each code: (N, D) -> (N,) int64."""
-        return torch.from_numpy(self.mixture.predict(self.lead(self.whitening.forward(z)).numpy())).long()
+        return torch.from_numpy(self.mixture.predict(self.lead(self.whitening.forward(z, self.leading)).numpy())).long()
 
     def lead(self, u: Tensor) -> Tensor:
         """Leading components of whitened codes u: (N, D), the first of unit variance, the others in proportion."""

@@ -57,7 +57,7 @@ class KernelEstimate:
 
         check_enough(z, "a kernel density")
         self.whitening = Whitening.of(z)
-        lead = self.whitening.forward(z[: self.codes])[:, : self.leading].numpy()
+        lead = self.whitening.forward(z[: self.codes], self.leading).numpy()
         held_out, rest = lead[::10][:500], lead[[i for i in range(len(lead)) if i % 10]]
         candidates = [KernelDensity(bandwidth=h).fit(rest) for h in self.bandwidths]
         best = max(candidates, key=lambda kernel: float(kernel.score(held_out)))

@@ -81,7 +81,7 @@ class LearnedDensity:
         check_enough(z, f"density={self.name}")
         self.whitening = Whitening.of(z)
         self.lead = min(self.leading, self.whitening.rank)
-        u = self.whitening.forward(z)[:, : self.lead].float()
+        u = self.whitening.forward(z, self.lead).float()
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(self.seed)
             self.learner = self._build(self.lead)

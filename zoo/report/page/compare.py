@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.catalogue import FAMILIES, OTHER, family_of, variants
+from zoo.report.figures.style import HUES
 from zoo.report.statistics import by_name, scope, timed_together
 from zoo.report.table import SUMMARY, Column, brief, columns, common, missing
 from zoo.runs.records import Record, record_path
@@ -41,7 +42,7 @@ def content(tables: Sequence[Table]) -> dict[str, Any]:
     """What the tab shows of some studies."""
     strips = Strips()
     return {
-        "families": [*FAMILIES, OTHER],
+        "families": [[family, HUES.get(family)] for family in (*FAMILIES, OTHER)],  # with their hues, in turns
         "methods": {variant.name: variant.method for variant in variants()},
         "shown": list(SUMMARY),
         "studies": [study(table, strips) for table in tables],

@@ -6,6 +6,15 @@
   const MARGIN = { left: 62, right: 16, top: 14, bottom: 40 };
   const CONTROL = "control";  // fitted for comparison only; its values would stretch every axis
   const SVG = "http://www.w3.org/2000/svg";
+  const SIDES = { x0: -Infinity, x1: Infinity, y0: -Infinity, y1: Infinity };  // of a selection in the plot that is open
+
+  /** A selection as text for the address, and back; an open side is empty. */
+  const asText = (brush) => brush && Object.keys(SIDES).map((side) => (Number.isFinite(brush[side]) ? brush[side] : "")).join();
+  function asBrush(text) {
+    const parts = (text || "").split(",");
+    const brush = Object.fromEntries(Object.entries(SIDES).map(([side, open], i) => [side, parts[i] ? Number(parts[i]) : open]));
+    return parts.length === 4 && !Object.values(brush).some(Number.isNaN) ? brush : null;
+  }
 
   function svg(name, properties = {}, ...children) {
     const element = document.createElementNS(SVG, name);
@@ -24,7 +33,7 @@
     const state = {
       x: address.get("x"), y: address.get("y"), logX: address.get("logx"), logY: address.get("logy"),
       sort: address.get("sort"), down: address.get("down") === "1", text: address.get("name") || "",
-      families: list("families"), columns: list("columns"), row: address.get("row"), brush: null,
+      families: list("families"), columns: list("columns"), row: address.get("row"), brush: asBrush(address.get("brush")),
     };
 
     function settle() {
@@ -41,9 +50,10 @@
       if (!named(study.rows, state.row)) state.row = null;
     }
 
-    const present = () => data.families.filter((family) => study.rows.some((row) => row.family === family));
+    const present = () => data.families.map(([family]) => family).filter((family) => study.rows.some((row) => row.family === family));
     const value = (row, name) => (row.cells[name] ? row.cells[name][0] : undefined);
-    const colour = (family) => `var(--family${data.families.indexOf(family) % 9})`;
+    const hues = Object.fromEntries(data.families);
+    const colour = (family) => (hues[family] === null ? "var(--quiet)" : `oklch(var(--shade-of-family) ${hues[family]}turn)`);
 
     function spread(axis) {
       const values = study.rows.filter((row) => row.family !== CONTROL).map((row) => value(row, state[axis.toLowerCase()])).filter((each) => each !== undefined);
@@ -78,6 +88,7 @@
         study: study.name, x: state.x, y: state.y, logx: state.logX, logy: state.logY, sort: state.sort, down: state.down ? "1" : null,
         name: state.text, families: state.families.join() === every.join() ? null : state.families.join(),
         columns: state.columns.join() === data.shown.filter(metric).join() ? null : state.columns.join(), row: state.row,
+        brush: asText(state.brush),
       });
     }
 
@@ -200,8 +211,11 @@
       inner.append(svg("text", { class: "label", x: w / 2, y: h + 34, "text-anchor": "middle" }, title(state.x)));
       inner.append(svg("text", { class: "label", transform: `translate(-50 ${h / 2}) rotate(-90)`, "text-anchor": "middle" }, title(state.y)));
       if (state.brush) {
+        const place = (at, value, length, open) => (Number.isFinite(at(value)) ? Math.min(Math.max(at(value), 0), length) : open);
         const { x0, x1, y0, y1 } = state.brush;
-        inner.append(svg("rect", { class: "brush", x: x.at(x0), width: x.at(x1) - x.at(x0), y: y.at(y1), height: y.at(y0) - y.at(y1) }));
+        const [left, right] = [place(x.at, x0, w, 0), place(x.at, x1, w, w)];
+        const [bottom, top] = [place(y.at, y0, h, h), place(y.at, y1, h, 0)];
+        inner.append(svg("rect", { class: "brush", x: left, width: right - left, y: top, height: bottom - top }));
       }
       const drawable = (number, log) => number !== undefined && (log !== "1" || number > 0);
       const rows = matching().filter((row) => drawable(value(row, state.x), state.logX) && drawable(value(row, state.y), state.logY));
@@ -270,12 +284,11 @@
       state.brush = { x0: scales.x.back(x0), x1: scales.x.back(x1), y0: scales.y.back(bottom), y1: scales.y.back(top) };
       paintPlot();
       paintTable();
+      fillRanges();
     });
     plot.addEventListener("pointerup", (event) => {
-      if (start && Math.hypot(...inPlot(event).map((each, i) => each - start[i])) < 4 && state.brush) {
-        state.brush = null;
-        update();
-      }
+      if (start && Math.hypot(...inPlot(event).map((each, i) => each - start[i])) < 4) state.brush = null;
+      if (start) update();
       start = null;
     });
 
@@ -360,6 +373,7 @@
     const families = zoo.el("div", { className: "classes families", role: "group", "aria-label": "Families" });
     const picker = zoo.el("details", { className: "picker" });
     const axes = zoo.el("div", { className: "row axes" });
+    const ranges = zoo.el("details", { className: "picker" });
     const about = zoo.el("p", { className: "note" });
     const clear = zoo.button("Clear the selection in the plot", () => { state.brush = null; update(); });
     const search = zoo.el("input", { type: "search", placeholder: "vae, topk …", value: state.text, size: 12 });
@@ -384,6 +398,28 @@
         arrange();
       };
       return zoo.el("label", { className: "field" }, zoo.el("span", {}, label), select);
+    }
+
+    /** The selection in the plot as numbers, for those who have no mouse. */
+    const bounds = Object.fromEntries(Object.entries(SIDES).map(([side, open]) => {
+      const input = zoo.el("input", { type: "number", step: "any" });
+      input.onchange = () => {
+        const brush = { ...SIDES, ...state.brush, [side]: input.value === "" ? open : Number(input.value) };
+        state.brush = Object.values(brush).some(Number.isFinite) ? brush : null;
+        update();
+      };
+      return [side, input];
+    }));
+
+    function fillRanges() {
+      for (const [side, input] of Object.entries(bounds)) {
+        input.value = state.brush && Number.isFinite(state.brush[side]) ? Number(state.brush[side].toPrecision(4)) : "";
+      }
+    }
+
+    function range(name, low, high) {
+      const field = (label, side) => zoo.el("label", { className: "field" }, zoo.el("span", {}, label), bounds[side]);
+      return zoo.el("fieldset", {}, zoo.el("legend", {}, name.replaceAll("_", " ")), field("from", low), field("to", high));
     }
 
     /** Rebuild the controls that depend on the study or the axes. */
@@ -426,12 +462,14 @@
         metricSelect("Down", "y"), tick("log", state.logY === "1", (on) => { state.logY = on ? "1" : "0"; state.brush = null; update(); }),
         metricSelect("Across", "x"), tick("log", state.logX === "1", (on) => { state.logX = on ? "1" : "0"; state.brush = null; update(); })
       );
+      ranges.replaceChildren(zoo.el("summary", {}, "Show a range only"), range(state.y, "y0", "y1"), range(state.x, "x0", "x1"));
       update();
     }
 
     function update() {
       paintTable();
       paintPlot();
+      fillRanges();
       paintDetails();
       keep();
       element.dataset.ready = "true";
@@ -440,7 +478,7 @@
     const scroller = zoo.el("div", { className: "scroller", tabIndex: 0, role: "region", "aria-label": "Table of results" }, table);
     element.append(
       zoo.el("div", { className: "left" }, controls, families, about, scroller, picker),
-      zoo.el("div", { className: "right" }, axes, plot, details)
+      zoo.el("div", { className: "right" }, axes, plot, ranges, details)
     );
     arrange();
     reveal();

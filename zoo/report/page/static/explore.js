@@ -6,6 +6,7 @@
   const MAP = 13;  // images a side in a decoded map
   const PEN = 0.085;  // width of the pen, as a fraction of the drawing
   const CANVAS = 140;  // pixels a side of a drawing
+  const MOST_HIDDEN = 0.8;  // of the shorter side
 
   zoo.tab("explore", "Explore", function (element, sets, address) {
     const state = {
@@ -15,7 +16,8 @@
     };
     const numbers = Number(address.get("numbers"));
     state.view = Math.max(0, sets[state.set].views.findIndex((view) => view.numbers === numbers));
-    let picked = Number(address.get("image"));
+    const share = (name) => Math.min(Math.max(Number(address.get(name)) || 0, 0), 1);
+    let asked = { image: Number(address.get("image")), target: Number(address.get("to")), noise: share("noise"), hidden: share("hidden"), morph: share("morph") };
     let set, models, images, cards, noise;
     const random = zoo.uniform(7);
 
@@ -471,6 +473,10 @@
         numbers: state.view ? set.views[state.view].numbers : null,
         image: state.image || null,
         map: state.map ? 1 : null,
+        noise: state.noise || null,
+        hidden: state.hidden || null,
+        morph: state.morph || null,
+        to: state.morph ? state.target : null,
       });
     }
 
@@ -494,13 +500,13 @@
       }
     });
     const undo = zoo.button("Reset", () => show(state.image));
-    const noisy = zoo.slider("Noise", { value: 0, text: (value) => value.toFixed(2) }, (value) => { state.noise = value; update(); });
-    const hide = zoo.slider("Hidden square", { value: 0, max: 0.8, text: percent }, (value) => { state.hidden = value; update(); });
+    const noisy = zoo.slider("Noise", { value: 0, text: (value) => value.toFixed(2) }, (value) => { state.noise = value; update(); }, keep);
+    const hide = zoo.slider("Hidden square", { value: 0, max: MOST_HIDDEN, text: percent }, (value) => { state.hidden = value; update(); }, keep);
     const morph = zoo.slider("Morph to another image", { value: 0, text: percent }, (value) => {
       if (state.drawer || state.drawing) Object.assign(state, { drawer: null, drawing: null, pen: false });
       state.morph = value;
       update();
-    });
+    }, keep);
     const map = zoo.button("Decoded map", () => { state.map = !state.map; paintGrounds(); refresh(); keep(); });
     const classes = zoo.el("div", { className: "classes wide", role: "group", "aria-label": "Show one class" });
     const help = zoo.el("p", { className: "note wide" });
@@ -577,10 +583,10 @@
       images = await zoo.pixels(set.sprite, set.height, set.width, set.count, set.across);
       choices();
       noise = zoo.normals(set.height * set.width, random);
-      state.image = picked < set.count ? picked : 0;
-      picked = 0;
-      state.target = other(state.image);
-      Object.assign(state, { morph: 0, noise: 0, hidden: 0, drawing: null, pen: false });
+      state.image = asked.image in images ? asked.image : 0;
+      state.target = asked.morph && asked.target in images ? asked.target : other(state.image);
+      Object.assign(state, { morph: asked.morph, noise: asked.noise, hidden: Math.min(asked.hidden, MOST_HIDDEN), drawing: null, pen: false });
+      asked = { image: 0, noise: 0, hidden: 0, morph: 0 };
       build();
       keep();
       element.dataset.ready = "true";

@@ -23,8 +23,8 @@
     return zoo.el("label", { className: "field" }, zoo.el("span", {}, label), select);
   };
 
-  /** A labelled slider; `text` says its value in words. */
-  zoo.slider = function (label, { min = 0, max = 1, step = 0.01, value, text = String }, change) {
+  /** A labelled slider; `text` says its value in words, and `settled` is called when it rests. */
+  zoo.slider = function (label, { min = 0, max = 1, step = 0.01, value, text = String }, change, settled = null) {
     const output = zoo.el("output", {}, text(value));
     const input = zoo.el("input", { type: "range", min, max, step, value });
     input.setAttribute("aria-valuetext", text(value));
@@ -32,6 +32,7 @@
       zoo.moveSlider(field, Number(input.value));
       change(Number(input.value));
     };
+    input.onchange = settled;
     const field = zoo.el("label", { className: "field slider" }, zoo.el("span", {}, label), input, output);
     field.moved = (number) => {
       input.value = number;
