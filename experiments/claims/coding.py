@@ -234,7 +234,8 @@ def draw(found: Mapping[str, Found]) -> Figure:
     (one,) = found.values()
     boxes = [(0.6 + 3.2 * (k % 3), 0.2 + 3.1 * (k // 3), 2.4, 2.2) for k in range(6)]
     figure, (surprise, length, cities, coder, ways, curve) = canvas(
-        "The divergence is the price of the wrong code",
+        found,
+        "Coding images of one class with the code of another",
         "codes of PCA, rounded to steps of half a standard deviation, unit by unit; "
         "each class of images has its own distribution",
         boxes,

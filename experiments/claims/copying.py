@@ -157,6 +157,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     count = len(names)
     left = 2.1 + SHOWN * cell + 0.3
     figure, (pictures, digits, noise, rows) = canvas(
+        found,
         "Wider than the input, a code copies, unless it is sparse or its input noisy",
         "static, that is independent pixels, reconstructed by models of digits; what they lose; atoms of decoders",
         [

@@ -1,4 +1,4 @@
-"""A denoising autoencoder sees behind the noise, also behind noise that it never saw."""
+"""A denoising autoencoder removes noise, also of strengths and kinds that it never saw."""
 
 from __future__ import annotations
 
@@ -222,8 +222,9 @@ def draw(found: Mapping[str, Found]) -> Figure:
     if "pages" in found:
         boxes.append((1.5, 0.3 + 4.6 * len(images), 4.8, 4.8))
     figure, panels = canvas(
-        "A denoising autoencoder sees behind strong noise, and sees strokes in pure noise",
-        f"digits: fitted to Gaussian noise of std {TRAINED} alone (dashed line); pages: fitted to dirt of these kinds; "
+        found,
+        "Noisy images and pages, and what a denoising autoencoder makes of them",
+        f"fitted to Gaussian noise of std {TRAINED} alone (dashed line), and on pages to dirt of these kinds; "
         "bars: 95 % intervals",
         boxes,
         right=1.5,

@@ -175,6 +175,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     rows, cell = one.shown["rows"], 0.46
     left, high = 2.1 + SHOWN * cell + 0.3, len(rows) * cell
     figure, (pictures, *panels) = canvas(
+        found,
         "Three questions: draw an image, say how likely one is, give its code",
         "on the left, draws of each method below test images; bars: 95 % intervals",
         [rows_box(2.1, 0.3, SHOWN, len(rows), cell), *((left + 1.75 * k, 0.3, 1.55, high) for k in range(5))],
@@ -184,7 +185,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
         SAMPLES: "Draws: Frechet\ndistance (low is good)",
         PRECISION: "Draws: precision\n(1 is best)",
         COVERAGE: "Draws: coverage\n(1 is best)",
-        TELLS: "How likely: tells real\nfrom glued (1 is best)",
+        TELLS: "How likely: real above\nglued (1 is best)",
         PROBE: "Code: accuracy of\na probe (1 is best)",
     }
     places = {name: k + len(rows) - len(METHODS) for k, name in enumerate(METHODS)}  # beside a method's draws

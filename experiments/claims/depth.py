@@ -87,6 +87,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     count = max(len(one.shown["rows"]) for one in found.values())
     high = count * 0.42
     figure, panels = canvas(
+        found,
         "What an activation, depth and convolution add to PCA",
         "reconstructions of test images, and mean squared error per pixel over all of them, with 95 % intervals; "
         "all codes have the same width, but for the last row",

@@ -5,7 +5,7 @@ The style of all figures is in force while `Claim.draw` is called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,10 +32,13 @@ def look(k: int) -> dict[str, Any]:
     return {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
 
 
-def canvas(title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0) -> tuple[Figure, list[Axes]]:
+def canvas(
+    found: Iterable[str], title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0
+) -> tuple[Figure, list[Axes]]:
     """A figure under a headline, and an axes for each box: left, top, width, height, in inches below the headline.
 
     Args:
+        found: the data sets, which the subtitle names.
         title: of the figure.
         subtitle: what it shows.
         boxes: one per axes.
@@ -43,7 +46,7 @@ def canvas(title: str, subtitle: str, boxes: Sequence[Box], right: float = 0.0) 
     """
     width = max(left + wide for left, _, wide, _ in boxes) + MARGIN + right
     height = max(top + high for _, top, _, high in boxes) + HEAD + FOOT
-    figure, _ = sheet(width, height, title, subtitle)
+    figure, _ = sheet(width, height, title, f"{', '.join(found)}: {subtitle}")
     return figure, [place(figure, left, HEAD + top, wide, high) for left, top, wide, high in boxes]
 
 

@@ -136,6 +136,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     """Errors of Monte Carlo, gaps of bounds, and single images."""
     (one,) = found.values()
     figure, (errors, gaps, images) = canvas(
+        found,
         "The divergence in closed form, and what the ELBO leaves out",
         "test images under a VAE; the log-likelihood is that of annealed importance sampling; bars: 95 % intervals",
         [(0.7, 0.2, 2.4, 2.3), (5.0, 0.2, 2.4, 2.3), (8.3, 0.2, 2.4, 2.3)],

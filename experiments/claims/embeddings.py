@@ -265,6 +265,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     near, wide, high = one.shown["near"], 2.25, 0.3
     bottom = 0.5 + high * len(near)
     figure, (table, *panels) = canvas(
+        found,
         "Which words are nearest, by SVD, autoencoders and skip-gram",
         "codes of equal width from the same counts of words near one another; bars: 95 % intervals",
         [

@@ -218,6 +218,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     """Centres of hills, agreement, and the criterion by the number of hills."""
     (one,) = found.values()
     figure, (tops, agree, lost, criterion) = canvas(
+        found,
         "Are the hills of a mixture in the code space the classes?",
         'mixtures of Gaussians fitted to codes without labels, but for "a hill per class"; bars: 95 % intervals',
         [rows_box(0.9, 0.25, CLASSES, 3), (2.4, 2.6, 2.6, 1.9), (6.7, 2.6, 2.6, 1.9), (6.7, 0.25, 2.6, 1.6)],

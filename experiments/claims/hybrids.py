@@ -247,6 +247,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     cell, count = 0.46, 6
     pitch, left = count * cell + 1.1, 1.6 + SHOWN * STEPS * cell + 0.3
     figure, panels = canvas(
+        found,
         "Halfway between two images: in pixels, and in codes",
         "from one test image to another in equal steps; right: middles of many pairs, how unlike they are to any "
         "training image, and whose they are; x: cross-fades of reconstructions; dashed: test images",

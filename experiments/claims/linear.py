@@ -275,6 +275,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     for k in range(len(found) + 1):
         boxes += [(0.6, 0.3 + pitch * k, 3.6, high), (6.9, 0.3 + pitch * k, 3.2, high)]
     figure, panels = canvas(
+        found,
         "A linear autoencoder finds the subspace of PCA, where variances differ and its fit is long enough",
         "angles between the subspaces of decoders and of PCA, with their range over seeds; ratios of errors, with 95 % "
         "intervals",

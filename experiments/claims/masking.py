@@ -158,6 +158,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
         )
     ]
     figure, panels = canvas(
+        found,
         "Filling a gap: a masked autoencoder and its rivals",
         "test images with a masked block, filled in several ways; squared errors inside the block, 95 % intervals",
         boxes,

@@ -169,6 +169,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     (one,) = found.values()
     steps = one.shown["steps"]
     figure, (curves, rates, ends) = canvas(
+        found,
         "Optimisers, each at its own best constant rate",
         "a deep autoencoder, the same batches for all; bars: 95 % intervals",
         [(0.7, 0.2, 2.7, 2.5), (5.4, 0.2, 2.7, 2.5), (9.4, 0.2, 2.2, 2.5)],

@@ -200,6 +200,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     high = len(rows) * 0.46
     side = 3.3 + SHOWN * 0.46 + 1.0
     figure, (pictures, lost, garbage) = canvas(
+        found,
         "Codes between classes, and draws: how often they decode to garbage",
         "garbage: farther from every training image than 95 % of test images are, in features of a classifier; "
         "bars: 95 % intervals",

@@ -221,6 +221,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     (one,) = found.values()
     sizes, curves = one.shown["sizes"], one.shown["curves"]
     figure, (density, errors, memory, seconds) = canvas(
+        found,
         "What more training images bring, and what they cost",
         "models of the codes of an autoencoder, tested on the same test images; bars: 95 % intervals",
         [(0.6, 0.2, 2.6, 2.2), (4.2, 0.2, 2.6, 2.2), (0.6, 3.2, 2.6, 2.2), (4.2, 3.2, 2.6, 2.2)],

@@ -344,13 +344,14 @@ def cases(numbers: Numbers) -> list[Case]:
 
 
 def draw(found: Mapping[str, Found]) -> Figure:
-    """True posteriors with what stands for them, and how far each is off."""
+    """True posteriors with their approximations, and how far each is off."""
     (one,) = found.values()
     cell, top = 1.9, 0.1
     boxes = [(0.5 + (cell + 0.5) * k, top, cell, cell) for k in range(SHOWN)]
     boxes += [(1.6 + 3.6 * k, top + cell + 0.75, 2.0, 1.8) for k in range(3)]
     figure, panels = canvas(
-        "The true posterior of a VAE with two units, and what stands for it",
+        found,
+        "True posteriors of a VAE with two units, and approximations of them",
         "test images, from narrow to wide posteriors; ellipses: two standard deviations; bars: 95 % intervals",
         boxes,
         right=0.6,

@@ -141,6 +141,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
         "sharpness over that of test images": "sharpness\n(test images: 1)",
     }
     figure, (pictures, *dots) = canvas(
+        found,
         "New images from PCA, an autoencoder and a VAE",
         "decoded draws of a density of codes, or of the VAE's prior, compared with test images, the first three in "
         "features of a classifier; bars: 95 % intervals",

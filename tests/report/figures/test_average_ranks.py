@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from tests.report.digits_records import VARIANTS, digits_record, table_records
 from zoo.catalogue import CONTROL, members, variants
 from zoo.report.figures.average_ranks import average_ranks
-from zoo.report.figures.panels import MOST, foremost
+from zoo.report.figures.panels import MOST, foremost, terse
 from zoo.report.ranks import rankings
 from zoo.report.statistics import by_name
 from zoo.runs.records import Record
@@ -42,7 +42,7 @@ def test_every_group_has_a_panel_with_its_mean_ranks() -> None:
     bars = [line for line in sheet.lines if line.get_linewidth() == 2]
     assert len(bars) == sum(len(each.joined(each.rows)) for each in found)
     assert "4 rows; 95 % over seeds and test samples" in " ".join(said(figure))
-    assert all(said(figure).count(name) == 2 for name in VARIANTS)
+    assert all(said(figure).count(terse(name)) == 2 for name in VARIANTS)
     boxes = [text.get_window_extent() for text in sheet.texts]
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 for box in boxes)
 

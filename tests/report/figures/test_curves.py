@@ -1,4 +1,5 @@
 import itertools
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from zoo.report.figures.curves import (
     pareto,
     training_curves,
 )
-from zoo.report.figures.panels import MOST, apart, families, foremost, left_out
+from zoo.report.figures.panels import MOST, apart, foremost, left_out, terse
 from zoo.report.figures.pictures import overview
 from zoo.report.statistics import by_name
 from zoo.runs.identity import digest
@@ -57,7 +58,7 @@ def test_error_against_width_draws_the_mean_over_seeds_at_every_width() -> None:
         drawn = [y for y in lines if y == pytest.approx(means)]
         assert len(drawn) == 1
         assert lines[drawn[0]] == [2, 8, 16]
-        assert name in texts(figure)
+        assert terse(name) in texts(figure)
     assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
 
 
@@ -81,7 +82,7 @@ def renamed(records: Sequence[Record], variants: Sequence[str]) -> list[Record]:
 def test_labels_of_many_variants_neither_overlap_nor_leave_the_figure(draw, copies) -> None:
     records = table_records() if draw is error_against_cost else [*table_records(), *sweep_records()]
     figure = draw(many(records, copies))
-    labels = [text for ax in figure.axes for text in ax.texts if "corruption.std" in text.get_text()]
+    labels = [text for ax in figure.axes for text in ax.texts if "std=" in text.get_text()]
     if copies == 3:
         assert len({text.get_text() for text in labels}) == 3 * len(VARIANTS), "a dozen rows are all labelled"
     assert 2 <= len(labels) <= 24
@@ -147,7 +148,7 @@ def test_explained_variance_against_l0_draws_the_variants_that_have_sparse_codes
             for width in (2, 8, 16)
         ]
         assert any(np.allclose(line.get_xydata(), means) for line in panel.lines)
-        assert name in texts(figure)
+        assert terse(name) in texts(figure)
     assert not {"svd", "deep_ae corruption=gaussian"} & set(texts(figure))
 
 
@@ -178,22 +179,38 @@ def test_error_against_cost_rings_the_pareto_front() -> None:
     ]
 
 
-def test_of_many_rows_the_best_of_each_family_and_of_the_fronts_are_labelled() -> None:
+def test_of_many_rows_those_on_the_fronts_and_the_best_of_each_family_are_labelled() -> None:
     every = renamed(table_records(), [v.name for v in variants() if v.family != CONTROL])
-    figure = error_against_cost(every)
+    distinct = [
+        replace(r, metrics=r.metrics | {"mse": r.metrics["mse"] | {"value": r.metrics["mse"]["value"] + 1e-6 * k}})
+        for k, r in enumerate(every)
+    ]
+    figure = error_against_cost(distinct)
     assert figure is not None
-    labelled = [name for name in texts(figure) if name in {record.name for record in every}]
-    names = list(by_name(every))
+    groups = by_name(distinct)
+    labelled = [name for name in texts(figure) if name in groups]
     assert len(labelled) == MOST
-    assert {rows[0] for rows in families(names).values()} <= set(labelled)
+    error, cost = (
+        {name: statistics.fmean(r.metrics[metric]["value"] for r in group) for name, group in groups.items()}
+        for metric in ("mse", "macs")
+    )
+    front = pareto({name: (cost[name], error[name]) for name in groups})
+    assert set(front) <= set(labelled), "nothing that is ringed is without a name"
 
 
 def test_the_dozen_that_is_labelled() -> None:
     names = [*(f"vae x={k}" for k in range(9)), "pca", "svd", "ppca", *(f"topk x={k}" for k in range(4))]
     assert foremost(names[:12]) == names[:12]
     assert foremost(names) == [n for n in names if n not in ("vae x=5", "vae x=6", "vae x=7", "vae x=8")][:12]
-    assert "vae x=8" in foremost(names, also=["vae x=8"])
+    assert "vae x=8" in foremost(names, always=["vae x=8"])
+    assert len(foremost(names, most=9)) == 9
     assert foremost([]) == []
+
+
+def test_a_label_leaves_out_what_its_values_say_themselves() -> None:
+    long = "deep_ae corruption=word_dropout data.source.weights=counts fit.power=0.5 network.bias=true hidden=[8, 4]"
+    assert terse(long) == "deep_ae word_dropout counts power=0.5 bias=true hidden=[8, 4]"
+    assert terse("pca") == "pca"
 
 
 @pytest.mark.parametrize(("kind", "noun"), [("image", "image"), ("vector", "sample"), ("counts", "sample")])
@@ -227,8 +244,10 @@ def test_training_curves_draw_the_history_of_every_seed_and_mark_the_epoch_kept(
     assert figure is not None
     _, *panels = figure.axes
     trained = {panel.get_title(loc="left").replace("\n", " "): panel for panel in panels}
-    assert set(trained) == {"deep_ae", "deep_ae corruption=gaussian"}
-    for name, panel in trained.items():
+    fitted = {terse(name): name for name in ("deep_ae", "deep_ae corruption=gaussian")}
+    assert set(trained) == set(fitted)
+    for title, panel in trained.items():
+        name = fitted[title]
         drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in panel.lines]
         for seed in range(3):
             fit = digits_record(name, 8, seed).fit

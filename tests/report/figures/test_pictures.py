@@ -125,7 +125,7 @@ def test_atoms_are_drawn_in_two_rows_blue_below_zero_and_red_above() -> None:
         red, blue = colours[..., 0], colours[..., 2]
         assert (red[value > 0.2] > blue[value > 0.2]).all()
         assert (red[value < -0.2] < blue[value < -0.2]).all()
-    assert {"pca", "deep_ae", "corruption=gaussian"} <= set(labels(figure))
+    assert {"pca", "deep_ae", "gaussian"} <= set(labels(figure))
     few = atoms([dictionary("pca", 4)[0]])
     assert few is not None
     assert [len(row) for row in rows(few.axes[0])] == [10]

@@ -37,8 +37,15 @@ def scored(record, width, seed):
     metrics = {name: ABOUT | {"value": value, "curve": curve} for name, curve in curves.items()}
     metrics |= {name: ABOUT | {"value": value} for name in ("retrieval_precision", "wordsim353")}
     metrics["retrieval_precision_of_terms"] = ABOUT | {"value": 0.3, "direction": "none"}
+    config = record.config | {"data": {"source": {"weights": "tfidf"}}}
     return replace(
-        record, name=record.variant, width=width, seed=seed, hash=f"{record.variant}{width}", metrics=metrics
+        record,
+        config=config,
+        name=record.variant,
+        width=width,
+        seed=seed,
+        hash=f"{record.variant}{width}",
+        metrics=metrics,
     )
 
 
@@ -65,19 +72,26 @@ def test_scores_are_means_over_seeds_at_every_width(records):
     ]
     lines = [line.get_xydata().tolist() for line in figure.axes[1].lines]
     assert [[2.0, pytest.approx(0.1205)], [10.0, pytest.approx(0.2005)]] in lines
-    assert [[0.0, 0.3], [1.0, 0.3]] in lines, "the terms themselves"
+    assert [[2.0, 0.3], [10.0, 0.3]] in lines, "the terms themselves"
+    assert "terms, tfidf" in written(figure)
     assert len(figure.axes[2].lines) == 2
     of_counts = {"retrieval_precision_of_terms": ABOUT | {"value": 0.25, "direction": "none"}}
-    both = [replace(r, metrics=r.metrics | of_counts) if r.variant == "vae" else r for r in records]
-    lines = [line.get_xydata().tolist() for line in scores_against_width(both).axes[1].lines]
-    assert [[0.0, 0.25], [1.0, 0.25]] in lines, "one line for each kind of vectors"
-    assert [[0.0, 0.3], [1.0, 0.3]] in lines
+    counts = {"data": {"source": {"weights": "counts"}}}
+    both = [
+        replace(r, metrics=r.metrics | of_counts, config=r.config | counts) if r.variant == "vae" else r
+        for r in records
+    ]
+    figure = scores_against_width(both)
+    lines = [line.get_xydata().tolist() for line in figure.axes[1].lines]
+    assert [[2.0, 0.25], [10.0, 0.25]] in lines, "one line for each kind of vectors"
+    assert [[2.0, 0.3], [10.0, 0.3]] in lines
+    assert {"terms, tfidf", "terms, counts"} <= set(written(figure))
     assert scores_against_width(of_width(records, 2)) is None
 
 
 def test_a_row_is_written_as_its_variant_where_no_other_row_is_of_it():
     names = ["svd fit.power=0", "svd", "vae optimizer.lr=1e-3"]
-    assert short(names) == {"svd fit.power=0": "svd fit.power=0", "svd": "svd", "vae optimizer.lr=1e-3": "vae"}
+    assert short(names) == {"svd fit.power=0": "svd power=0", "svd": "svd", "vae optimizer.lr=1e-3": "vae"}
 
 
 def test_retrieval_is_precision_against_recall(records):
@@ -101,9 +115,9 @@ def test_methods_with_the_same_topics_are_shown_once(records):
 
 
 def test_long_names_are_wrapped_above_their_panel(records):
-    long = "vae corruption=word_dropout data.source.weights=counts likelihood=multinomial"
+    long = "vae corruption=word_dropout data.source.weights=counts likelihood=multinomial network=deep objective=elbo"
     named = [replace(record, name=long) if record.variant == "vae" else record for record in records]
-    assert document_maps(named).axes[1].get_title(loc="left").count("\n") == 2
+    assert document_maps(named).axes[1].get_title(loc="left").count("\n") == 1
 
 
 def test_documents_lie_on_the_plane_of_the_smallest_width_by_group(records):

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from zoo.report.figures.panels import COLUMNS, LINE, foremost, left_out, others, without_controls
+from zoo.report.figures.panels import COLUMNS, LINE, foremost, left_out, others, terse, without_controls
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, NORMAL, REST, SMALL, look, place, sheet, text_width
 from zoo.report.ranks import Ranking, rankings
@@ -40,7 +40,7 @@ class Ranked:
     @cached_property
     def labels(self) -> list[list[str]]:
         """The lines of each row's name."""
-        return [textwrap.wrap(name, NAME) for name in self.rows]
+        return [textwrap.wrap(terse(name), NAME) for name in self.rows]
 
     @cached_property
     def footer(self) -> list[str]:

@@ -32,6 +32,7 @@ from zoo.report.figures.panels import (
     others,
     parts,
     selection,
+    terse,
     without_controls,
 )
 from zoo.report.figures.register import figure
@@ -127,7 +128,7 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
     A cost that is known of fewer than half of the rows, such as seconds on a machine that did other work, is left out.
 
     An error below a tenth of the median is drawn at the bottom with its value beside it, to leave room for the others.
-    Of more than a dozen rows, a dozen are labelled: the best of each family, those on the fronts, and so on.
+    Of more than a dozen rows, a dozen are labelled: those on the fronts, the best of each family, and so on.
     """
     shown = without_controls(records)
     groups = by_name(shown)
@@ -142,7 +143,7 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
     foot = statistics.median(error.values()) / TINY
     foot = min((0.9 * value for value in error.values() if value >= foot), default=foot)
     height = {name: max(value, foot) for name, value in error.items()}
-    labels = {name: name if value >= foot else f"{name}: {value:.1e}" for name, value in error.items()}
+    labels = {name: terse(name) if value >= foot else f"{terse(name)}: {value:.1e}" for name, value in error.items()}
     fronts = {metric: pareto({name: (cost[name], error[name]) for name in cost}) for metric, cost in costs.items()}
     own = foremost([*error], {name for front in fronts.values() for name in front})
     wide, high = 2.5, max(ALONE[1], LINE * (len(own) + 2))
@@ -182,7 +183,7 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
     groups = {name: every[name] for name in foremost([*every])}
     columns = min(len(groups), max(3, math.ceil(math.sqrt(len(groups)))), 6)
     rows = math.ceil(len(groups) / columns)
-    titles = {name: textwrap.wrap(name, 28) for name in groups}
+    titles = {name: textwrap.wrap(terse(name), 28) for name in groups}
     above = 0.3 + LINE * max(0, max(map(len, titles.values())) - 2)
     wide, high, pitch = 1.3, 0.95, (1.85, 1.25 + above)
     title = f"Training on {records[0].data}"

@@ -11,6 +11,7 @@ from zoo.report.figures.panels import (
     AXIS,
     ERROR,
     LINE,
+    MOST,
     PLAIN,
     Points,
     charts,
@@ -64,7 +65,8 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
     title = f"Rate and distortion on {records[0].data}"
     stars = {name: point for name in lines if (point := rate_line(groups[name][0], "bits_back"))}
     star = "; star: sampled codes, bits-back" if stars else ""
-    subtitle = f"codes quantised on a grid of steps, entropy-coded{star}{others([*lines])}; seed {first.seed}{controls}"
+    grey = others([*lines], MOST - len(outside))
+    subtitle = f"codes quantised on a grid of steps, entropy-coded{star}{grey}; seed {first.seed}{controls}"
     drawn, ax = charts([*lines], title, subtitle, [*outside])
     for panel, own, left, low in parts(drawn, [*lines], [*outside]):
         draw(panel, lines, own, ms=3.5, lw=0.9)
@@ -85,7 +87,7 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
 def robustness_curves(records: Sequence[Record]) -> Figure | None:
     """Error of each variant against the level of a corruption, a panel per corruption; None without any.
 
-    Of more than a dozen rows, a dozen are labelled, the best of each family first.
+    A dozen lines are labelled: what is achieved without a model, and the best of each family first.
     """
     firsts = {name: group[0] for name, group in by_name(without_controls(records)).items()}
     panels = {}
@@ -96,17 +98,17 @@ def robustness_curves(records: Sequence[Record]) -> Figure | None:
     if not panels:
         return None
     names = [name for name in firsts if any(name in curves for curves in panels.values())]
-    own = foremost(names)
+    every = [*dict.fromkeys(k for curves in panels.values() for k in rivals_of(next(iter(curves.values()))))]
+    own = foremost(names, most=MOST - len(every))
     columns, wide, high = 3, 2.2, max(1.7, LINE * (len(own) + 1))
     rows = -(-len(panels) // columns)
     pitch = wide + 0.55, high + 0.85
     title = f"Robustness to corruption on {records[0].data}"
     against = f"{ERROR} against the clean {noun(records)} (log scale)"
     controls = left_out(record for record in records if any(curve_of(record, metric) for metric in panels))
-    subtitle = f"{against}; black: without a model{others(names)}; seed {firsts[names[0]].seed}{controls}"
+    subtitle = f"{against}; black: without a model{others(names, len(own))}; seed {firsts[names[0]].seed}{controls}"
     size = AXIS + columns * pitch[0] - 0.55 + label_room(own), HEAD + KEY + rows * pitch[1]
     drawn, ax = sheet(*size, title, subtitle)
-    every = [*dict.fromkeys(k for curves in panels.values() for k in rivals_of(next(iter(curves.values()))))]
     key(ax, every, AXIS, HEAD)
     for number, (metric, curves) in enumerate(panels.items()):
         x, y = AXIS + number % columns * pitch[0], HEAD + KEY + number // columns * pitch[1] + 0.2

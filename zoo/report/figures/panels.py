@@ -24,6 +24,7 @@ from zoo.report.figures.style import (
     spread,
     text_width,
 )
+from zoo.report.table import words
 from zoo.runs.records import Record
 
 ERROR = "mean squared error per value"
@@ -39,6 +40,7 @@ LABELLED: tuple[list[float], ...] = (HALVES, [1, 1.5, 2, 3, 4, 5, 7], [1, 2, 3, 
 LABELS = 6  # that an axis has room for
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 DASHES = ("--", ":", "-.")  # of references
+UNNAMED = ("true", "false", "null")  # values that say nothing without their setting
 
 Points = tuple[Sequence[float], Sequence[float]]
 
@@ -54,9 +56,9 @@ def left_out(records: Iterable[Record]) -> str:
     return f"; without {', '.join(names)} (control)" if names else ""
 
 
-def others(names: Sequence[str]) -> str:
+def others(names: Sequence[str], most: int = MOST) -> str:
     """The meaning of grey in a figure with more rows than labels, for a subtitle."""
-    return "; grey: other methods" if len(names) > MOST else ""
+    return "; grey: other methods" if len(names) > most else ""
 
 
 def selection(shown: int, every: int) -> str:
@@ -72,18 +74,32 @@ def families(names: Iterable[str]) -> dict[str, list[str]]:
     return {family: rows for family, rows in found.items() if rows}
 
 
-def foremost(names: Sequence[str], also: Collection[str] = ()) -> list[str]:
+def foremost(names: Sequence[str], always: Collection[str] = (), most: int = MOST) -> list[str]:
     """The rows that a figure labels, at most a dozen, in the order given.
 
-    Of more, these are the first of each family, then those of `also`, then the second of each family, and so on.
+    Of more, these are those of `always`, then the first of each family, then the second of each, and so on.
     """
     place = {name: k for rows in families(names).values() for k, name in enumerate(rows)}
-    chosen = sorted(names, key=lambda name: min(place[name], 0.5) if name in also else place[name])[:MOST]
+    chosen = sorted(names, key=lambda name: -1 if name in always else place[name])[:most]
     return [name for name in names if name in chosen]
 
 
+def terse(name: str) -> str:
+    """A row's name as a label: of changes, the value alone where it is a word, else the last part of the setting.
+
+    "deep_ae data.source.weights=counts fit.power=0.5" is "deep_ae counts power=0.5".
+    """
+    variant, *changes = words(name)
+    split = [change.partition("=") for change in changes]
+    texts = [
+        value if value.isidentifier() and value not in UNNAMED else f"{key.rpartition('.')[2]}={value}"
+        for key, _, value in split
+    ]
+    return " ".join([variant, *texts])
+
+
 def charts(names: Sequence[str], title: str, subtitle: str, references: Sequence[str] = ()) -> tuple[Figure, Axes]:
-    """A sheet with room for `parts(names)`: one panel of up to a dozen rows, else a panel for each family."""
+    """A sheet with room for `parts(names)`: one panel of up to a dozen lines, else a panel for each family."""
     rooms = [*names, *references]
     columns, rows, (wide, high) = layout(names, references)
     pitch = across(wide, rooms), high + FOOT + 0.25
@@ -103,12 +119,12 @@ def parts(
         panel = place(figure, x, y, wide, high, sharey=first)
         first = first or panel
         panel.set_title(family, loc="left", pad=4)
-        yield panel, own[:MOST], number % columns == 0, number >= len(groups) - columns
+        yield panel, own[: MOST - len(references)], number % columns == 0, number >= len(groups) - columns
 
 
 def layout(names: Sequence[str], references: Sequence[str]) -> tuple[int, int, tuple[float, float]]:
     """Columns and rows of panels, and the inches of each."""
-    if len(names) <= MOST:
+    if len(names) + len(references) <= MOST:
         return 1, 1, (ALONE[0], max(ALONE[1], LINE * (len(names) + len(references) + 2)))
     return COLUMNS, math.ceil(len(families(names)) / COLUMNS), BESIDE
 
@@ -155,7 +171,7 @@ def last(line: Points) -> tuple[float, float]:
 
 def label_room(names: Iterable[str]) -> float:
     """Inches to the right of a panel that its labels take."""
-    return ROOM + MARK + max(text_width(name, SMALL) for name in names) + MARGIN
+    return ROOM + MARK + max(text_width(terse(name), SMALL) for name in names) + MARGIN
 
 
 def apart(widths: Sequence[int]) -> list[int]:
@@ -213,4 +229,4 @@ def label_right(
             ax.plot(at, height, marker, color=colour, ms=4, mec="white", mew=0.3)
         if right - x < NEAR:
             ax.plot((x, right, at - 0.08), (y, y, height), color=colour, lw=0.4, alpha=0.6)
-        ax.text(at + MARK, height, labels.get(name, name), size=SMALL, color=colour, va="center_baseline")
+        ax.text(at + MARK, height, labels.get(name, terse(name)), size=SMALL, color=colour, va="center_baseline")

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.report.figures.panels import ERROR, foremost, left_out, selection, without_controls
+from zoo.report.figures.panels import ERROR, foremost, left_out, selection, terse, without_controls
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import (
     DPI,
@@ -57,7 +57,7 @@ class Row:
     @property
     def label(self) -> list[tuple[str, float, str]]:
         """Lines beside the images, as text, size and colour: the variant, its changes, the remark."""
-        variant, _, changes = self.name.partition(" ")
+        variant, _, changes = terse(self.name).partition(" ")
         return [
             *((text, NORMAL, INK) for text in [variant] if text),
             *((text, SMALL, MUTED) for text in textwrap.wrap(changes, WRAP, break_long_words=False)),

@@ -16,14 +16,17 @@ from zoo.report.figures.measured_curves import curve_of
 from zoo.report.figures.panels import (
     AXIS,
     LINE,
+    MOST,
     PLAIN,
     Points,
     apart,
     draw,
+    draw_references,
     foremost,
     label_right,
     label_room,
     last,
+    terse,
 )
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import (
@@ -63,7 +66,7 @@ METHODS = 4  # lists
 def scores_against_width(records: Sequence[Record]) -> Figure | None:
     """Scores of documents and words at every width, a panel per score; None where there is but one width.
 
-    The range over seeds is shaded; a dashed line is the score of the terms themselves.
+    The range over seeds is shaded; black lines are the scores of the terms themselves, by their weights.
     """
     found: dict[str, dict[str, dict[int, list[float]]]] = {}
     for metric in SCORES:
@@ -73,17 +76,19 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
     panels = {metric: rows for metric, rows in found.items() if max(map(len, rows.values())) > 1}
     if not panels:
         return None
-    names = foremost([*dict.fromkeys(name for rows in panels.values() for name in rows)])
+    references = {metric: of_terms(records, REFERENCES.get(metric, "")) for metric in panels}
+    outside = [*dict.fromkeys(name for each in references.values() for name in each)]
+    names = foremost([*dict.fromkeys(name for rows in panels.values() for name in rows)], most=MOST - len(outside))
     labels = short(names)
-    pitch = PANEL[0] + BETWEEN + label_room(labels.values())
-    high = max(PANEL[1], LINE * (len(names) + 2))
+    pitch = PANEL[0] + BETWEEN + label_room([*labels.values(), *outside])
+    high = max(PANEL[1], LINE * (len(names) + len(outside) + 2))
     title = f"Scores against code width on {records[0].data}"
-    dashed = "; dashed: without a model" if any(map(REFERENCES.get, panels)) else ""
+    black = "; black: without a model" if outside else ""
     drawn, ax = sheet(
         AXIS + len(panels) * pitch,
         HEAD + TITLE + high + FOOT,
         title,
-        f"range over seeds shaded{dashed}; {scope(records)}",
+        f"range over seeds shaded{black}; {scope(records)}",
     )
     for number, (metric, rows) in enumerate(panels.items()):
         panel = place(drawn, AXIS + number * pitch, HEAD + TITLE, PANEL[0], high)
@@ -94,21 +99,31 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
             x, seeds = [*rows[name]], [*rows[name].values()]
             area = [*x, *reversed(x)], [*map(min, seeds), *map(max, reversed(seeds))]
             panel.fill(*area, color=look(name)[0], alpha=0.2, lw=0)
-        for reference in sorted(set(values(records, REFERENCES.get(metric, "")))):  # one for each kind of vectors
-            panel.axhline(reference, color=INK, ls="--", lw=0.9, zorder=0)
         widths = sorted({width for row in rows.values() for width in row})
+        level: dict[str, Points] = {name: ((widths[0], widths[-1]), (y, y)) for name, y in references[metric].items()}
+        draw_references(panel, level, outside)
         panel.set(xscale="log", xlabel="code width")
         panel.xaxis.set(major_locator=FixedLocator(apart(widths)), minor_locator=NullLocator(), major_formatter=PLAIN)
         panel.set_title(SCORES[metric], loc="left", size=SMALL)
         panel.grid(True)
-        label_right(ax, panel, {name: last(lines[name]) for name in own}, labels)
+        ends = {name: last(line) for name, line in {**lines, **level}.items() if name in own or name in level}
+        label_right(ax, panel, ends, labels, outside)
     return drawn
 
 
+def of_terms(records: Sequence[Record], metric: str) -> dict[str, float]:
+    """A metric of the terms themselves, which are no code, by their weights."""
+    found: dict[str, float] = {}
+    for record in records:
+        for value in values([record], metric):
+            found[f"terms, {record.config['data']['source']['weights']}"] = value
+    return found
+
+
 def short(names: Sequence[str]) -> dict[str, str]:
-    """The rows by their names, written as their variant alone where it is that of no other row."""
+    """Labels of rows by their names: the variant alone where it is that of no other row."""
     of = {name: name.partition(" ")[0] for name in names}
-    return {name: variant if [*of.values()].count(variant) == 1 else name for name, variant in of.items()}
+    return {name: variant if [*of.values()].count(variant) == 1 else terse(name) for name, variant in of.items()}
 
 
 @figure
@@ -126,13 +141,14 @@ def retrieval_curves(records: Sequence[Record]) -> Figure | None:
     high = max(3.0, LINE * (len(names) + 2))
     title, seed = f"Retrieval on {records[0].data}", next(iter(groups.values()))[0].seed
     subtitle = f"each document is the query in turn, the others are ranked by the cosine of codes; seed {seed}"
-    drawn, ax = sheet(AXIS + 4.6 + label_room(names), HEAD + high + FOOT, title, subtitle)
+    labels = short(names)
+    drawn, ax = sheet(AXIS + 4.6 + label_room(labels.values()), HEAD + high + FOOT, title, subtitle)
     panel = place(drawn, AXIS, HEAD, 4.6, high)
     draw(panel, lines, names, ms=3)
     panel.set(xscale="log", xlabel="recall (log scale)", ylabel="precision")
     panel.grid(True)
     first = {name: (lines[name][0][-1], lines[name][1][-1]) for name in names}
-    label_right(ax, panel, first)
+    label_right(ax, panel, first, labels)
     return drawn
 
 
@@ -150,7 +166,7 @@ def topics(records: Sequence[Record]) -> Figure | None:
     distinct = {(*curve["terms"], *curve["coherence"]): name for name, curve in reversed(found.items())}
     best = sorted(distinct.values(), key=lambda name: -statistics.fmean(values(groups[name], "topic_coherence")))
     lists = {n: [*zip(found[n]["coherence"], found[n]["terms"], strict=True)][:LISTED] for n in best[:METHODS]}
-    heads = {n: f"{n} (mean {statistics.fmean(values(groups[n], 'topic_coherence')):.2f})" for n in lists}
+    heads = {n: f"{terse(n)} (mean {statistics.fmean(values(groups[n], 'topic_coherence')):.2f})" for n in lists}
     title = f"Topics on {records[0].data}"
     subtitle = f"the {LISTED} most coherent of each method, {len(lists)} of {len(best)} methods; coherence at the left"
     rows = {heads[n]: [(f"{coherence:.2f}", shown(terms)) for coherence, terms in each] for n, each in lists.items()}
@@ -165,7 +181,7 @@ def neighbours(records: Sequence[Record]) -> Figure | None:
     if not found:
         return None
     best = agreeing(found, groups)
-    rows = {name: [*zip(found[name]["word"], found[name]["neighbours"], strict=True)] for name in best}
+    rows = {terse(name): [*zip(found[name]["word"], found[name]["neighbours"], strict=True)] for name in best}
     title = f"Nearest neighbours of {records[0].data}"
     subtitle = f"by the cosine of codes, {len(best)} of {len(found)} methods; {models(records)}"
     return listed(rows, [look(name)[0] for name in best], title, subtitle)
@@ -287,7 +303,7 @@ def maps(
         columns: of panels, at most.
     """
     columns = min(columns, len(curves))
-    titles = {name: "\n".join(textwrap.wrap(name, round(LETTERS * side))) for name in curves}
+    titles = {name: "\n".join(textwrap.wrap(terse(name), round(LETTERS * side))) for name in curves}
     above = 0.2 + LINE * max(title.count("\n") for title in titles.values())
     rows, pitch = math.ceil(len(curves) / columns), side + above + 0.1
     drawn, ax = sheet(2 * MARGIN + columns * (side + MARGIN), HEAD + key + rows * pitch, title, subtitle)
