@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -25,15 +25,16 @@ class Curve:
         table: named columns of one length; the first is the axis.
         n: images (or samples, or points) per row, where the last tensor among the metric's arguments is not the count.
         reason: why there is no value.
-        influence: of a value that compares test images with draws, the influence of each image and of each draw on it,
-            (N,) and (M,), as `zoo.evaluation.measures.distances.Compared` has them; the evaluator resamples both.
+        influence: of each test sample on the value, (N,), see `zoo.evaluation.measures.influence`; of a value that
+            compares them with draws also that of each draw, (M,), see `zoo.evaluation.measures.distances.Compared`. The
+            evaluator resamples all.
     """
 
     value: float | None
-    table: dict[str, list[float] | list[str]]
+    table: Mapping[str, Sequence[float] | Sequence[str]]
     n: int | None = None
     reason: str = ""
-    influence: tuple[Tensor, Tensor] | None = None
+    influence: tuple[Tensor, ...] | None = None
 
 
 Outcome = Tensor | float | Curve

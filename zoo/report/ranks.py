@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from zoo.report.statistics import by_name, decimals, decoded
+from zoo.report.statistics import by_name, decimals, decoded, definitions
 from zoo.runs.records import Record
 
 DRAWS = 1000  # of the mean ranks
@@ -85,10 +85,9 @@ def rankings(records: Sequence[Record]) -> list[Ranking]:
     """
     rows = by_name(records)
     groups: dict[str, dict[str, str]] = {}
-    for record in records:
-        for metric, about in record.metrics.items():
-            if about["direction"] != "none" and not about.get("measured"):
-                groups.setdefault(about["group"], {})[metric] = about["direction"]
+    for metric, about in definitions(records).items():
+        if about["direction"] != "none" and not about.get("measured"):
+            groups.setdefault(about["group"], {})[metric] = about["direction"]
     found = (ranking(group, rows, directions) for group, directions in groups.items())
     return [each for each in found if each is not None]
 

@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ class Estimate:
 
     Attributes:
         mean: over seeds.
-        seeds: variance of the mean by seeds, s^2 / n, and its degrees of freedom, n - 1; None with one seed.
+        seeds: variance of the mean by seeds, s^2 / n, and its degrees of freedom, n - 1; None where nothing varies, as
+            with one seed, or in a closed form.
         resampled: (100,), the mean over seeds for each bootstrap resample of the test samples; None where the metric is
             no mean over samples.
     """
@@ -59,7 +61,8 @@ def estimate(values: Sequence[float], resampled: Sequence[NDArray[np.float64]] =
     n = len(values)
     if n == 0:
         return None
-    seeds = (statistics.variance(values) / n, n - 1) if n > 1 else None
+    varies = len(set(values)) > 1  # a closed form is the same for every seed, which says nothing of test samples
+    seeds = (statistics.variance(values) / n, n - 1) if varies else None
     return Estimate(statistics.mean(values), seeds, np.mean(resampled, 0) if len(resampled) == n else None)
 
 
@@ -94,6 +97,20 @@ def values(records: Iterable[Record], metric: str) -> list[float]:
     """The values of `metric` in those records in which it applies."""
     found = (record.metrics.get(metric, {}).get("value") for record in records)
     return [float(value) for value in found if value is not None]
+
+
+def definitions(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Every metric of the records, in their order, with its unit, direction, group and definition.
+
+    Which direction is better is what the code says now, whatever it said when a record was written.
+    """
+    from zoo.evaluation.registry import METRICS
+
+    found = {name: about for record in records for name, about in record.metrics.items()}
+    return {
+        name: about | {"direction": METRICS[name].direction} if name in METRICS else about
+        for name, about in found.items()
+    }
 
 
 def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:

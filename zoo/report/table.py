@@ -16,7 +16,7 @@ from rich.table import Table
 
 from zoo.errors import ZooError
 from zoo.report.reported import reported, reported_for
-from zoo.report.statistics import Cell, by_name, cells, estimate_of, scope, timed_together
+from zoo.report.statistics import Cell, by_name, cells, definitions, estimate_of, scope, timed_together
 from zoo.runs.bars import Terminal
 from zoo.runs.records import Record
 
@@ -49,16 +49,16 @@ def benchmark(records: Sequence[Record]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(frame.columns[2:], float))
 
 
-def counted(records: Sequence[Record], metric: str) -> str:
-    """The number of samples that a metric was measured on, of all rows; empty for costs, and where it has none."""
-    entries = [entry for record in records if (entry := record.metrics.get(metric)) and entry["value"] is not None]
-    numbers = sorted({entry["n"] for entry in entries if entry.get("n") and entry["group"] != "cost"})
-    return f" (n = {' or '.join(f'{n:,}' for n in numbers)})" if numbers else ""
-
-
-def definitions(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """Every metric of the records, in their order, with its unit, direction, group and definition."""
-    return {name: about for record in records for name, about in record.metrics.items()}
+def counted(records: Sequence[Record], column: Column) -> str:
+    """The samples that a column was measured on, and whether its intervals are over seeds alone; empty for costs."""
+    if column.about["group"] == "cost":
+        return ""
+    entries = [entry for record in records if (entry := record.metrics.get(column.metric, {})).get("value") is not None]
+    numbers = sorted({entry["n"] for entry in entries if entry.get("n")})
+    parts = [f"n = {' or '.join(f'{n:,}' for n in numbers)}"] if numbers else []
+    if any(cell.half_text for cell in column.cells.values()) and not any("resampled" in entry for entry in entries):
+        parts.append("intervals over seeds alone")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,14 @@ def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
     """The row with the best mean, and all rows that have the same text or cannot be distinguished from it.
 
     None where the metric has no better direction, is a measurement such as seconds, which other work on the machine
-    changes, or applies to less than half of the rows.
+    changes, applies to no more than half of the rows, or distinguishes none of them from the best.
     """
-    if about["direction"] == "none" or about.get("measured") or 2 * len(filled) < rows:
+    if about["direction"] == "none" or about.get("measured") or 2 * len(filled) <= rows:
         return set()
     choose = min if about["direction"] == "lower" else max
     top = choose(filled.values(), key=lambda cell: cell.mean)
-    return {row for row, c in filled.items() if c.text == top.text or not c.estimate.differs(top.estimate)}
+    found = {row for row, c in filled.items() if c.text == top.text or not c.estimate.differs(top.estimate)}
+    return found if len(found) < len(filled) or len(filled) == 1 else set()
 
 
 def markdown(
@@ -136,7 +137,8 @@ def markdown(
         f"# {records[0].data}: {scope(records)}",
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best row and all rows "
-        f"that cannot be distinguished from it (95 %, over {over}). Sorted by mse.",
+        f"that cannot be distinguished from it (95 %, over {over}). Nothing is bold in columns that rank nothing, hold "
+        "measured times, have values of at most half of the rows, or distinguish no row from the best. Sorted by mse.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
         parts += [f"## {group.capitalize()}", markdown_table(records, part)]
@@ -149,7 +151,7 @@ def markdown(
     parts += [
         "## Definitions",
         "n: the number of samples, pairs or questions that a metric was measured on.",
-        "\n".join(f"- **{each.metric}**{counted(records, each.metric)}: {each.about['definition']}" for each in table),
+        "\n".join(f"- **{each.metric}**{counted(records, each)}: {each.about['definition']}" for each in table),
     ]
     if reasons := missing(records, table):
         parts += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)]
@@ -184,7 +186,7 @@ def reported_table(records: Sequence[Record], table: Iterable[Column]) -> str:
             "metric": each.metric + shown[each.metric].unit,
             "here": str(shown[each.metric].cells[record.name]),
             "epochs here": f"{record.fit['epochs']:,}",
-            "reported": f"{each.value:,.2f}",
+            "reported": f"{each.value:,g}",
             "epochs": "" if each.epochs is None else f"{each.epochs:,}",
             "source": each.source,
         }

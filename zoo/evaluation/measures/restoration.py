@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.evaluation.measures.influence import ratio
 from zoo.model.corruptions import patch_side
 from zoo.types import Corruption
 
 Restorer = Callable[[Tensor, Tensor], Tensor]
+Part = Literal["inside", "outside", "drawn", "all"]
 BATCH = 512
 # Exchanges after which the fifth of nine values is their median: A. Paeth, "Median finding on a 3x3 grid", 1990.
 EXCHANGES = (
@@ -23,47 +26,31 @@ EXCHANGES = (
 
 @dataclass(frozen=True)
 class Restoration:
-    """Squared errors of restored images, by strength of the corruption and by restorer.
+    """Squared errors of restored images, by strength of the corruption, by restorer and by image.
+
+    Values are pixels times channels. The parts of an image are "inside" the mask, "outside" it, "drawn", which is
+    inside the mask on patches that are not blank (see `not_blank`), and "all".
 
     Attributes:
         axis: name of the strength: "std", "rate", ...
-        levels: strengths.
-        masked: (L,) float64, number of values (pixels times channels) under the mask, over all images.
-        untouched: (L,) float64, number of the other values.
-        inside: {restorer: (L,) float64}, sums of squared errors over the masked values.
-        outside: the same over the untouched values.
-        drawn: (L,) float64, number of masked values on patches that are not blank (see `not_blank`).
-        inside_drawn: as inside, over these values alone.
-        n: images.
+        levels: L strengths.
+        counts: {part: (L, N) float64, the number of values of each image in it}.
+        errors: {restorer: {part: (L, N) float64, sums of squared errors over these}}.
     """
 
     axis: str
     levels: list[float]
-    masked: Tensor
-    untouched: Tensor
-    inside: dict[str, Tensor]
-    outside: dict[str, Tensor]
-    drawn: Tensor
-    inside_drawn: dict[str, Tensor]
-    n: int
+    counts: dict[Part, Tensor]
+    errors: dict[str, dict[Part, Tensor]]
 
-    def mse_inside(self) -> dict[str, Tensor]:
-        """{restorer: (L,)}, mean squared error per masked value."""
-        return {name: error / self.masked for name, error in self.inside.items()}
+    def mse(self, part: Part) -> dict[str, Tensor]:
+        """{restorer: (L,)}, mean squared error per value of a part, over all images."""
+        return {name: error[part].sum(1) / self.counts[part].sum(1) for name, error in self.errors.items()}
 
-    def mse_inside_drawn(self) -> dict[str, Tensor]:
-        """{restorer: (L,)}, mean squared error per masked value on patches that are not blank."""
-        return {name: error / self.drawn for name, error in self.inside_drawn.items()}
-
-    def mse_outside(self) -> dict[str, Tensor]:
-        """{restorer: (L,)}, mean squared error per untouched value."""
-        return {name: error / self.untouched for name, error in self.outside.items()}
-
-    def mse(self) -> dict[str, Tensor]:
-        """{restorer: (L,)}, mean squared error per value."""
-        return {
-            name: (error + self.outside[name]) / (self.masked + self.untouched) for name, error in self.inside.items()
-        }
+    def influence(self, part: Part, restorer: str) -> Tensor:
+        """The influence of each image on the mean over strengths of a restorer's mse: (N,)."""
+        levels = zip(self.errors[restorer][part], self.counts[part], strict=True)
+        return torch.stack([ratio(errors, counts).influence for errors, counts in levels]).mean(0)
 
 
 def restore(
@@ -78,27 +65,30 @@ def restore(
         restorers: {name: function of (corrupted images, mask (B, 1, H, W)) to images}.
         seed: determines the corruption.
     """
-    inside, outside, inside_drawn = (
-        {name: torch.zeros(len(corruptions), dtype=torch.float64) for name in restorers} for _ in range(3)
-    )
-    masked, drawn = torch.zeros(2, len(corruptions), dtype=torch.float64)
+
+    def table() -> dict[Part, Tensor]:
+        return {part: torch.zeros(len(corruptions), len(x), dtype=torch.float64) for part in get_args(Part)}
+
+    counts, errors = table(), {name: table() for name in restorers}
     for level, corruption in enumerate(corruptions.values()):
         generator = torch.Generator().manual_seed(seed)
-        for part in torch.split(x, BATCH):
-            seen, mask = corruption(part, generator)
+        for start in range(0, len(x), BATCH):
+            clean, rows = x[start : start + BATCH], slice(start, start + BATCH)
+            seen, mask = corruption(clean, generator)
             assert mask is not None, "the corruption has to return a mask"
-            marked = mask * not_blank(part)
-            masked[level] += mask.sum() * x.shape[1]
-            drawn[level] += marked.sum() * x.shape[1]
+            places: dict[Part, Tensor] = {
+                "inside": mask,
+                "outside": 1 - mask,
+                "drawn": mask * not_blank(clean),
+                "all": torch.ones_like(mask),
+            }
+            for part, place in places.items():
+                counts[part][level, rows] = place.flatten(1).sum(1).double() * x.shape[1]
             for name, restorer in restorers.items():
-                error = (restorer(seen, mask) - part).square_().sum(1, keepdim=True)
-                within = (error * mask).sum()
-                inside[name][level] += within
-                outside[name][level] += error.sum() - within
-                inside_drawn[name][level] += (error * marked).sum()
-    return Restoration(
-        axis, list(corruptions), masked, x.numel() - masked, inside, outside, drawn, inside_drawn, len(x)
-    )
+                error = (restorer(seen, mask) - clean).square_().sum(1, keepdim=True)
+                for part, place in places.items():
+                    errors[name][part][level, rows] = (error * place).flatten(1).sum(1).double()
+    return Restoration(axis, list(corruptions), counts, errors)
 
 
 def not_blank(x: Tensor) -> Tensor:

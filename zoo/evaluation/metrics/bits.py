@@ -43,7 +43,7 @@ def code_entropy(rate_curve: RateDistortion) -> Curve:
     return Curve(rate_curve.entropy[chosen(rate_curve)], {}, rate_curve.n)
 
 
-@metric("rate", "bits per image", "lower", version=2, kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
 def code_gap(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy minus entropy at the step of code_bits: the cost of coding under the training histograms.
 

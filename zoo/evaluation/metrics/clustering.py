@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.evaluation.measures.influence import Moved, of_table
 from zoo.evaluation.measures.neighbours import nearest
-from zoo.evaluation.registry import metric
+from zoo.evaluation.registry import Curve, metric
 
 NEIGHBOURS = 10
 
@@ -28,7 +29,7 @@ def class_overlap(test_codes: Tensor, test_labels: Tensor) -> Tensor:
     return (test_labels[index] != test_labels[:, None]).float().mean(1)
 
 
-@metric("clustering", "fraction", "higher", version=2)
+@metric("clustering", "fraction", "none", version=2)
 def linear_probe_accuracy_of_pixels(pixel_probe: Tensor) -> Tensor:
     """Accuracy of the linear probe on the pixels themselves: a reference, the same for every model.
 
@@ -41,8 +42,8 @@ def linear_probe_accuracy_of_pixels(pixel_probe: Tensor) -> Tensor:
     return pixel_probe
 
 
-@metric("clustering", "1", "higher")
-def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "1", "higher", version=2)
+def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Normalised mutual information between labels and k-means clusters of codes, with as many clusters as classes.
 
         2 I(c; y) / (H(c) + H(y)), c the cluster and y the label
@@ -60,8 +61,8 @@ def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
     return normalised_mutual_information(kmeans_clusters, test_labels)
 
 
-@metric("clustering", "1", "higher")
-def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "1", "higher", version=2)
+def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Adjusted Rand index between labels and k-means clusters of codes, with as many clusters as classes.
 
         (s - e) / ((a + b) / 2 - e), e = a b / p, with the numbers of pairs of samples of the same cluster and label
@@ -78,8 +79,8 @@ def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
     return adjusted_rand_index(kmeans_clusters, test_labels)
 
 
-@metric("clustering", "fraction", "higher")
-def kmeans_accuracy(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "fraction", "higher", version=2)
+def kmeans_accuracy(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy of k-means clusters as labels, under the one-to-one matching of clusters and labels that maximises it.
 
     Misleads: as for kmeans_nmi; where one class is much larger than the others, a single large cluster scores high.
@@ -91,8 +92,8 @@ def kmeans_accuracy(kmeans_clusters: Tensor, test_labels: Tensor) -> float:
     return matched_accuracy(kmeans_clusters, test_labels)
 
 
-@metric("clustering", "1", "higher")
-def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "1", "higher", version=2)
+def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Normalised mutual information between labels and Gaussian-mixture clusters of codes.
 
     For all metrics `mixture_*`: as many full-covariance Gaussians as classes, fitted to the training codes (at most
@@ -109,8 +110,8 @@ def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> float:
     return normalised_mutual_information(mixture_clusters, test_labels)
 
 
-@metric("clustering", "1", "higher")
-def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "1", "higher", version=2)
+def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Adjusted Rand index between labels and Gaussian-mixture clusters of codes.
 
     Misleads: as for mixture_nmi; pairs within large classes also count more than pairs within small ones.
@@ -122,8 +123,8 @@ def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> float:
     return adjusted_rand_index(mixture_clusters, test_labels)
 
 
-@metric("clustering", "fraction", "higher")
-def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "fraction", "higher", version=2)
+def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy of Gaussian-mixture clusters as labels, matched one to one as for k-means.
 
     Misleads: as for mixture_nmi; where one class is much larger than the others, a single large cluster scores high.
@@ -135,8 +136,8 @@ def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> float:
     return matched_accuracy(mixture_clusters, test_labels)
 
 
-@metric("clustering", "1", "higher")
-def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "1", "higher", version=2)
+def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Normalised mutual information between labels and the components of the model's own prior.
 
     Each test image is assigned to the component of the fitted prior that is most probable for its code.
@@ -150,8 +151,8 @@ def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> float:
     return normalised_mutual_information(prior_clusters, test_labels)
 
 
-@metric("clustering", "fraction", "higher")
-def prior_accuracy(prior_clusters: Tensor, test_labels: Tensor) -> float:
+@metric("clustering", "fraction", "higher", version=2)
+def prior_accuracy(prior_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy of the components of the model's own prior as labels, matched one to one as for k-means.
 
     Misleads: components of a prior may describe the data well and yet divide it by style rather than by class.
@@ -163,28 +164,48 @@ def prior_accuracy(prior_clusters: Tensor, test_labels: Tensor) -> float:
     return matched_accuracy(prior_clusters, test_labels)
 
 
-def normalised_mutual_information(clusters: Tensor, labels: Tensor) -> float:
-    """2 I(clusters; labels) / (H(clusters) + H(labels)), in [0, 1]."""
-    from sklearn.metrics import normalized_mutual_info_score
+def normalised_mutual_information(clusters: Tensor, labels: Tensor) -> Curve:
+    """2 I(clusters; labels) / (H(clusters) + H(labels)), in [0, 1]; 1 where both are a single group."""
 
-    return float(normalized_mutual_info_score(labels.numpy(), clusters.numpy()))
+    def entropy(shares: Tensor) -> Tensor:
+        return torch.special.entr(shares).sum()
+
+    def nmi(shares: Tensor) -> Tensor:
+        apart = entropy(shares.sum(0)) + entropy(shares.sum(1))
+        return shares.sum() if apart == 0 else 2 * (apart - entropy(shares)) / apart
+
+    return moved(of_table(nmi, clusters, labels))
 
 
-def adjusted_rand_index(clusters: Tensor, labels: Tensor) -> float:
+def adjusted_rand_index(clusters: Tensor, labels: Tensor) -> Curve:
     """Agreement on pairs of items, 0 in expectation for random partitions and 1 for equal ones."""
-    from sklearn.metrics import adjusted_rand_score
+    n = len(labels)
 
-    return float(adjusted_rand_score(labels.numpy(), clusters.numpy()))
+    def pairs(shares: Tensor) -> Tensor:
+        return (shares * (n * shares - 1)).sum() / max(n - 1, 1)  # the share of pairs within one group
+
+    def ari(shares: Tensor) -> Tensor:
+        same, a, b = pairs(shares), pairs(shares.sum(0)), pairs(shares.sum(1))
+        by_chance, most = a * b, (a + b) / 2
+        return shares.sum() if most == by_chance else (same - by_chance) / (most - by_chance)
+
+    return moved(of_table(ari, clusters, labels))
 
 
-def matched_accuracy(clusters: Tensor, labels: Tensor) -> float:
+def matched_accuracy(clusters: Tensor, labels: Tensor) -> Curve:
     """Fraction of items in the cluster that the best one-to-one matching gives to their label.
 
     H. Kuhn, "The Hungarian method for the assignment problem", 1955.
     """
     from scipy.optimize import linear_sum_assignment
 
-    size = int(max(clusters.max(), labels.max())) + 1
-    counts = torch.bincount(clusters * size + labels, minlength=size * size).view(size, size)
-    rows, columns = linear_sum_assignment(counts.numpy(), maximize=True)
-    return counts[rows, columns].sum().item() / len(labels)
+    def matched(shares: Tensor) -> Tensor:
+        rows, columns = linear_sum_assignment(shares.detach().numpy(), maximize=True)
+        return shares[rows, columns].sum()
+
+    return moved(of_table(matched, clusters, labels))
+
+
+def moved(found: Moved) -> Curve:
+    """A value with the influences of the samples, for the evaluator."""
+    return Curve(found.value, {}, len(found.influence), influence=(found.influence,))

@@ -167,11 +167,12 @@ def codebook_use(code_indices: Tensor, codebook_size: int, codebooks: int) -> fl
     return (entry_counts(code_indices, codebook_size, codebooks) > 0).double().mean().item()
 
 
-@metric("code", "entries", "higher", version=2)
+@metric("code", "entries", "none", version=2)
 def codebook_perplexity(code_indices: Tensor, codebook_size: int, codebooks: int) -> float:
     """exp(H), H the entropy of the frequencies of a codebook's entries in all test samples, mean over codebooks.
 
-    Frequencies are those of the whole test set, not averages over batches. From 1 to the codebook's size.
+    Frequencies are those of the whole test set, not averages over batches. From 1 to the codebook's size, so methods
+    with codebooks of several sizes are not ranked by it.
 
     Misleads: even use is not useful by itself: entries assigned at random have the highest perplexity.
 

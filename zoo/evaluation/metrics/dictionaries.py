@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.evaluation.measures.cosines import largest_among, largest_cosines
+from zoo.evaluation.measures.influence import mean
 from zoo.evaluation.measures.sparse_probe import sparse_probes
 from zoo.evaluation.registry import IMAGES, Curve, NotApplicable, metric
 
@@ -85,7 +86,7 @@ def recovery(atoms: Tensor, planted: Tensor) -> Curve:
     return Curve(true.mean().item(), {"cosine above": list(LEVELS), **reached}, len(planted))
 
 
-@metric("dictionary", "fraction", "higher")
+@metric("dictionary", "fraction", "higher", version=2)
 def k_sparse_probe_accuracy(
     train_codes: Tensor,
     train_labels: Tensor,
@@ -119,11 +120,12 @@ def k_sparse_probe_accuracy(
         NotApplicable: all training samples have one label.
     """
     predicted = sparse_probes(train_codes, train_labels, validation_codes, validation_labels, test_codes, SHOWN)
-    accuracy = {k: (labels == test_labels).double().mean().item() for k, labels in predicted.items()}
-    return Curve(accuracy[FEW], {"units": [float(k) for k in SHOWN], "accuracy": list(accuracy.values())})
+    right = {k: mean(labels == test_labels) for k, labels in predicted.items()}
+    table = {"units": [float(k) for k in SHOWN], "accuracy": [each.value for each in right.values()]}
+    return Curve(right[FEW].value, table, influence=(right[FEW].influence,))
 
 
-@metric("dictionary", "fraction", "higher", kinds=IMAGES)
+@metric("dictionary", "fraction", "higher", version=2, kinds=IMAGES)
 def kept_accuracy(reconstruction_logits: Tensor, test_logits: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy on reconstructions of test images of a small classifier that was trained on images of this data set.
 
@@ -139,5 +141,10 @@ def kept_accuracy(reconstruction_logits: Tensor, test_logits: Tensor, test_label
         test_labels: (N,).
     """
     both = {"reconstructions": reconstruction_logits, "test images": test_logits}
-    accuracy = {name: (logits.argmax(1) == test_labels).double().mean().item() for name, logits in both.items()}
-    return Curve(accuracy["reconstructions"], {"images": list(accuracy), "accuracy": list(accuracy.values())})
+    right = {name: mean(logits.argmax(1) == test_labels) for name, logits in both.items()}
+    kept = right["reconstructions"]
+    table: dict[str, list[float] | list[str]] = {
+        "images": list(right),
+        "accuracy": [each.value for each in right.values()],
+    }
+    return Curve(kept.value, table, influence=(kept.influence,))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from zoo.evaluation.measures.code_plane import CodePlane
+from zoo.evaluation.measures.influence import mean, ratio
 from zoo.evaluation.measures.retrieval import Retrieval
 from zoo.evaluation.registry import Curve, NotApplicable, metric
 from zoo.evaluation.subject.termed import Topics
 
 
-@metric("documents", "words", "lower", kinds=("counts",))
+@metric("documents", "words", "lower", version=2, kinds=("counts",))
 def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
     """exp of the mean negative log-probability of a held-out word: as hard as a guess among so many words.
 
@@ -32,10 +34,12 @@ def perplexity(held_out_words: Tensor, term_log_probabilities: Tensor) -> Curve:
     Raises:
         NotApplicable: no document has a second half.
     """
-    if not (words := held_out_words.sum().item()):
+    words = held_out_words.sum(1).double()
+    if not words.any():
         raise NotApplicable("no test document has two words")
-    nats = -(held_out_words.double() * term_log_probabilities).sum().item()
-    return Curve(math.exp(nats / words), {}, len(held_out_words))
+    nats = ratio(-(held_out_words.double() * term_log_probabilities).sum(1), words)
+    value = math.exp(nats.value)
+    return Curve(value, {}, len(words), influence=(value * nats.influence,))
 
 
 @metric("documents", "fraction", "higher", kinds=("counts", "vector"))
@@ -64,7 +68,7 @@ def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
     return term_retrieval.precision[10]
 
 
-@metric("documents", "fraction", "higher", kinds=("counts", "vector"))
+@metric("documents", "fraction", "higher", version=2, kinds=("counts", "vector"))
 def retrieval_curve(code_retrieval: Retrieval) -> Curve:
     """Mean precision over 1, 3, 7, 15, ... retrieved samples; the curve has recall and precision.
 
@@ -75,8 +79,9 @@ def retrieval_curve(code_retrieval: Retrieval) -> Curve:
     numbers = [number for number in code_retrieval.precision if number != 10]
     precision = [code_retrieval.precision[number].mean().item() for number in numbers]
     recall = [code_retrieval.recall[number].mean().item() for number in numbers]
-    mean, queries = sum(precision) / len(precision), len(code_retrieval.precision[10])
-    return Curve(mean, {"retrieved": [*map(float, numbers)], "recall": recall, "precision": precision}, queries)
+    found = mean(torch.stack([code_retrieval.precision[number] for number in numbers]).mean(0))
+    table = {"retrieved": [*map(float, numbers)], "recall": recall, "precision": precision}
+    return Curve(found.value, table, len(found.influence), influence=(found.influence,))
 
 
 @metric("documents", "1", "higher", kinds=("counts", "vector"))

@@ -15,13 +15,15 @@ from zoo.evaluation.registry import IMAGES, Curve, metric
 INSIDE = ("straight", "spherical", "density")  # the kinds whose mean is the value
 
 
-@metric("gaps", "fraction", "higher", kinds=IMAGES)
+@metric("gaps", "fraction", "none", kinds=IMAGES)
 def gap_realism(gap_points: GapPoints) -> Curve:
     """Fraction of decoded points in gaps that are as far from the nearest training image as test images usually are.
 
     "Usually" is the central 95 % of test images, in feature space: garbage is farther from every training image, and a
     blur of several is nearer than a real image. Mean over points halfway between codes, straight and spherical, and
     samples of the Gaussian. The curve shows each kind, points of the box, reconstructions, and test images: 0.95.
+
+    Methods are not ranked by it: above 0.95, points are nearer to training images than real images are, as blurs are.
 
     Misleads: a point halfway between two codes need not lie in a gap: where all codes form one cluster, this is hardly
     more than the realism of reconstructions. A realistic image of the wrong class counts, too.

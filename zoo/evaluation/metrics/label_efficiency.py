@@ -68,7 +68,7 @@ def few_label_accuracy_100(
     return few_label_probe(train_codes, train_labels, test_codes, test_labels, 100)
 
 
-@metric(GROUP, UNIT, "higher")
+@metric(GROUP, UNIT, "none")
 def few_label_accuracy_of_pixels(few_label_pixel_probes: Mapping[int, Tensor]) -> Curve:
     """Accuracy of the probe on the samples' own values with 10 labels per class: a reference, the same for every model.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.evaluation.registry import IMAGES, REAL, NotApplicable, metric
+from zoo.evaluation.measures.influence import ratio
+from zoo.evaluation.registry import IMAGES, REAL, Curve, NotApplicable, metric
 
 PERFECT_MSE = 1e-10
 WINDOW, WINDOW_STD = 11, 1.5
@@ -145,8 +146,8 @@ def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
     return torch.cat([similarity(b, a, data_range=1.0, reduction="none") for b, a in pairs])
 
 
-@metric("reconstruction", "1", "higher", kinds=REAL)
-def explained_variance(x: Tensor, x_hat: Tensor) -> float:
+@metric("reconstruction", "1", "higher", version=2, kinds=REAL)
+def explained_variance(x: Tensor, x_hat: Tensor) -> Curve:
     """1 - sum (x - x_hat)^2 / sum (x - mean)^2, both sums over all test images and pixels.
 
     The mean is that of each pixel over the test images; the second term is the fraction of unexplained variance.
@@ -163,9 +164,10 @@ def explained_variance(x: Tensor, x_hat: Tensor) -> float:
     """
     parts = list(zip(torch.split(x, CHUNK), torch.split(x_hat, CHUNK), strict=True))  # less than all in float64
     mean = torch.stack([part.sum(0, dtype=torch.float64) for part, _ in parts]).sum(0) / len(x)
-    total = sum((part - mean).square().sum().item() for part, _ in parts)
+    apart = torch.cat([(part - mean).square().flatten(1).sum(1) for part, _ in parts])
     if len(x) == 1:
         raise NotApplicable("there is a single test image, which has no variance")
-    if total == 0:
+    if apart.sum() == 0:
         raise NotApplicable("all test images are equal, so their variance is zero")
-    return 1 - sum((a - b).double().square().sum().item() for a, b in parts) / total
+    left = ratio(torch.cat([(a - b).double().square().flatten(1).sum(1) for a, b in parts]), apart)
+    return Curve(1 - left.value, {}, len(x), influence=(-left.influence,))

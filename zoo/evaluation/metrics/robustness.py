@@ -8,54 +8,53 @@ of a block, of pixels or of stains is passed to encoders that read masks.
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from zoo.evaluation.measures.restoration import Restoration
+from zoo.evaluation.measures.restoration import Part, Restoration
 from zoo.evaluation.registry import IMAGES, Curve, metric
 
 GROUP, UNIT = "robustness", "squared error per pixel"
+MODEL = "model"
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def denoising_gaussian_mse(gaussian_noise: Restoration) -> Curve:
     """Mean squared error of reconstructions of images with Gaussian noise, mean over several stds.
 
     Misleads: a narrow bottleneck removes noise because it cannot represent it, so a model with large errors on clean
     images may look robust: compare with mse.
     """
-    return curve(gaussian_noise, gaussian_noise.mse())
+    return curve(gaussian_noise, "all")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def denoising_salt_and_pepper_mse(salt_and_pepper: Restoration) -> Curve:
     """Mean squared error of reconstructions of images with pixels turned black or white, mean over several rates.
 
     Misleads: a narrow bottleneck removes noise because it cannot represent it, so a model with large errors on clean
     images may look robust: compare with mse.
     """
-    return curve(salt_and_pepper, salt_and_pepper.mse())
+    return curve(salt_and_pepper, "all")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def depixelation_mse(pixelation: Restoration) -> Curve:
     """Mean squared error of reconstructions of pixelated images, mean over several block sizes.
 
     Misleads: of pixels that blocks have averaged, several originals are plausible, and a blurred average of these
     scores best.
     """
-    return curve(pixelation, pixelation.mse())
+    return curve(pixelation, "all")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def inpainting_block_inside_mse(block_masks: Restoration) -> Curve:
     """Mean squared error inside a masked block, mean over several fractions of the image's height and width.
 
     Misleads: much of a digit's image is blank, so black everywhere scores well: see inpainting_block_drawn_mse.
     """
-    return curve(block_masks, block_masks.mse_inside())
+    return curve(block_masks, "inside")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def inpainting_block_drawn_mse(block_masks: Restoration) -> Curve:
     """Mean squared error inside a masked block, on patches of the image that are not blank.
 
@@ -64,65 +63,67 @@ def inpainting_block_drawn_mse(block_masks: Restoration) -> Curve:
 
     Misleads: several contents of a masked block are plausible, and a blurred average of these scores best.
     """
-    return curve(block_masks, block_masks.mse_inside_drawn())
+    return curve(block_masks, "drawn")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def inpainting_block_outside_mse(block_masks: Restoration) -> Curve:
     """Mean squared error outside a masked block, mean over several fractions of the image's height and width.
 
     Misleads: copying the visible pixels is easy for a wide code: it says nothing about inpainting.
     """
-    return curve(block_masks, block_masks.mse_outside())
+    return curve(block_masks, "outside")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def inpainting_pixels_inside_mse(pixel_masks: Restoration) -> Curve:
     """Mean squared error on masked pixels, mean over several rates of masking.
 
     Misleads: single masked pixels can be interpolated from their neighbours: a low error needs no model of the image.
     """
-    return curve(pixel_masks, pixel_masks.mse_inside())
+    return curve(pixel_masks, "inside")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def inpainting_pixels_drawn_mse(pixel_masks: Restoration) -> Curve:
     """Mean squared error on masked pixels of patches (2x2 of 8x8 pixels, 4x4 of 28x28) that are not blank.
 
     Misleads: single masked pixels can be interpolated from their neighbours: a low error needs no model of the image.
     """
-    return curve(pixel_masks, pixel_masks.mse_inside_drawn())
+    return curve(pixel_masks, "drawn")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def inpainting_pixels_outside_mse(pixel_masks: Restoration) -> Curve:
     """Mean squared error on the pixels that are not masked, mean over several rates of masking.
 
     Misleads: copying the visible pixels is easy for a wide code: it says nothing about inpainting.
     """
-    return curve(pixel_masks, pixel_masks.mse_outside())
+    return curve(pixel_masks, "outside")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def stain_inside_mse(stains: Restoration) -> Curve:
     """Mean squared error under blots and half as many creases of random grey, mean over several numbers of blots.
 
     Misleads: several contents under a stain are plausible, and a blurred average of these scores best.
     """
-    return curve(stains, stains.mse_inside())
+    return curve(stains, "inside")
 
 
-@metric(GROUP, UNIT, "lower", kinds=IMAGES)
+@metric(GROUP, UNIT, "lower", version=2, kinds=IMAGES)
 def stain_outside_mse(stains: Restoration) -> Curve:
     """Mean squared error on the pixels that are not stained, mean over several numbers of blots.
 
     Misleads: copying the untouched pixels is easy for a wide code: it says nothing about removing stains.
     """
-    return curve(stains, stains.mse_outside())
+    return curve(stains, "outside")
 
 
-def curve(restoration: Restoration, errors: dict[str, Tensor]) -> Curve:
-    """Errors by strength and method as a table; the value is the model's mean."""
+def curve(restoration: Restoration, part: Part) -> Curve:
+    """Errors on a part of the images by strength and method as a table; the value is the model's mean."""
+    errors = restoration.mse(part)
     columns = {name: error.tolist() for name, error in errors.items()}
     table = {restoration.axis: restoration.levels, **columns}
-    return Curve(errors["model"].mean().item(), table, restoration.n)
+    influence = restoration.influence(part, MODEL)
+    return Curve(errors[MODEL].mean().item(), table, len(influence), influence=(influence,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from zoo.evaluation.measures.code_plane import plane_of
+from zoo.evaluation.measures.influence import mean
 from zoo.evaluation.measures.word_judgements import analogies, answered, shares, similarity, word_pairs
 from zoo.evaluation.registry import Curve, NotApplicable, metric
 from zoo.evaluation.subject.vocabulary import WordCodes
@@ -50,7 +51,7 @@ def judged(found: WordCodes, name: str) -> Curve:
     return Curve(value, {"pairs": [float(len(pairs))], "in the vocabulary": [float(count)]}, count)
 
 
-@metric("words", "fraction", "higher", kinds=("vector",))
+@metric("words", "fraction", "higher", version=2, kinds=("vector",))
 def analogy_accuracy(word_codes: WordCodes) -> Curve:
     """How often d is the word nearest to b - a + c, a, b and c excluded, for questions "a is to b as c is to d".
 
@@ -61,8 +62,9 @@ def analogy_accuracy(word_codes: WordCodes) -> Curve:
     often right.
     """
     right, sections = answered(word_codes.codes, word_codes.place, analogies())
-    each = shares(right, sections)
-    return Curve(right.float().mean().item(), {"section": [*each], "fraction": [*each.values()]}, len(right))
+    each, found = shares(right, sections), mean(right)
+    table: dict[str, list[float] | list[str]] = {"section": [*each], "fraction": [*each.values()]}
+    return Curve(found.value, table, len(right), influence=(found.influence,))
 
 
 @metric("words", "cosine", "none", kinds=("vector",))
