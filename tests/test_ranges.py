@@ -25,7 +25,10 @@ AXES = (
     *("fit", "optimizer", "schedule", "density"),
 )
 OPTIONS = [(axis, option) for axis in AXES for option in names(axis)]
-SENSELESS = (math.nan, math.inf, -math.inf, True, "abc", {}, -1)  # none of these is a number that a part can use
+SENSELESS = (  # none of these is a number that a part can use
+    *(math.nan, math.inf, -math.inf, True, "abc", {}, -1),
+    *(1e20, 1e308, -1e308, 2**70),
+)
 SIGNED = {"fill"}  # settings that may be negative: the value of hidden pixels
 FROM_FILES = {"test_fraction", "split_seed"}  # of dirt of real pages, which a run checks, see below
 MODEL = {"network": "deep", "bottleneck": "gaussian_posterior", "likelihood": "gaussian", "corruption": "clean"}

@@ -18,6 +18,7 @@ from torch import Tensor
 from zoo.data.arrays import images_of, numbered
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
+from zoo.density.feasible import feasible
 from zoo.errors import ZooError
 from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.measures.bounds import SCORING, importance_bounds
@@ -107,7 +108,8 @@ class Model:
             n: number of samples.
             seed: determines the samples.
             density: an option of the axis `density` ("gaussian", "mixture", "kernel", "flow", ...), fitted to the codes
-                of training samples; None for the prior, and for a Gaussian where the model has none.
+                of training samples; None for the prior, and for a Gaussian where the model has none. Draws are moved to
+                the nearest codes that a sparse or discrete bottleneck can emit.
             settings: of the density.
 
         Raises:
@@ -126,7 +128,9 @@ class Model:
             chosen = chosen.bind_codebook(bottleneck)
         with torch.enable_grad():
             fitted = chosen.fit(self.codes)
-        return self.decode(fitted.sample(n, seed))
+        with torch.no_grad():
+            drawn = fitted.sample(n, seed)
+            return self.decode(feasible(drawn, self.codes, bottleneck if isinstance(bottleneck, Discrete) else None))
 
     def score_samples(self, x: ArrayLike | Tensor) -> NDArray[np.float64]:
         """How well the model explains each sample: (N,), in nats of its scaled values; higher is more usual.

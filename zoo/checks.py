@@ -8,6 +8,9 @@ from typing import Any
 
 from zoo.errors import ZooError
 
+MOST = 2**31 - 1  # of a number of things
+LEAST, LARGEST = 1e-18, 1e18  # sizes of numbers whose squares float32 can hold
+
 
 def check_width(width: int, name: str = "width") -> int:
     """The width of a code, unchanged.
@@ -20,7 +23,7 @@ def check_width(width: int, name: str = "width") -> int:
         ZooError: not a whole number, or less than 1.
     """
     if not is_whole(width) or width < 1:
-        raise ZooError(f"{name}={width}: a code needs a whole number of units, at least 1")
+        raise ZooError(f"{name}={width}: a code needs a whole number of units, at least 1{beyond(width)}")
     return width
 
 
@@ -33,10 +36,10 @@ def check_count(count: int, name: str, least: int = 1) -> int:
         least: its smallest value.
 
     Raises:
-        ZooError: not a whole number, or less than `least`.
+        ZooError: not a whole number, less than `least`, or more than 2,147,483,647.
     """
     if not is_whole(count) or count < least:
-        raise ZooError(f"{name}={count}: must be a whole number, at least {least}")
+        raise ZooError(f"{name}={count}: must be a whole number, at least {least}{beyond(count)}")
     return count
 
 
@@ -49,7 +52,7 @@ def check_counts(counts: Sequence[int], name: str, fewest: int = 0) -> list[int]
         fewest: smallest length of the list.
 
     Raises:
-        ZooError: no list of so many whole numbers, or one less than 1.
+        ZooError: no list of so many whole numbers, or one less than 1, or more than 2,147,483,647.
     """
     found = list(counts) if isinstance(counts, Sequence) else None
     if found is None or len(found) < fewest or not all(is_whole(count) and count >= 1 for count in found):
@@ -59,17 +62,19 @@ def check_counts(counts: Sequence[int], name: str, fewest: int = 0) -> list[int]
 
 
 def check_positive(value: float, name: str) -> float:
-    """A finite number above 0, unchanged.
+    """A number above 0, unchanged.
 
     Args:
         value: the number.
         name: the setting, for the message.
 
     Raises:
-        ZooError: not a finite number, or not above 0.
+        ZooError: not a number above 0, or one that float32 cannot square.
     """
     if not is_finite(value) or value <= 0:
-        raise ZooError(f"{name}={value}: must be greater than 0 and finite")
+        raise ZooError(f"{name}={value}: must be greater than 0 and finite{beyond(value)}")
+    if value < LEAST:
+        raise ZooError(f"{name}={value}: must be at least {LEAST:g}")
     return value
 
 
@@ -82,10 +87,11 @@ def check_finite(value: float, name: str, least: float = -math.inf) -> float:
         least: its smallest value.
 
     Raises:
-        ZooError: not a finite number, or less than `least`.
+        ZooError: not a finite number, less than `least`, or one that float32 cannot square.
     """
     if not is_finite(value) or value < least:
-        raise ZooError(f"{name}={value}: must be a finite number{'' if least == -math.inf else f', {least:g} or more'}")
+        bound = "" if least == -math.inf else f", {least:g} or more"
+        raise ZooError(f"{name}={value}: must be a finite number{bound}{beyond(value)}")
     return value
 
 
@@ -105,13 +111,20 @@ def check_fraction(value: float, name: str) -> float:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether a value is a whole number of at most 2,147,483,647 in size; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number of at most 1e18 in size; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def beyond(value: Any) -> str:
+    """For messages: the bound that a number exceeds; empty where it exceeds none."""
+    if isinstance(value, int) and abs(value) > MOST:
+        return f", at most {MOST:,}"
+    return f", at most {LARGEST:g}" if isinstance(value, float) and LARGEST < abs(value) < math.inf else ""
 
 
 def check_active(k: int, units: int) -> int:

@@ -43,10 +43,10 @@ def test_estimate_by_hand() -> None:
     assert (found.mean, found.half_width) == (2.0, pytest.approx(4.302652729911275 / math.sqrt(3)))
 
 
-def test_estimate_of_one_seed_has_no_interval_and_of_equal_seeds_one_of_no_width() -> None:
+def test_estimate_of_one_seed_or_of_equal_seeds_has_no_interval() -> None:
     assert estimate([]) is None
     assert estimate([0.1]).half_width is None
-    assert estimate([0.1, 0.1, 0.1]).half_width == 0.0
+    assert estimate([0.1, 0.1, 0.1]).half_width is None, "a closed form: test samples vary, but how is not known"
     assert estimate([0.1, 0.1, 0.1]).mean == 0.1
 
 

@@ -161,6 +161,7 @@ def test_points_are_drawn_from_intervals_choices_and_ranges():
     [
         (["fit.clip=interval(0.1,1)"], r"^fit\.clip=interval\(0\.1,1\): say how many .*, search\.trials=20"),
         (["variant=pca"], r"^search=asha: pca .*cannot be stopped after some epochs"),
+        (["variant=aae"], r"^search=asha: the losses of aae .*leave it out"),
         (["trainer=ddp"], r"^search=asha: vae .*only gradient fits by one process can"),
         (["likelihood=gaussian,bernoulli"], r"^search=asha: vae .* differ in likelihood, so their losses cannot be"),
     ],

@@ -101,6 +101,8 @@ class Job:
         trust = tuple(cfg.trust)
         nodes = {axis: node_of(axis, resolved(cfg, axis), choices, trust) for axis in AXES}
         check_prior(choices, nodes["bottleneck"])
+        threads = threads_of(cfg)
+        check_machine(nodes["fit"])
         check_division(nodes["data"].get("source", {}), "data.source")
         check_division(nodes["corruption"], "corruption")
         changes = [o.lstrip("+") for o in overrides_of(cfg) if not _of_any(NOT_IN_NAME, o)]
@@ -115,7 +117,7 @@ class Job:
             groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, trust),
             outliers=outside_node(setting(cfg, "evaluation.outliers", "str", "None"), places(cfg), trust),
-            threads=threads_of(cfg),
+            threads=threads,
             stacked=setting(cfg, "trainer.stacked", "int"),
             checkpoint_seconds=checkpoint_seconds_of(cfg),
             logger=node_of("logger", resolved(cfg, "logger"), choices, trust),
@@ -245,9 +247,21 @@ def places(cfg: DictConfig) -> dict[str, str]:
 def threads_of(cfg: DictConfig) -> int:
     """CPU threads to compute with."""
     threads: int = setting(cfg, "trainer.threads", "int")
-    if check_count(threads, "trainer.threads") > THREADS:
-        raise ZooError(f"trainer.threads={threads}: at most {THREADS:,}; a run is rarely faster with more than cores")
+    check_at_most(threads, "trainer.threads")
     return threads
+
+
+def check_at_most(count: int, name: str) -> None:
+    """ZooError for more threads or devices than any machine has."""
+    if check_count(count, name) > THREADS:
+        raise ZooError(f"{name}={count}: at most {THREADS:,}; a run is rarely faster with more than the machine has")
+
+
+def check_machine(fit: Node) -> None:
+    """ZooError for a fit with more threads or devices than any machine has."""
+    for name in ("threads", "devices"):
+        if isinstance(count := fit.get(name), int):
+            check_at_most(count, f"fit.{name}")
 
 
 def checkpoint_seconds_of(cfg: DictConfig) -> float | None:

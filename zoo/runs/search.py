@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from zoo import files
 from zoo.checks import check_count
 from zoo.errors import ZooError
+from zoo.fitting.adversarial import Adversarial
 from zoo.options import build, node_of
 from zoo.runs.compose import parsed_overrides, product, resolved
 from zoo.runs.grid import runs
@@ -242,6 +243,11 @@ def check_comparable(jobs: Sequence[Job]) -> None:
             raise ZooError(
                 f"search=asha: {job.name} cannot be stopped after some epochs: only gradient fits by one process can; "
                 "leave it out of the sweep"
+            )
+        if isinstance(job.make("fit"), Adversarial):
+            raise ZooError(
+                f"search=asha: the losses of {job.name} are those of a game with a discriminator, and do not say which "
+                "trial is better; leave it out of the sweep"
             )
         if other := [axis for axis in COMPARED if job.axes[axis] != jobs[0].axes[axis]]:
             raise ZooError(

@@ -196,8 +196,8 @@ def test_components_of_a_prior_are_clusters(digits):
         bottleneck.prior.mean.copy_(means)
         records = measured(model, digits, ["clustering"], {})
         nearest = torch.cdist(codes, means).argmin(1)
-    assert records["prior_nmi"]["value"] == pytest.approx(normalised_mutual_information(nearest, labels))
-    assert records["prior_accuracy"]["value"] == pytest.approx(matched_accuracy(nearest, labels))
+    assert records["prior_nmi"]["value"] == pytest.approx(normalised_mutual_information(nearest, labels).value)
+    assert records["prior_accuracy"]["value"] == pytest.approx(matched_accuracy(nearest, labels).value)
     with torch.no_grad():
         none = measured(flat, digits, ["clustering"], {})["prior_nmi"]
     assert none["reason"] == "the model has no prior with components"

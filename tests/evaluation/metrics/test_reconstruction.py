@@ -59,9 +59,9 @@ def test_ms_ssim_of_images_large_enough():
 def test_explained_variance_of_perfect_mean_and_worse(digits):
     x = digits.test[:]
     mean = x.mean(0, keepdim=True).expand_as(x)
-    assert explained_variance(x, x) == 1
-    assert explained_variance(x, mean) == pytest.approx(0, abs=1e-6)
-    assert explained_variance(x, 2 * mean - x) == pytest.approx(-3, abs=1e-5)  # error twice the deviation
+    assert explained_variance(x, x).value == 1
+    assert explained_variance(x, mean).value == pytest.approx(0, abs=1e-6)
+    assert explained_variance(x, 2 * mean - x).value == pytest.approx(-3, abs=1e-5)  # error twice the deviation
     with pytest.raises(NotApplicable, match="all test images are equal"):
         explained_variance(mean, x)
 
@@ -73,4 +73,4 @@ def test_explained_variance_equals_scikit_learns(digits):
     x = x[:, x.std(0) > 0]  # scikit-learn leaves out pixels that do not vary
     x_hat = 0.8 * x + 0.1
     expected = r2_score(x.numpy(), x_hat.numpy(), multioutput="variance_weighted")
-    assert explained_variance(x[:, None, None], x_hat[:, None, None]) == pytest.approx(expected, rel=1e-5)
+    assert explained_variance(x[:, None, None], x_hat[:, None, None]).value == pytest.approx(expected, rel=1e-5)

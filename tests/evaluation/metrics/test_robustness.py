@@ -20,9 +20,9 @@ def test_noise_left_unchanged_has_its_variance(x):
     corruptions = {std: GaussianNoise(std) for std in (0.1, 0.5)}
     found = restore(x, "std", corruptions, {"corrupted": unchanged}, 0)
     assert found.levels == [0.1, 0.5]
-    torch.testing.assert_close(found.mse()["corrupted"], torch.tensor([0.01, 0.25]).double(), rtol=0.02, atol=0)
-    assert found.untouched.tolist() == [0, 0]
-    assert found.n == len(x)
+    torch.testing.assert_close(found.mse("all")["corrupted"], torch.tensor([0.01, 0.25]).double(), rtol=0.02, atol=0)
+    assert found.counts["outside"].sum() == 0
+    assert found.counts["all"].tolist() == [[x[0].numel()] * len(x)] * 2
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 7, 9), (2, 1, 1, 5), (1, 1, 1, 1), (1, 1, 2, 2)])
@@ -42,13 +42,13 @@ def test_errors_inside_and_outside_a_mask_by_hand(x):
         {"model": lambda seen, mask: torch.where(mask == 1, 1.0, seen + 0.1), "corrupted": unchanged},
         0,
     )
-    assert found.masked.tolist() == [600 * 2 * 16]
-    assert found.untouched.tolist() == [600 * 2 * 48]
-    assert found.mse_inside()["model"].item() == pytest.approx(0.25)
-    assert found.mse_outside()["model"].item() == pytest.approx(0.01, rel=1e-5)
-    assert found.mse_inside()["corrupted"].item() == pytest.approx(0.25)
-    assert found.mse_outside()["corrupted"].item() == pytest.approx(0, abs=1e-9)
-    assert found.mse()["model"].item() == pytest.approx(0.25 * 0.25 + 0.75 * 0.01, rel=1e-5)
+    assert found.counts["inside"].tolist() == [[2 * 16] * 600]
+    assert found.counts["outside"].tolist() == [[2 * 48] * 600]
+    assert found.mse("inside")["model"].item() == pytest.approx(0.25)
+    assert found.mse("outside")["model"].item() == pytest.approx(0.01, rel=1e-5)
+    assert found.mse("inside")["corrupted"].item() == pytest.approx(0.25)
+    assert found.mse("outside")["corrupted"].item() == pytest.approx(0, abs=1e-9)
+    assert found.mse("all")["model"].item() == pytest.approx(0.25 * 0.25 + 0.75 * 0.01, rel=1e-5)
 
 
 def test_the_corruption_is_the_same_for_all_restorers_and_runs(x):
@@ -56,7 +56,8 @@ def test_the_corruption_is_the_same_for_all_restorers_and_runs(x):
     restorers = {name: (lambda s, m, to=kept: to.append(s.clone()) or s) for name, kept in seen.items()}
     first = restore(x, "rate", {0.3: PixelMask(0.3)}, restorers, 0)
     assert torch.equal(torch.cat(seen["one"]), torch.cat(seen["other"]))
-    assert torch.equal(first.inside["one"], restore(x, "rate", {0.3: PixelMask(0.3)}, restorers, 0).inside["one"])
+    again = restore(x, "rate", {0.3: PixelMask(0.3)}, restorers, 0)
+    assert torch.equal(first.errors["one"]["inside"], again.errors["one"]["inside"])
 
 
 def test_median_filter_mends_single_pixels():
@@ -68,7 +69,7 @@ def test_median_filter_mends_single_pixels():
 
 def test_median_filter_beats_leaving_salt_and_pepper(x):
     wide = torch.nn.functional.interpolate(x, scale_factor=4)
-    found = restore(wide, "rate", {0.2: SaltAndPepper(0.2)}, {"m": median_filter, "d": unchanged}, 0).mse()
+    found = restore(wide, "rate", {0.2: SaltAndPepper(0.2)}, {"m": median_filter, "d": unchanged}, 0).mse("all")
     assert found["m"] < 0.25 * found["d"]
 
 
@@ -86,6 +87,8 @@ def test_identity_model_leaves_the_corruption_unchanged(identity_model, digits):
         assert table["model"] == pytest.approx(table["corrupted"]), name
         assert entry["value"] == pytest.approx(math.fsum(table["model"]) / len(table["model"]))
         assert entry["n"] == len(digits.test)
+        low, high = entry["interval"]
+        assert low <= entry["value"] <= high
     outside = ("inpainting_block_outside_mse", "inpainting_pixels_outside_mse", "stain_outside_mse")
     assert all(records[name]["value"] == pytest.approx(0, abs=1e-9) for name in outside)
     rising = records["denoising_gaussian_mse"]["curve"]["corrupted"]
@@ -123,10 +126,10 @@ def test_errors_on_patches_that_are_not_blank_by_hand():
     x = torch.zeros(1, 2, 8, 8)
     x[0, :, 0, 0] = 1  # one patch of four pixels, and two channels
     found = restore(x, "rate", {1.0: PixelMask(1.0)}, {"corrupted": unchanged, "half": fill_with(torch.tensor(0.5))}, 0)
-    assert found.drawn.tolist() == [8]
-    assert found.mse_inside_drawn()["corrupted"].item() == pytest.approx(0.25)
-    assert found.mse_inside_drawn()["half"].item() == pytest.approx(0.25)
-    assert found.mse_inside()["corrupted"].item() == pytest.approx(2 / 128)
+    assert found.counts["drawn"].tolist() == [[8]]
+    assert found.mse("drawn")["corrupted"].item() == pytest.approx(0.25)
+    assert found.mse("drawn")["half"].item() == pytest.approx(0.25)
+    assert found.mse("inside")["corrupted"].item() == pytest.approx(2 / 128)
 
 
 def test_an_encoder_that_reads_masks_gets_those_of_masks_and_not_of_noise(digits):
@@ -140,6 +143,6 @@ def test_an_encoder_that_reads_masks_gets_those_of_masks_and_not_of_noise(digits
     expected = (1 - digits.test[:]).square()
     generator = torch.Generator().manual_seed(0)
     _, mask = BlockMask(0.25)(digits.test[:], generator)
-    assert masked.inside["model"][0].item() == pytest.approx((expected * mask).sum().item(), rel=1e-4)
+    assert masked.errors["model"]["inside"][0].sum().item() == pytest.approx((expected * mask).sum().item(), rel=1e-4)
     noise = subject.gaussian_noise
-    assert torch.equal(noise.inside["model"], noise.inside["corrupted"])
+    assert torch.equal(noise.errors["model"]["all"], noise.errors["corrupted"]["all"])

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
 from zoo.model.autoencoder import Autoencoder
-from zoo.types import DrawsCodes, Likelihood
+from zoo.types import AlsoInEvaluation, DrawsCodes, Likelihood
 
 IMAGES = 64
 SCORING = 16  # samples of the posterior, where the bound is a score of single images
@@ -65,7 +65,7 @@ def importance_bounds(
     likelihood = likelihood or model.likelihood
     generator = torch.Generator(x.device).manual_seed(seed)
     for images in torch.split(x, IMAGES):
-        h, n = model.encoder(images), len(images)
+        h, n = encoder_output(model, images), len(images)
         log_p, divergence = images.new_zeros(2, n, dtype=torch.float64)
         total = torch.full_like(log_p, -torch.inf)
         at_once = max(1, ROWS // n)
@@ -80,6 +80,13 @@ def importance_bounds(
         parts.append(torch.stack([log_p / samples, divergence / samples, total - math.log(samples)]).cpu())
     reconstruction, kl, iwae = torch.cat(parts, 1)
     return Bounds(reconstruction, kl, iwae)
+
+
+def encoder_output(model: Autoencoder, x: Tensor) -> Tensor:
+    """What the encoder makes of samples (B, C, H, W), shown to it as in evaluation, binarised for example."""
+    seen = model.corruption.applied(x) if isinstance(model.corruption, AlsoInEvaluation) else x
+    h: Tensor = model.encoder(seen)
+    return h
 
 
 def calibrated_std(model: Autoencoder, bottleneck: DrawsCodes, x: Tensor, samples: int, seed: int) -> float:
@@ -119,7 +126,7 @@ def rate_and_distortion(
     generator = torch.Generator(x.device).manual_seed(seed)
     nats, squares = 0.0, 0.0
     for given, images in zip(torch.split(seen, IMAGES), torch.split(x, IMAGES), strict=True):
-        z, log_ratio = bottleneck.draw(model.encoder(given), samples, generator)
+        z, log_ratio = bottleneck.draw(encoder_output(model, given), samples, generator)
         mean = model.likelihood.mean(model.decoder(z)).view(samples, *images.shape)
         nats += log_ratio.sum(dtype=torch.float64).item()
         squares += (mean - images).square().sum(dtype=torch.float64).item()

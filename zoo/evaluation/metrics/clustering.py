@@ -168,7 +168,8 @@ def normalised_mutual_information(clusters: Tensor, labels: Tensor) -> Curve:
     """2 I(clusters; labels) / (H(clusters) + H(labels)), in [0, 1]; 1 where both are a single group."""
 
     def entropy(shares: Tensor) -> Tensor:
-        return torch.special.entr(shares).sum()
+        each: Tensor = torch.special.entr(shares)
+        return each.sum()
 
     def nmi(shares: Tensor) -> Tensor:
         apart = entropy(shares.sum(0)) + entropy(shares.sum(1))

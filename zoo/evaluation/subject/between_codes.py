@@ -7,13 +7,14 @@ from functools import cached_property
 from zoo.evaluation.measures.code_points import GapPoints, in_box, pairs, spherical, straight
 from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.registry import NotApplicable
-from zoo.evaluation.subject.encoded import Encoded, not_applicable
+from zoo.evaluation.subject.encoded import not_applicable
+from zoo.evaluation.subject.sampled import Sampled
 
 POINTS = 2_000
 SEED = 0
 
 
-class BetweenCodes(Encoded):
+class BetweenCodes(Sampled):
     """Points in the gaps between codes."""
 
     @cached_property
@@ -28,7 +29,7 @@ class BetweenCodes(Encoded):
         points = {
             "straight": straight(a, b),
             "spherical": spherical(a, b, centre),
-            "density": gaussian.sample(POINTS, SEED),
+            "density": self.feasible(gaussian.sample(POINTS, SEED)),
             "box": in_box(self.train_codes, POINTS, SEED),
             "reconstructions": self.test_codes[:POINTS],
         }

@@ -12,6 +12,7 @@ from zoo.evaluation.batches import BATCH, in_batches
 from zoo.evaluation.measures.bounds import (
     Bounds,
     calibrated_std,
+    encoder_output,
     importance_bounds,
     linear_gaussian_log_likelihood,
     marginal_log_likelihood,
@@ -152,8 +153,8 @@ class Evidence(Encoded):
         prior = next((each for each in UNIT_PRIORS if self.prior_is(bottleneck, each)), None)
         if prior is None:
             raise NotApplicable("the prior is not a product of one standard distribution per unit")
-        posteriors = (bottleneck.posterior(self.model.encoder(x.to(self.device))) for x in in_batches(self.target))
-        return torch.cat([kl_divergence(q, prior).cpu() for q in posteriors])
+        outputs = (encoder_output(self.model, x.to(self.device)) for x in in_batches(self.target))
+        return torch.cat([kl_divergence(bottleneck.posterior(h), prior).cpu() for h in outputs])
 
     def prior_is(self, bottleneck: HasPosterior, unit: Distribution) -> bool:
         """Whether a bottleneck's prior is the product of one and the same distribution per unit."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
@@ -10,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from zoo.density.feasible import feasible
 from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.chosen_densities import Kind
 from zoo.evaluation.measures.distances import Likeness, likeness
@@ -100,29 +100,9 @@ class Sampled(Encoded):
             raise NotApplicable("the code is not discrete: it has no codebook")
         return Codebook(self.model.bottleneck, self.device)
 
-    @cached_property
-    def usual_activity(self) -> tuple[int, float] | None:
-        """Mean number of units of a training code that are not zero, and a lower bound of all; None of dense codes."""
-        train = self.train_codes
-        active = train != 0
-        if bool(active.all()):
-            return None
-        return max(1, round(int(active.sum()) / len(train))), 0.0 if bool((train >= 0).all()) else -math.inf
-
     def feasible(self, z: Tensor) -> Tensor:
-        """Draws (N, D), moved to the nearest codes that the bottleneck can emit.
-
-        Of a discrete code, the nearest entries. Of a sparse code, as many units of largest size as training codes have
-        on average, none below zero if no training code is; the others are zero.
-        """
-        if isinstance(self.model.bottleneck, Discrete):
-            return self.codebook.points(self.codebook.indices(z))
-        if self.usual_activity is None:
-            return z
-        kept, bound = self.usual_activity
-        z = z.clamp(min=bound)
-        least = z.abs().topk(kept, 1).values[:, -1:]
-        return torch.where(z.abs() >= least, z, 0.0)
+        """Draws (N, D), moved to the nearest codes that the bottleneck can emit."""
+        return feasible(z, self.train_codes, self.codebook if isinstance(self.model.bottleneck, Discrete) else None)
 
     @cached_property
     def sample_likeness(self) -> dict[str, Likeness]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.evaluation.batches import BATCH
 from zoo.evaluation.measures.aggregate_posterior import AggregateBounds, aggregate_bounds, log_densities
-from zoo.evaluation.measures.bounds import rate_and_distortion
+from zoo.evaluation.measures.bounds import encoder_output, rate_and_distortion
 from zoo.evaluation.measures.rate_distortion import RateDistortion
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.evidence import Evidence
@@ -69,5 +69,4 @@ class Variational(Evidence):
 
     def hidden(self, x: Tensor) -> Tensor:
         """The encoder's output for samples as the likelihood evaluates them: (B, C, H, W) -> (B, in_features)."""
-        h: Tensor = self.model.encoder(self.model.likelihood.target(x).to(self.device))
-        return h
+        return encoder_output(self.model, self.model.likelihood.target(x).to(self.device))

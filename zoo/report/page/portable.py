@@ -22,7 +22,7 @@ from zoo.model.bottlenecks.vq import VQ
 from zoo.model.likelihoods import BernoulliLikelihood, MultinomialLikelihood
 from zoo.model.networks.dictionary import Analysis
 from zoo.model.networks.linear import Transposed
-from zoo.types import Bottleneck
+from zoo.types import AlsoInEvaluation, Bottleneck
 
 ACTIVATIONS: dict[type[nn.Module], str] = {nn.GELU: "gelu", nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 SHAPES = (nn.Flatten, nn.Unflatten, nn.Identity)  # the page computes on flat arrays
@@ -54,6 +54,8 @@ def portable(model: Autoencoder) -> dict[str, Any]:
     Raises:
         ZooError: a part that the page cannot compute.
     """
+    if isinstance(model.corruption, AlsoInEvaluation):
+        raise refused(model.corruption)
     encoder = [*network_layers(model.encoder), *bottleneck_layers(model.bottleneck)]
     decoder = network_layers(model.decoder)
     if isinstance(model.likelihood, BernoulliLikelihood):
