@@ -39,6 +39,9 @@ def test_reported_values_stand_beside_the_cells_of_their_rows(monkeypatch) -> No
     text = reported_table(records, columns(records))
     assert "somebody 2020" in text
     assert "1.25" in text
+    monkeypatch.setattr("zoo.report.table.reported", lambda: [replace(line, value=0.0053)])
+    assert "0.0053" in reported_table(records, columns(records)), "as it is reported"
+    monkeypatch.setattr("zoo.report.table.reported", lambda: [line])
     assert "## Reported elsewhere\n\n|" in markdown(records, "zoo report")
     monkeypatch.setattr("zoo.report.table.reported", list)
     assert "Reported elsewhere" not in markdown(records, "zoo report")

@@ -19,7 +19,7 @@ from zoo.report.statistics import decoded
 from zoo.report.table import apart, benchmark, columns, excerpt, markdown, print_table, print_tables
 from zoo.runs.identity import code_digest
 from zoo.runs.job import Job
-from zoo.runs.records import write_record
+from zoo.runs.records import Record, write_record
 
 COMMAND = "zoo report study=digits"
 
@@ -112,6 +112,53 @@ def test_rows_that_cannot_be_told_apart_from_the_best_are_marked() -> None:
     empty = [replace(r, metrics={"mse": r.metrics["mse"] | {"value": None, "reason": "none"}}) for r in rows]
     few = [replace(r, name=f"empty {k}", hash=f"empty {k}") for k, r in enumerate(empty)]
     assert {c.metric: c.best for c in columns([rows[0], *few])}["mse"] == set()
+
+
+def with_values(values: dict[str, float], **about: object) -> list[Record]:
+    """A record of each row, with a value of mse and no resamples."""
+    records = [digits_record(name, 8, 0) for name in values]
+    plain = {key: value for key, value in records[0].metrics["mse"].items() if key not in ("resampled", "interval")}
+    return [replace(r, metrics={"mse": plain | about | {"value": values[r.name]}}) for r in records]
+
+
+def test_nothing_is_marked_where_no_row_differs_from_the_best() -> None:
+    (column,) = columns(with_values({"pca": 1.0, "svd": 1.0, "deep_ae": 1.0}))
+    assert column.best == set()
+    (column,) = columns(with_values({"pca": 1.0, "svd": 1.0, "deep_ae": 2.0}))
+    assert column.best == {"pca", "svd"}
+
+
+def test_nothing_is_marked_where_half_of_the_rows_have_a_value() -> None:
+    records = with_values({"pca": 1.0, "svd": 2.0, "deep_ae": 3.0, "deep_ae corruption=gaussian": 4.0})
+    empty = [replace(r, metrics={"mse": r.metrics["mse"] | {"value": None, "reason": "none"}}) for r in records]
+    (column,) = columns([*records[:2], *empty[2:]])
+    assert column.best == set()
+    (column,) = columns([*records[:3], *empty[3:]])
+    assert column.best == {"pca"}
+
+
+def test_the_direction_is_that_of_the_code_and_not_of_an_old_record() -> None:
+    (column,) = columns(with_values({"pca": 1.0, "svd": 2.0}, direction="higher"))
+    assert (column.name, column.best) == ("mse ↓", {"pca"})
+
+
+def test_what_training_images_would_score_and_what_intervals_are_over_stands_with_the_definition() -> None:
+    curve = {"samples": ["mixture", "training images"], "value": [2.0, 0.25]}
+    about = table_records()[0].metrics["mse"] | {"group": "generation", "curve": curve}
+    plain = {key: value for key, value in about.items() if key not in ("resampled", "interval", "curve")}
+    records = [
+        replace(r, metrics=r.metrics | {"frechet": about, "prior_frechet": about | {"curve": {}}, "mig": plain})
+        for r in table_records()
+    ]
+    page = markdown(records, COMMAND)
+    for metric in ("frechet", "prior_frechet"):
+        assert f"- **{metric}** (n = 360; training images themselves: 0.25)" in page
+    assert "- **mig** (n = 360)" in page, "one value for all"
+    moved = [
+        replace(r, metrics=r.metrics | {"mig": r.metrics["mig"] | {"value": r.metrics["mig"]["value"] + r.seed}})
+        for r in records
+    ]
+    assert "- **mig** (n = 360; intervals over seeds alone)" in markdown(moved, COMMAND)
 
 
 def test_the_page_has_scope_tables_definitions_figures_and_command() -> None:

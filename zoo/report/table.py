@@ -22,6 +22,7 @@ from zoo.runs.records import Record
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
 SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
+TRAINING = "training images"  # in curves of comparisons with test images
 NOT_MEASURED = {"value": None, "reason": "not measured"}
 RERUN = "stale=rerun"  # the setting that runs stale rows again
 STALE = "## Stale rows"  # the heading of the list of these
@@ -56,9 +57,20 @@ def counted(records: Sequence[Record], column: Column) -> str:
     entries = [entry for record in records if (entry := record.metrics.get(column.metric, {})).get("value") is not None]
     numbers = sorted({entry["n"] for entry in entries if entry.get("n")})
     parts = [f"n = {' or '.join(f'{n:,}' for n in numbers)}"] if numbers else []
+    if (floor := of_training_images(records, column.metric)) is not None:
+        parts.append(f"training images themselves: {floor:.3g}")
     if any(cell.half_text for cell in column.cells.values()) and not any("resampled" in entry for entry in entries):
         parts.append("intervals over seeds alone")
     return f" ({'; '.join(parts)})" if parts else ""
+
+
+def of_training_images(records: Sequence[Record], metric: str) -> float | None:
+    """The value of training images in place of samples of a model, the same for every model; None if unknown."""
+    for record in records:
+        curve = record.metrics.get(metric.removeprefix("prior_").removeprefix("learned_"), {}).get("curve") or {}
+        if TRAINING in curve.get("samples", ()):
+            return float(curve["value"][curve["samples"].index(TRAINING)])
+    return None
 
 
 @dataclass(frozen=True)

@@ -160,8 +160,9 @@ def bd_rate(curve: RateDistortion, reference: RateDistortion) -> float | None:
         100 (10^mean(log10 r(q) - log10 r_ref(q)) - 1), over the qualities q (PSNR in dB) that both curves have
 
     G. Bjøntegaard, "Calculation of average PSNR differences between RD-curves", 2001, VCEG-M33. Between the points of a
-    curve's lower convex hull, r is linear in q: half of the images coded at one setting and half at the other have the
-    mean of both rates and of both qualities. More points therefore never make a curve worse.
+    curve's lower convex hull, r is linear in q, so more points never make a curve worse. This is a convention, the same
+    for both curves: images coded half at one setting and half at the other have the mean of both errors, and so a PSNR
+    a little below the mean of both.
 
     Returns:
         The difference; None if the curves share less than 2 dB.

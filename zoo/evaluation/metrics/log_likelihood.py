@@ -49,7 +49,8 @@ def iwae_5000(tight_probability_bounds: Bounds) -> Tensor:
 def density_elbo(density_bounds: Bounds) -> Tensor:
     """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-density; mean over 50 draws per sample.
 
-    Gaussian pixels have the standard deviation that maximises the ELBO of validation images.
+    Gaussian pixels have the standard deviation that maximises the ELBO of validation images, except in ppca and
+    factor_analysis, which fit it in closed form to training images.
 
     Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
     compare with probabilities.
