@@ -104,6 +104,7 @@ def definitions(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
 
     Which direction is better is what the code says now, whatever it said when a record was written.
     """
+    import zoo.evaluation.metrics  # noqa: F401 (registers every metric; here, as it imports torch)
     from zoo.evaluation.registry import METRICS
 
     found = {name: about for record in records for name, about in record.metrics.items()}
