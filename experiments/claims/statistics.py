@@ -12,6 +12,7 @@ from torch import Tensor
 
 from experiments.claims.claim import Number
 from zoo.evaluation.measures.distances import Compared
+from zoo.evaluation.measures.influence import Moved
 from zoo.report.statistics import estimate
 
 RESAMPLES = 400
@@ -80,7 +81,7 @@ def ratio(a: ArrayLike, b: ArrayLike, groups: ArrayLike | None = None) -> Number
     return over_images(lambda a, b: a / b, a, b, groups=groups, positive=True)
 
 
-def over_partitions(function: Callable[[Tensor, Tensor], float], clusters: Sequence[Tensor], labels: Tensor) -> Number:
+def over_partitions(function: Callable[[Tensor, Tensor], Moved], clusters: Sequence[Tensor], labels: Tensor) -> Number:
     """A function of the clusters and the labels of test images, such as mutual information; its mean over seeds.
 
     Args:
@@ -90,8 +91,8 @@ def over_partitions(function: Callable[[Tensor, Tensor], float], clusters: Seque
     """
     counts = np.rint(resampling(len(labels)) * len(labels)).astype(np.int64)
     drawn = [torch.from_numpy(np.repeat(np.arange(len(labels)), row)) for row in counts]
-    resampled = [np.array([function(each[index], labels[index]) for index in drawn]) for each in clusters]
-    return number([function(each, labels) for each in clusters], resampled)
+    resampled = [np.array([function(each[index], labels[index]).value for index in drawn]) for each in clusters]
+    return number([function(each, labels).value for each in clusters], resampled)
 
 
 def compared(pairs: Sequence[tuple[Compared, Compared]] | Sequence[Compared]) -> Number:

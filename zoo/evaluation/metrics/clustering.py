@@ -58,7 +58,7 @@ def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
         kmeans_clusters: (N,), cluster of each test code.
         test_labels: (N,).
     """
-    return normalised_mutual_information(kmeans_clusters, test_labels)
+    return moved(normalised_mutual_information(kmeans_clusters, test_labels))
 
 
 @metric("clustering", "1", "higher", version=2)
@@ -76,7 +76,7 @@ def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
         kmeans_clusters: (N,), cluster of each test code.
         test_labels: (N,).
     """
-    return adjusted_rand_index(kmeans_clusters, test_labels)
+    return moved(adjusted_rand_index(kmeans_clusters, test_labels))
 
 
 @metric("clustering", "fraction", "higher", version=2)
@@ -89,7 +89,7 @@ def kmeans_accuracy(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
         kmeans_clusters: (N,), cluster of each test code.
         test_labels: (N,).
     """
-    return matched_accuracy(kmeans_clusters, test_labels)
+    return moved(matched_accuracy(kmeans_clusters, test_labels))
 
 
 @metric("clustering", "1", "higher", version=2)
@@ -107,7 +107,7 @@ def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
         mixture_clusters: (N,), cluster of each test code.
         test_labels: (N,).
     """
-    return normalised_mutual_information(mixture_clusters, test_labels)
+    return moved(normalised_mutual_information(mixture_clusters, test_labels))
 
 
 @metric("clustering", "1", "higher", version=2)
@@ -120,7 +120,7 @@ def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
         mixture_clusters: (N,), cluster of each test code.
         test_labels: (N,).
     """
-    return adjusted_rand_index(mixture_clusters, test_labels)
+    return moved(adjusted_rand_index(mixture_clusters, test_labels))
 
 
 @metric("clustering", "fraction", "higher", version=2)
@@ -133,7 +133,7 @@ def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
         mixture_clusters: (N,), cluster of each test code.
         test_labels: (N,).
     """
-    return matched_accuracy(mixture_clusters, test_labels)
+    return moved(matched_accuracy(mixture_clusters, test_labels))
 
 
 @metric("clustering", "1", "higher", version=2)
@@ -148,7 +148,7 @@ def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> Curve:
         prior_clusters: (N,), component of each test code.
         test_labels: (N,).
     """
-    return normalised_mutual_information(prior_clusters, test_labels)
+    return moved(normalised_mutual_information(prior_clusters, test_labels))
 
 
 @metric("clustering", "fraction", "higher", version=2)
@@ -161,10 +161,10 @@ def prior_accuracy(prior_clusters: Tensor, test_labels: Tensor) -> Curve:
         prior_clusters: (N,), component of each test code.
         test_labels: (N,).
     """
-    return matched_accuracy(prior_clusters, test_labels)
+    return moved(matched_accuracy(prior_clusters, test_labels))
 
 
-def normalised_mutual_information(clusters: Tensor, labels: Tensor) -> Curve:
+def normalised_mutual_information(clusters: Tensor, labels: Tensor) -> Moved:
     """2 I(clusters; labels) / (H(clusters) + H(labels)), in [0, 1]; 1 where both are a single group."""
 
     def entropy(shares: Tensor) -> Tensor:
@@ -175,10 +175,10 @@ def normalised_mutual_information(clusters: Tensor, labels: Tensor) -> Curve:
         apart = entropy(shares.sum(0)) + entropy(shares.sum(1))
         return shares.sum() if apart == 0 else 2 * (apart - entropy(shares)) / apart
 
-    return moved(of_table(nmi, clusters, labels))
+    return of_table(nmi, clusters, labels)
 
 
-def adjusted_rand_index(clusters: Tensor, labels: Tensor) -> Curve:
+def adjusted_rand_index(clusters: Tensor, labels: Tensor) -> Moved:
     """Agreement on pairs of items, 0 in expectation for random partitions and 1 for equal ones."""
     n = len(labels)
 
@@ -190,10 +190,10 @@ def adjusted_rand_index(clusters: Tensor, labels: Tensor) -> Curve:
         by_chance, most = a * b, (a + b) / 2
         return shares.sum() if most == by_chance else (same - by_chance) / (most - by_chance)
 
-    return moved(of_table(ari, clusters, labels))
+    return of_table(ari, clusters, labels)
 
 
-def matched_accuracy(clusters: Tensor, labels: Tensor) -> Curve:
+def matched_accuracy(clusters: Tensor, labels: Tensor) -> Moved:
     """Fraction of items in the cluster that the best one-to-one matching gives to their label.
 
     H. Kuhn, "The Hungarian method for the assignment problem", 1955.
@@ -204,7 +204,7 @@ def matched_accuracy(clusters: Tensor, labels: Tensor) -> Curve:
         rows, columns = linear_sum_assignment(shares.detach().numpy(), maximize=True)
         return shares[rows, columns].sum()
 
-    return moved(of_table(matched, clusters, labels))
+    return of_table(matched, clusters, labels)
 
 
 def moved(found: Moved) -> Curve:
