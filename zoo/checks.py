@@ -9,7 +9,7 @@ from typing import Any
 from zoo.errors import ZooError
 
 MOST = 2**31 - 1  # of a number of things
-LEAST, LARGEST = 1e-18, 1e18  # sizes of numbers whose squares float32 can hold
+LARGEST = 1e18  # size of a number whose square float32 can hold
 
 
 def check_width(width: int, name: str = "width") -> int:
@@ -57,7 +57,8 @@ def check_counts(counts: Sequence[int], name: str, fewest: int = 0) -> list[int]
     found = list(counts) if isinstance(counts, Sequence) else None
     if found is None or len(found) < fewest or not all(is_whole(count) and count >= 1 for count in found):
         at_least = f" of at least {fewest}" if fewest else ""
-        raise ZooError(f"{name}={counts}: must be a list{at_least} of whole numbers, at least 1 each")
+        more = next((text for count in found or () if (text := beyond(count))), "")
+        raise ZooError(f"{name}={counts}: must be a list{at_least} of whole numbers, at least 1 each{more}")
     return found
 
 
@@ -69,12 +70,10 @@ def check_positive(value: float, name: str) -> float:
         name: the setting, for the message.
 
     Raises:
-        ZooError: not a number above 0, or one that float32 cannot square.
+        ZooError: not a number above 0, or one whose square float32 cannot hold.
     """
     if not is_finite(value) or value <= 0:
         raise ZooError(f"{name}={value}: must be greater than 0 and finite{beyond(value)}")
-    if value < LEAST:
-        raise ZooError(f"{name}={value}: must be at least {LEAST:g}")
     return value
 
 
@@ -87,7 +86,7 @@ def check_finite(value: float, name: str, least: float = -math.inf) -> float:
         least: its smallest value.
 
     Raises:
-        ZooError: not a finite number, less than `least`, or one that float32 cannot square.
+        ZooError: not a finite number, less than `least`, or one whose square float32 cannot hold.
     """
     if not is_finite(value) or value < least:
         bound = "" if least == -math.inf else f", {least:g} or more"

@@ -95,4 +95,4 @@ def test_what_it_is_not_for_is_told_in_a_sentence(source, compose_job, fit_job):
     with pytest.raises(ZooError, match=told):
         fit_job(compose_job("variant=skip_gram", "data.source.vectors=ppmi"))
     with pytest.raises(ZooError, match=r"^epoch 1: the loss is not a finite number; lower fit\.rate"):
-        fitted(source, rate=1e38, epochs=2)
+        fitted(source, rate=1e18, epochs=2)

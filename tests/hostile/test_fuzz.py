@@ -53,7 +53,7 @@ def often(n):
 # Configurations
 
 AXES = ("network", "bottleneck", "prior", "corruption", "likelihood", "objective", "fit", "optimizer", "schedule")
-NUMBERS = ("0", "-1", "1", "2", "3", "0.5", "1e-9", "nan", "inf", "-inf", "1e30")
+NUMBERS = ("0", "-1", "1", "2", "3", "0.5", "1e-9", "nan", "inf", "-inf", "1e18", "1e30")
 OTHERS = ("true", "null", "abc", "[]", "[0]", "[4]", "[2,2]")
 SETTINGS = (
     *("width", "seed", "budget.epochs", "budget.batch_size", "optimizer.lr", "optimizer.weight_decay", "fit.patience"),

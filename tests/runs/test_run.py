@@ -352,7 +352,7 @@ def test_a_part_is_chosen_by_the_name_of_its_option(command):
 
 
 def test_more_than_there_is_memory_for(command, left):
-    outcome = command("variant=deep_ae", "data=digits", "hidden=[100000000000]")
+    outcome = command("variant=deep_ae", "data=digits", "hidden=[2000000000]")
     assert outcome.status == 2
     assert re.search(r"^error: there is not enough memory \(.*\); choose smaller sizes$", outcome.said, flags=re.M)
     assert left() == []

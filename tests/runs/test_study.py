@@ -191,7 +191,7 @@ def test_seeds_fitted_at_once_are_recorded_as_if_they_were_fitted_alone(tmp_path
 
 def test_a_loss_that_is_no_number_is_told_of_each_seed(tmp_path, command):
     (tmp_path / "conf" / "study").mkdir(parents=True)
-    sweep = '["variant=linear_ae", "seed=0,1", budget.epochs=1, data=digits, trainer.progress=false, optimizer.lr=1e30]'
+    sweep = '["variant=linear_ae", "seed=0,1", budget.epochs=1, data=digits, trainer.progress=false, optimizer.lr=1e18]'
     (tmp_path / "conf" / "study" / "seeds.yaml").write_text(f"table: [{sweep}, [variant=pca, data=digits]]")
     outcome = command(f"--config-dir={tmp_path / 'conf'}", "study=seeds", "processes=1", "trainer.stacked=2")
     assert "error: 2 of 3 runs failed" in outcome.said

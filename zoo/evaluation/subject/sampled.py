@@ -9,7 +9,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from zoo.density.feasible import feasible
 from zoo.evaluation.batches import BATCH, joined
 from zoo.evaluation.chosen_densities import Kind
 from zoo.evaluation.measures.distances import Likeness, likeness
@@ -102,6 +101,8 @@ class Sampled(Encoded):
 
     def feasible(self, z: Tensor) -> Tensor:
         """Draws (N, D), moved to the nearest codes that the bottleneck can emit."""
+        from zoo.density.feasible import feasible
+
         return feasible(z, self.train_codes, self.codebook if isinstance(self.model.bottleneck, Discrete) else None)
 
     @cached_property
