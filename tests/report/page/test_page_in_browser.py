@@ -51,6 +51,9 @@ def visit(browser: sync_api.Browser, page_file: Path) -> Iterator[Callable[..., 
     assert said == []
 
 
+PICTURES = "all => all.map((canvas) => canvas.toDataURL())"
+
+
 def drawings(page: sync_api.Page) -> list[str]:
     """What each method draws."""
     return page.eval_on_selector_all(".result canvas", "all => all.map((canvas) => canvas.toDataURL())")
@@ -129,6 +132,33 @@ def test_a_morph_ends_at_the_code_of_the_other_image(visit):
     assert set(errors(page).values()) == {"between"}
     page.get_by_label("Morph").fill("1")
     assert drawings(page) != start
+
+
+GROUNDS = ".plane canvas:first-child"
+
+
+def test_a_decoded_map_shows_what_places_mean_and_the_link_keeps_it(visit):
+    page = visit("explore")
+    dots = page.eval_on_selector_all(GROUNDS, PICTURES)
+    page.get_by_role("button", name="Decoded map").click()
+    tiles = page.eval_on_selector_all(GROUNDS, PICTURES)
+    assert all(a != b for a, b in zip(dots, tiles, strict=True))
+    page.reload()
+    page.wait_for_selector("#panel-explore[data-ready]")
+    assert page.get_by_role("button", name="Decoded map").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Decoded map").click()
+    assert page.eval_on_selector_all(GROUNDS, PICTURES) == dots
+
+
+def test_one_class_is_shown_and_all_are_again(visit):
+    page = visit("explore")
+    every = page.eval_on_selector_all(GROUNDS, PICTURES)
+    three = page.get_by_role("group", name="Show one class").get_by_role("button", name="3", exact=True)
+    three.click()
+    assert three.get_attribute("aria-pressed") == "true"
+    assert page.eval_on_selector_all(GROUNDS, PICTURES) != every
+    three.click()
+    assert page.eval_on_selector_all(GROUNDS, PICTURES) == every
 
 
 def test_a_drawn_digit_is_encoded(visit):
@@ -255,6 +285,53 @@ def test_an_autoencoder_trained_in_the_browser_gets_better(visit):
     page.wait_for_selector("[data-epoch='0']")
 
 
+def test_training_pauses_and_its_settings_act_at_once_or_start_again(visit):
+    page = visit("train")
+    page.wait_for_selector("[data-epoch='0']")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_function("Number(document.getElementById('panel-train').dataset.epoch) >= 2")
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_function("document.getElementById('said').textContent.startsWith('paused')")
+    page.wait_for_timeout(300)
+    epoch = page.locator("#panel-train").get_attribute("data-epoch")
+    page.wait_for_timeout(500)
+    assert page.locator("#panel-train").get_attribute("data-epoch") == epoch
+    page.get_by_label("β").fill("1")
+    assert "beta=1" in page.url
+    assert page.locator("#panel-train").get_attribute("data-epoch") == epoch, "it acts from the next step on"
+    page.get_by_label("Numbers in the code").fill("4")
+    page.wait_for_selector("[data-epoch='0']")
+    page.get_by_label("Activation").select_option("identity")
+    assert "activation=identity" in page.url
+    page.reload()
+    page.wait_for_selector("[data-epoch='0']")
+    assert page.get_by_label("Numbers in the code").input_value() == "4"
+    assert page.get_by_label("Activation").input_value() == "identity"
+
+
+def test_families_columns_and_scales_are_chosen_and_kept_in_the_link(visit):
+    page = visit("compare")
+    page.get_by_role("group", name="Families").get_by_role("button", name="linear").click()
+    rows = page.locator("tbody th")
+    assert rows.count() == 5
+    page.get_by_text("Columns").click()
+    page.get_by_role("checkbox", name="psnr").uncheck()
+    headings = page.locator("thead th").all_inner_texts()
+    assert not any("psnr" in text for text in headings)
+    places = page.eval_on_selector_all(".plot .dot", "all => all.map((dot) => dot.getAttribute('cy'))")
+    page.get_by_role("checkbox", name="log").first.click()
+    assert "logy=1" in page.url
+    assert page.eval_on_selector_all(".plot .dot", "all => all.map((dot) => dot.getAttribute('cy'))") != places
+    page.get_by_label("Across").select_option("ssim")
+    assert "ssim" in page.locator(".plot .label").first.text_content()
+    shown = page.locator("tbody").inner_text()
+    page.reload()
+    page.wait_for_selector("#panel-compare[data-ready]")
+    assert page.locator("tbody").inner_text() == shown
+    assert page.locator("thead th").all_inner_texts() == headings
+    assert "ssim" in page.locator(".plot .label").first.text_content()
+
+
 def test_a_table_sorts_filters_and_opens_rows_and_its_link_keeps_all(visit):
     page = visit("compare")
     rows = page.locator("tbody th")
@@ -323,5 +400,19 @@ def test_a_claim_shows_its_verdict_its_figure_and_what_decides_it(visit):
     part, beside = (each.inner_text() for each in article.locator(".cases").all())
     assert "a ratio: 1.25 (1.13 to 1.5) nats" in part
     assert "It is so for c" in beside
-    page.get_by_role("link", name="Denoise an image yourself").click()
-    page.wait_for_selector("#panel-explore[data-ready]")
+
+
+@pytest.mark.parametrize(
+    ("name", "tab", "shown"),
+    [
+        ("Denoise an image yourself", "explore", "#panel-explore .card"),
+        ("Find the garbage between clusters", "explore", "[aria-pressed=true]:has-text('Decoded map')"),
+        ("Move β", "train", "output:has-text('1 (VAE)')"),
+        ("Train without an activation", "train", "option[value=identity]:checked"),
+    ],
+)
+def test_experiments_of_claims_open_as_they_are_described(visit, name, tab, shown):
+    page = visit("claims")
+    page.get_by_role("link", name=name).click()
+    page.wait_for_selector(f"#panel-{tab}[data-ready]")
+    assert page.locator(shown).count() > 0
