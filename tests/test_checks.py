@@ -1,10 +1,12 @@
 """Every number of a part has a range: what is outside, not finite, or a truth value is refused in one sentence."""
 
 import math
+import re
 from functools import partial
 
 import pytest
 
+from zoo.checks import check_count, check_positive
 from zoo.errors import ZooError
 from zoo.fitting.ica import Ica
 from zoo.model.bottlenecks.batch_topk import BatchTopK
@@ -135,3 +137,12 @@ def test_a_number_out_of_range_is_refused(make, name, value):
 def test_heads_divide_the_width_of_tokens():
     with pytest.raises(ZooError, match=r"network\.heads=3: must divide network\.dim=64"):
         vit((1, 8, 8), 8, 8, 1, heads=3)
+
+
+def test_a_number_that_is_too_large_is_told_its_own_bound():
+    for check, value, bound in (
+        (check_count, 2**40, "at most 2,147,483,647"),
+        (check_positive, 10**30, "at most 1e+18"),
+    ):
+        with pytest.raises(ZooError, match=f"{re.escape(bound)}$"):
+            check(value, "a")

@@ -23,7 +23,7 @@ def check_width(width: int, name: str = "width") -> int:
         ZooError: not a whole number, or less than 1.
     """
     if not is_whole(width) or width < 1:
-        raise ZooError(f"{name}={width}: a code needs a whole number of units, at least 1{beyond(width)}")
+        raise ZooError(f"{name}={width}: a code needs a whole number of units, at least 1{beyond(width, MOST)}")
     return width
 
 
@@ -39,7 +39,7 @@ def check_count(count: int, name: str, least: int = 1) -> int:
         ZooError: not a whole number, less than `least`, or more than 2,147,483,647.
     """
     if not is_whole(count) or count < least:
-        raise ZooError(f"{name}={count}: must be a whole number, at least {least}{beyond(count)}")
+        raise ZooError(f"{name}={count}: must be a whole number, at least {least}{beyond(count, MOST)}")
     return count
 
 
@@ -57,7 +57,7 @@ def check_counts(counts: Sequence[int], name: str, fewest: int = 0) -> list[int]
     found = list(counts) if isinstance(counts, Sequence) else None
     if found is None or len(found) < fewest or not all(is_whole(count) and count >= 1 for count in found):
         at_least = f" of at least {fewest}" if fewest else ""
-        more = next((text for count in found or () if (text := beyond(count))), "")
+        more = next((text for count in found or () if (text := beyond(count, MOST))), "")
         raise ZooError(f"{name}={counts}: must be a list{at_least} of whole numbers, at least 1 each{more}")
     return found
 
@@ -73,7 +73,7 @@ def check_positive(value: float, name: str) -> float:
         ZooError: not a number above 0, or one whose square float32 cannot hold.
     """
     if not is_finite(value) or value <= 0:
-        raise ZooError(f"{name}={value}: must be greater than 0 and finite{beyond(value)}")
+        raise ZooError(f"{name}={value}: must be greater than 0 and finite{beyond(value, LARGEST)}")
     return value
 
 
@@ -90,7 +90,7 @@ def check_finite(value: float, name: str, least: float = -math.inf) -> float:
     """
     if not is_finite(value) or value < least:
         bound = "" if least == -math.inf else f", {least:g} or more"
-        raise ZooError(f"{name}={value}: must be a finite number{bound}{beyond(value)}")
+        raise ZooError(f"{name}={value}: must be a finite number{bound}{beyond(value, LARGEST)}")
     return value
 
 
@@ -119,11 +119,10 @@ def is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
-def beyond(value: Any) -> str:
-    """For messages: the bound that a number exceeds; empty where it exceeds none."""
-    if isinstance(value, int) and abs(value) > MOST:
-        return f", at most {MOST:,}"
-    return f", at most {LARGEST:g}" if isinstance(value, float) and LARGEST < abs(value) < math.inf else ""
+def beyond(value: Any, bound: float) -> str:
+    """For messages: a bound that a finite number exceeds in size; empty where it does not."""
+    exceeds = isinstance(value, int | float) and bound < abs(value) < math.inf
+    return f", at most {bound:,}" if exceeds else ""
 
 
 def check_active(k: int, units: int) -> int:

@@ -14,7 +14,6 @@ SEEDS_ALONE = {
     *("mig", "sap", "factor_vae_score", "dci_disentanglement", "dci_completeness", "dci_informativeness"),
     *("cka_across_seeds", "matched_units_across_seeds"),
 }
-UNRANKED = ("cost", "throughput")
 
 
 def test_what_is_the_same_for_every_model_ranks_nothing():

@@ -239,12 +239,13 @@ def shown(value: object) -> str:
 def check_comparable(jobs: Sequence[Job]) -> None:
     """ZooError unless the runs have losses of epochs that can be compared."""
     for job in jobs:
-        if not isinstance(job.make("fit"), Logs) or job.axes["fit"].get("devices") is not None:
+        fit = job.make("fit")
+        if not isinstance(fit, Logs) or job.axes["fit"].get("devices") is not None:
             raise ZooError(
                 f"search=asha: {job.name} cannot be stopped after some epochs: only gradient fits by one process can; "
                 "leave it out of the sweep"
             )
-        if isinstance(job.make("fit"), Adversarial):
+        if isinstance(fit, Adversarial):
             raise ZooError(
                 f"search=asha: the losses of {job.name} are those of a game with a discriminator, and do not say which "
                 "trial is better; leave it out of the sweep"

@@ -120,6 +120,12 @@ def test_long_names_are_wrapped_above_their_panel(records):
     assert document_maps(named).axes[1].get_title(loc="left").count("\n") == 1
 
 
+def test_rows_whose_labels_are_alike_have_a_list_each(records):
+    alike = {"svd": "svd network=relu", "vae": "svd likelihood=relu"}
+    named = [replace(record, name=alike[record.variant]) for record in of_width(records, 10)]
+    assert written(neighbours(named)).count("svd relu") == 2
+
+
 def test_documents_lie_on_the_plane_of_the_smallest_width_by_group(records):
     figure = document_maps(records)
     assert "the two leading axes of codes of width 2" in written(figure)[1]

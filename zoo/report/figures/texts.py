@@ -169,7 +169,7 @@ def topics(records: Sequence[Record]) -> Figure | None:
     heads = {n: f"{terse(n)} (mean {statistics.fmean(values(groups[n], 'topic_coherence')):.2f})" for n in lists}
     title = f"Topics on {records[0].data}"
     subtitle = f"the {LISTED} most coherent of each method, {len(lists)} of {len(best)} methods; coherence at the left"
-    rows = {heads[n]: [(f"{coherence:.2f}", shown(terms)) for coherence, terms in each] for n, each in lists.items()}
+    rows = [(heads[n], [(f"{coherence:.2f}", shown(terms)) for coherence, terms in each]) for n, each in lists.items()]
     return listed(rows, [look(name)[0] for name in lists], title, subtitle)
 
 
@@ -181,7 +181,7 @@ def neighbours(records: Sequence[Record]) -> Figure | None:
     if not found:
         return None
     best = agreeing(found, groups)
-    rows = {terse(name): [*zip(found[name]["word"], found[name]["neighbours"], strict=True)] for name in best}
+    rows = [(terse(name), [*zip(found[name]["word"], found[name]["neighbours"], strict=True)]) for name in best]
     title = f"Nearest neighbours of {records[0].data}"
     subtitle = f"by the cosine of codes, {len(best)} of {len(found)} methods; {models(records)}"
     return listed(rows, [look(name)[0] for name in best], title, subtitle)
@@ -193,23 +193,23 @@ def agreeing(names: Iterable[str], groups: Mapping[str, Sequence[Record]]) -> li
 
 
 def listed(
-    lists: Mapping[str, Sequence[tuple[str, str]]],
+    lists: Sequence[tuple[str, Sequence[tuple[str, str]]]],
     colours: Sequence[tuple[float, float, float]],
     title: str,
     subtitle: str,
 ) -> Figure:
-    """Lists in at most two columns, each under its name in its colour; of every line, the first text is muted."""
-    every = [line for each in lists.values() for line in each]
+    """Lists in at most two columns, each under its head in its colour; of every line, the first text is muted."""
+    every = [line for _, each in lists for line in each]
     first = max(text_width(text, SMALL) for text, _ in every) + 0.1
     wide = max(
         *(first + text_width(text, SMALL) + 0.3 for _, text in every),
-        *(text_width(head, NORMAL, "bold") + 0.3 for head in lists),
+        *(text_width(head, NORMAL, "bold") + 0.3 for head, _ in lists),
     )
     columns, step = min(2, len(lists)), 0.16
-    high = step * (max(map(len, lists.values())) + 1) + 0.25
+    high = step * (max(len(each) for _, each in lists) + 1) + 0.25
     rows = math.ceil(len(lists) / columns)
     drawn, ax = sheet(2 * MARGIN + columns * wide, HEAD + rows * high + MARGIN, title, subtitle)
-    for number, (head, each) in enumerate(lists.items()):
+    for number, (head, each) in enumerate(lists):
         x, y = MARGIN + number % columns * wide, HEAD + number // columns * high + 0.1
         ax.text(x, y, head, size=NORMAL, color=colours[number], weight="bold", va="center_baseline")
         for line, (muted, text) in enumerate(each, 1):
