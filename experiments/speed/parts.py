@@ -84,6 +84,10 @@ def recipe(bench: Bench) -> Findings:
             "as many epochs as the CPU seconds allow, by an epoch that was timed before; one thread per fit",
             f"the first {size.images:,} training images, or all of a smaller set; all test images",
             f"every recipe with one seed; the best {size.finalists} of each comparison with {size.seeds}",
+            *(
+                f"{data}: {of.batch_size} images per step, unless a recipe says how many"
+                for data, of in size.sets.items()
+            ),
             *(f"{name}: `{' '.join(said)}`" for name, said in known.items()),
         ]
     )
@@ -94,7 +98,7 @@ def recipe(bench: Bench) -> Findings:
         for network, about in size.networks.items():
             seconds = about.seconds * of.share
             for name in of.recipes or size.recipes:
-                said = [*about.said, *known[name]]
+                said = [*about.said, f"budget.batch_size={of.batch_size}", *known[name]]
                 once = bench.job(said, data=data, epochs=1)
                 epoch = timed(bench, once, once.key, size.timed, size.images)
                 epochs = max(1, round(seconds / epoch)) if epoch else 1

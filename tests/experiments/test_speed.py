@@ -113,7 +113,7 @@ def test_recipes_get_equal_time_and_one_that_diverges_is_a_row(bench):
         "networks": {"linear": {"seconds": 0.2, "said": ["variant=linear_ae"]}},
         "more": {},
         "recipes": {"AdamW": ["optimizer=adamw"], "wild": ["optimizer=sgd", "optimizer.lr=1e9"]},
-        "sets": {"digits": {"share": 1, "recipes": None}},
+        "sets": {"digits": {"share": 1, "batch_size": 64, "recipes": None}},
     }
     plain, wild = parts.recipe(bench(recipe=sizes)).rows
     assert plain.fact("epochs") >= 1

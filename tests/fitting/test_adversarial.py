@@ -112,6 +112,20 @@ def test_a_step_uses_both_gradients_at_the_same_weights(data):
     torch.testing.assert_close(flat(kept.made), flat(discriminator) - 1e-2 * gradient, rtol=1e-4, atol=1e-6)
 
 
+def test_clips_the_gradient_of_each_optimiser(data):
+    def moved(clip):
+        fitted, kept = model(), Kept(DISCRIMINATORS["prior"])
+        initialise_from_data(fitted, data)
+        before = flat(fitted)
+        fit(kept, batch_size=10_000, clip=clip)(fitted, data, Objective(), seed=0)
+        return (flat(fitted) - before).norm().item(), (flat(kept.made) - kept.before).norm().item()
+
+    free, clipped = moved(None), moved(0.01)
+    assert clipped == pytest.approx((1e-4 * 0.01, 1e-2 * 0.01), rel=0.05)
+    assert free[0] > 10 * clipped[0]
+    assert free[1] > 10 * clipped[1]
+
+
 def test_both_rates_follow_the_schedule(data):
     rates = []
 

@@ -29,6 +29,7 @@ from zoo.model.io import build_model
 from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.dictionary import dictionary
 from zoo.model.networks.linear import linear
+from zoo.model.networks.mlp import mlp
 from zoo.objective.objective import Objective
 
 STILL = 1e-50  # above 0, but 0 in float32: it changes no weight
@@ -159,6 +160,15 @@ def test_terms_that_decode_have_their_gradient_by_hand(compose_job, variant):
     for was, now, wanted in zip(before, fitted.parameters(), by_hand.parameters(), strict=True):
         moved = -0.1 * wanted.grad
         assert (now - was - moved).norm() < 1e-2 * moved.norm()
+
+
+def test_starts_from_images_of_the_whole_set():
+    """Files come in the order of their classes: the first 10,000 may hold a single one."""
+    labels = torch.arange(30_000) // 15_000
+    images = Images(labels.float().view(-1, 1, 1, 1), labels, scale=1.0)
+    fitted = build((1, 1, 1), mlp, lambda: Pointwise(1), GaussianLikelihood(), NoCorruption(), seed=0)
+    initialise_from_data(fitted, Splits(Source("ordered", images, images)))
+    assert fitted.decoder[-2].bias.item() == pytest.approx(0.5, abs=0.01)
 
 
 def test_clips_the_gradient_to_its_norm(data):

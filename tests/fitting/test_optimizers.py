@@ -94,7 +94,7 @@ def test_a_fit_decays_matrices_only(compose_job):
         (partial(torch.optim.Adam, betas=(0.9, 1.0)), r"^optimizer: Invalid beta"),
         (partial(torch.optim.AdamW, eps=math.inf), r"^optimizer\.eps=inf"),
         (partial(Muon, lr=-0.1), r"^optimizer\.lr=-0\.1"),
-        (partial(Muon, adamw_lr=0.0), r"^optimizer\.lr=0\.0"),
+        (partial(Muon, adamw_lr=0.0), r"^optimizer\.adamw_lr=0\.0"),
         (partial(Muon, momentum=1.0), r"^optimizer\.momentum=1\.0"),
         (partial(Muon, betas=(0.9, -0.1)), r"^optimizer\.betas=-0\.1"),
         (torch.optim.LBFGS, r"^optimizer: LBFGS doesn't support per-parameter options"),

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import subspace_angles
+from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA, TruncatedSVD
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import zoo
 from zoo.data.images import Images, Source
+from zoo.data.sparse_rows import SparseRows
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.closed_form import linear_layers
@@ -195,3 +197,25 @@ def test_a_fit_limits_the_threads_of_numpy_too(monkeypatch, variant, solver):
     with threadpool_limits(2, "blas"):
         zoo.fit(variant, np.random.default_rng(0).random((60, 8, 8)), width=4, progress=False)
     assert set(seen) == {1}
+
+
+@pytest.mark.parametrize("power", [None, 0.0, 0.5])
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("stored", ["sparse", "dense"])
+@pytest.mark.parametrize("rows", ["zero", "equal", "rank 2"])
+def test_samples_of_low_rank(rows, stored, centre, power):
+    """Samples without a variance, and more units than the rank, whose values are rounding errors."""
+    rng = np.random.default_rng(0)
+    x = {"zero": np.zeros((20, 12)), "equal": np.tile(rng.poisson(1.0, 12), (20, 1))}.get(
+        rows, rng.integers(0, 3, (20, 2)) @ rng.integers(0, 3, (2, 12))
+    )
+    pixels = SparseRows(csr_matrix(x.astype(np.float32))) if stored == "sparse" else torch.from_numpy(x).float()
+    pixels = pixels if stored == "sparse" else pixels.view(20, 1, 1, 12)
+    images = Images(pixels, torch.zeros(20, dtype=torch.int64), scale=1.0)
+    data = Splits(Source("low", images, images), validation_fraction=None)
+    for width in (2, 5, 12):
+        model = linear_model(data.shape, width)
+        Svd(centre, power)(model, data, Objective(), seed=0)
+        with torch.no_grad():
+            torch.testing.assert_close(model.reconstruct(data.train[:]), data.train[:], atol=1e-4, rtol=1e-4)
+            assert model.encode(data.train[:]).abs().max() < 100

@@ -120,6 +120,8 @@ def test_pixelate_by_hand():
     torch.testing.assert_close(Pixelate(2)(x)[0][0, 0], expected)
     assert torch.equal(Pixelate(1)(x)[0], x)
     torch.testing.assert_close(Pixelate(9)(x)[0], x.mean().expand_as(x))
+    torch.testing.assert_close(Pixelate(10**9)(x)[0], x.mean().expand_as(x))
+    torch.testing.assert_close(Pixelate([10**9, 10**9])(x)[0], x.mean().expand_as(x))
 
 
 def test_stains_have_the_stated_size():

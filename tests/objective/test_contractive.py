@@ -3,7 +3,7 @@ import torch
 
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
-from zoo.model.corruptions import NoCorruption
+from zoo.model.corruptions import Binarise, NoCorruption
 from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.linear import linear
 from zoo.model.networks.mlp import mlp
@@ -68,6 +68,17 @@ def test_validation_without_gradients_has_the_same_values(x, network, mode):
     expected = penalty(one, x).detach()
     with mode():
         assert torch.equal(penalty(one, x.clone()), expected)
+
+
+def test_binary_inputs_have_the_penalty_of_the_binary_image(x):
+    """Rounding has no gradient, and is not part of the code."""
+    one = model(mlp, "tanh")
+    one.corruption = Binarise()
+    binary = (x > 0.5).double()
+    found = contractive(one, x.double(), one(x.double()))["contractive"]
+    one.corruption = NoCorruption()
+    torch.testing.assert_close(found, contractive(one, binary, one(binary))["contractive"])
+    assert (found > 0).all()
 
 
 def test_is_measured_at_the_encoders_input(x):

@@ -8,7 +8,7 @@ from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.bottlenecks.sparse import Sparse
 from zoo.model.bottlenecks.topk import TopK
 from zoo.model.corruptions import NoCorruption
-from zoo.model.likelihoods import GaussianLikelihood
+from zoo.model.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from zoo.model.networks.dictionary import dictionary
 from zoo.objective.terms.gate import gate
 from zoo.objective.terms.revive import Revive
@@ -61,6 +61,12 @@ def test_revive_has_gradients_for_dead_units_only(x):
     # the decoder's bias is the encoder's origin, and has its gradient from there only
     through_encoder = -analysis.weight.T.detach() @ analysis.bias.grad
     torch.testing.assert_close(synthesis.bias.grad, through_encoder, rtol=1e-3, atol=1e-3)
+
+
+def test_revive_needs_a_gaussian_likelihood(x):
+    model = build((1, 4, 5), dictionary, lambda: Sparse(50, 3, TopK), BernoulliLikelihood(), NoCorruption(), seed=0)
+    with pytest.raises(ZooError, match="revive: needs a Gaussian likelihood; choose objective=elbo"):
+        Revive(k=4)(model, x, model(x))
 
 
 def test_revive_is_zero_without_dead_units_and_in_evaluation(x):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
@@ -91,6 +91,12 @@ class AdversarialModule(GradientModule):
     def on_validation_epoch_end(self) -> None:
         """Report the newest epoch as the best to the callbacks."""
         self.log(MONITOR, -float(self.current_epoch), logger=False, sync_dist=True)
+
+    def update_weights(self) -> None:
+        """Take a step of both optimisers; `fit.clip` limits the gradients of each by themselves."""
+        if self._clip is not None:
+            nn.utils.clip_grad_norm_(self.discriminator.parameters(), self._clip)
+        super().update_weights()
 
     def configure_optimizers(self) -> Any:
         """The optimisers of model and discriminator, and the schedule of each."""

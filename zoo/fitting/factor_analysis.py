@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -30,7 +31,7 @@ def factors(variances: Tensor, axes: Tensor, width: int) -> tuple[Tensor, Tensor
     """
     points = axes * (len(axes) * variances[:, None]).sqrt()
     analysis = FactorAnalysis(width, svd_method="lapack")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):  # of equal images, log 0 - log 0
         warnings.simplefilter("ignore", ConvergenceWarning)  # the likelihood is unbounded in pixels that never vary
         analysis.fit(torch.cat([points, -points]).numpy())
     return torch.from_numpy(analysis.components_.T.copy()), torch.from_numpy(analysis.noise_variance_)

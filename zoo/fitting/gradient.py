@@ -248,9 +248,9 @@ def steps_batch(images: int, batch_size: int) -> int:
 
 
 def initialise_from_data(model: Autoencoder, data: Splits) -> None:
-    """Initialise the modules that are `StartsFromData` from training images."""
+    """Initialise the modules that are `StartsFromData` from training images, evenly spaced in the set."""
     if starting := [module for module in model.modules() if isinstance(module, StartsFromData)]:
-        images = data.train[: starting_images(data)]
+        images = data.train.spaced(starting_images(data))[:]  # of files in the order of their classes, some of each
         for module in starting:
             module.start_from_data(images)
 

@@ -74,7 +74,10 @@ def check_optimizer(name: str, build: OptimizerBuilder) -> torch.optim.Optimizer
         ZooError: the optimiser refuses its settings, or one of its numbers is out of range.
     """
     parameters = {"matrix": nn.Parameter(torch.zeros(1, 1)), "bias": nn.Parameter(torch.zeros(1))}
-    check_pairs(name, build.keywords if isinstance(build, partial) else {})
+    settings = build.keywords if isinstance(build, partial) else {}
+    check_pairs(name, settings)
+    if "adamw_lr" in settings:  # which a group of parameters calls lr
+        check_positive(settings["adamw_lr"], f"{name}.adamw_lr")
     try:
         optimizer = build(grouped(parameters, {"matrix"}))
     except (TypeError, ValueError, RuntimeError) as error:

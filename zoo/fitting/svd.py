@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import ArpackError
 from sklearn.decomposition import PCA, TruncatedSVD
 from torch import Tensor, nn
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 BATCH = 1024
+ROUNDING = 1e-6  # of the largest unit: a smaller one is a rounding error
 CONVERTED = 1 << 29  # bytes of float64 up to which N >= P images are converted at once
 
 
@@ -72,15 +74,17 @@ class Svd:
         check_components(width, n, p)
         if (matrix := data.train.sparse) is not None and width < min(n, p):
             start = time.perf_counter()
-            components, mean = self._solve_sparse(matrix, width, seed)
+            try:
+                components, mean = self._solve_sparse(matrix, width, seed)
+            except ArpackError:  # of a matrix without a variance
+                components, mean = self._solve_in_blocks(data.train, width, seed)
         elif 8 * n * p <= (CONVERTED if n >= p else DECOMPOSED):
             x = data.train[:].flatten(1).double()  # with near-equal eigenvalues, float32 has relative errors up to 1e-6
             start = time.perf_counter()
             components, mean = self._solve(x, width, seed)
         else:
             start = time.perf_counter()
-            found = leading_axes(data.train, width, self.centre, seed=seed)
-            components, mean = found.axes[:width], found.mean
+            components, mean = self._solve_in_blocks(data.train, width, seed)
         write_axes(encoder, decoder, components, mean)
         if self.power is not None:
             weigh_units(encoder, decoder, data.train, self.power)
@@ -91,8 +95,14 @@ class Svd:
         if self.centre:
             pca = PCA(width, svd_solver="arpack", random_state=seed).fit(x.astype(np.float64))
             return torch.from_numpy(pca.components_.copy()), torch.from_numpy(pca.mean_)
-        svd = TruncatedSVD(width, algorithm="arpack", random_state=seed).fit(x.astype(np.float64))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of equal samples, its shares of the variance are x / 0
+            svd = TruncatedSVD(width, algorithm="arpack", random_state=seed).fit(x.astype(np.float64))
         return torch.from_numpy(svd.components_.copy()), torch.zeros(x.shape[1], dtype=torch.float64)
+
+    def _solve_in_blocks(self, images: Images, width: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Components (D, P) and mean (P,)."""
+        found = leading_axes(images, width, self.centre, seed=seed)
+        return found.axes[:width], found.mean
 
     def _solve(self, x: Tensor, width: int, seed: int) -> tuple[Tensor, Tensor]:
         """Components (D, P) and mean (P,)."""
@@ -112,12 +122,15 @@ class Svd:
 
 @torch.no_grad()
 def weigh_units(encoder: nn.Linear, decoder: nn.Linear, images: Images, power: float) -> None:
-    """Give each unit its root mean square over images to the power `power`, and the decoder the inverse factor."""
+    """Give each unit its root mean square over images to the power `power`, and the decoder the inverse factor.
+
+    Units beyond the rank of the images, whose values are rounding errors, stay as they are.
+    """
     squares = torch.zeros(encoder.out_features, dtype=torch.float64)
     for x in images.batches(BATCH):
         squares += encoder(x.flatten(1)).square().sum(0, dtype=torch.float64)
     size = (squares / len(images)).sqrt()
-    factor = torch.where(size > 0, size, 1.0).pow(power - 1).to(encoder.weight)
+    factor = torch.where(size > ROUNDING * size.max(), size, 1.0).pow(power - 1).to(encoder.weight)
     encoder.weight.mul_(factor[:, None])
     encoder.bias.mul_(factor)
     decoder.weight.div_(factor)

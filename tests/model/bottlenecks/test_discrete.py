@@ -87,6 +87,7 @@ def test_forward_passes_without_training_change_nothing(bottleneck, h):
         (lambda: VQ(0, 4), r"bottleneck\.positions=0: must be a whole number"),
         (lambda: VQ(4, 4, decay=1.0), r"bottleneck\.decay=1\.0: must be at least 0 and less than 1"),
         (lambda: FSQ(4, (8, 1)), r"bottleneck\.levels=\[8, 1\]: .* at least two levels"),
+        (lambda: FSQ(4, (2**16, 2**16)), r"bottleneck\.levels=.* a codebook of 4,294,967,296 entries; at most"),
         (lambda: FSQ(4, ()), r"bottleneck\.levels=\[\]: a symbol needs at least one unit"),
         (lambda: LFQ(4, 0), r"bottleneck\.bits=0: must be a whole number"),
         (lambda: Gumbel(4, 0), r"bottleneck\.categories=0: must be a whole number"),

@@ -3,6 +3,10 @@ import torch
 from torch import nn
 
 from zoo.errors import ZooError
+from zoo.model.autoencoder import build
+from zoo.model.bottlenecks.pointwise import Pointwise
+from zoo.model.corruptions import NoCorruption
+from zoo.model.likelihoods import BernoulliLikelihood
 from zoo.model.networks.dictionary import Analysis, MatchingPursuit, Synthesis, dictionary, pursuit
 
 
@@ -30,12 +34,25 @@ def test_the_encoder_starts_as_the_transpose_with_a_shared_origin(network, x):
     synthesis = decoder[0]
     assert torch.equal(encoder[1].weight, synthesis.weight.T)
     assert encoder[1].origin is synthesis.bias
-    synthesis.start_from_data(x)
+    synthesis.start_at_mean(x.mean(0), lambda mean: mean)
+    encoder[1].start_from_data(x)
     torch.testing.assert_close(synthesis.bias, x.mean(0).flatten())
+    torch.testing.assert_close(encoder[1].bias, torch.zeros(50), atol=1e-5, rtol=0)
     h = (x.flatten(1) - synthesis.bias) @ synthesis.weight
     torch.testing.assert_close(encoder(x), h, atol=1e-5, rtol=1e-5)
     raw = (h @ synthesis.weight.T + synthesis.bias).view_as(x)
     torch.testing.assert_close(decoder(h), raw, atol=1e-5, rtol=1e-5)
+
+
+def test_binary_images_start_at_their_mean(x):
+    """On the scale of logits, the decoder's bias is far from images; the encoder starts around the mean image still."""
+    model = build((1, 4, 5), dictionary, lambda: Pointwise(50), BernoulliLikelihood(), NoCorruption(), seed=0)
+    for module in (model, model.encoder[1]):
+        module.start_from_data(x)
+    binary = (x > 0.5).float()
+    torch.testing.assert_close(model.decode(torch.zeros(1, 50))[0], binary.mean(0).clamp(0.001, 0.999))
+    h = (x - x.mean(0)).flatten(1) @ model.decoder[0].weight
+    torch.testing.assert_close(model.encoder(x), h, atol=1e-4, rtol=1e-4)
 
 
 def test_columns_have_unit_norm_and_an_orthogonal_gradient(network, x):

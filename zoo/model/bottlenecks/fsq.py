@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from zoo.checks import check_count, is_whole
+from zoo.checks import MOST, check_count, is_whole
 from zoo.errors import ZooError
 from zoo.model.bottlenecks.vq import straight_through
 from zoo.types import Bottleneck, Code
@@ -31,7 +31,7 @@ class FSQ(Bottleneck):
         levels: L of each unit of a symbol; [8, 6, 5] is the paper's choice for about 8 bits (240 entries).
 
     Raises:
-        ZooError: no levels, a unit with fewer than two, or `positions` below 1.
+        ZooError: no levels, a unit with fewer than two, `positions` below 1, or 2^31 entries or more.
     """
 
     levels: Tensor
@@ -42,10 +42,12 @@ class FSQ(Bottleneck):
             raise ZooError(
                 f"bottleneck.levels={levels}: a symbol needs at least one unit, and each unit at least two levels"
             )
+        if (entries := math.prod(levels)) > MOST:
+            raise ZooError(f"bottleneck.levels={levels}: a codebook of {entries:,} entries; at most {MOST:,}")
         units = check_count(positions, "bottleneck.positions") * len(levels)
         super().__init__(units, units)
         self.positions = self.codebooks = positions
-        self.codebook_size = math.prod(levels)
+        self.codebook_size = entries
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Code:

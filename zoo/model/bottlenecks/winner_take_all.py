@@ -24,6 +24,9 @@ class WinnerTakeAll(Bottleneck):
     lifetime sparsity and uses the code as features only, one threshold per map replaces it: the running mean of the
     smallest winner of training batches. So a code depends on its own image only.
 
+    Limitation: each map has at least one active image of a batch, which is more than the budget where batches have
+    fewer than M / k images.
+
     Args:
         units: D = M x positions, map by map.
         k: active units per image, on average.

@@ -136,7 +136,7 @@ class Pixelate(Serves):
         """Return the coarse image and a mask of ones."""
         if not isinstance(self.size, Sequence):
             return self._coarse(x, self.size), full_mask(x)
-        low, high = self.size
+        low, high = (min(end, max(x.shape[2:])) for end in self.size)
         sizes = torch.randint(low, high + 1, (len(x), 1, 1, 1), generator=generator, device=x.device)
         seen = x
         for size in range(low, high + 1):
@@ -144,6 +144,7 @@ class Pixelate(Serves):
         return seen, full_mask(x)
 
     def _coarse(self, x: Tensor, size: int) -> Tensor:
+        size = min(size, max(x.shape[2:]))
         means = F.avg_pool2d(x, size, ceil_mode=True)  # partial windows divide by the pixels that they hold
         rows, columns = (torch.arange(length, device=x.device) // size for length in x.shape[2:])
         return means[:, :, rows][:, :, :, columns]

@@ -19,6 +19,8 @@ class WordDropout(Serves):
     A code then has to follow from some of the terms, which reduces overfitting. D. Liang, R. Krishnan, M.
     Hoffman, T. Jebara, "Variational autoencoders for collaborative filtering", 2018, arXiv:1802.05814, section 2.3.
 
+    Where this differs from the paper: the remaining counts are not multiplied by 1 / (1 - rate).
+
     Args:
         rate: fraction of terms that are dropped.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from zoo.checks import check_count
 from zoo.model.networks import check_mirrored
-from zoo.types import Shape, StartsFromData
+from zoo.types import Shape, StartsAtMean, StartsFromData
 
 
 class UnitColumns(nn.Module):
@@ -26,8 +27,8 @@ class UnitColumns(nn.Module):
         return torch._weight_norm(weight, weight.new_ones(1, weight.shape[1]), 1)
 
 
-class Synthesis(nn.Linear, StartsFromData):
-    """raw = V z + b with columns of V of unit length; b starts at the mean image.
+class Synthesis(nn.Linear, StartsAtMean):
+    """raw = V z + b with columns of V of unit length; b starts at the output for the mean image.
 
     Args:
         units: D, columns of V.
@@ -41,13 +42,15 @@ class Synthesis(nn.Linear, StartsFromData):
         parametrize.register_parametrization(self, "weight", UnitColumns())
 
     @torch.no_grad()
-    def start_from_data(self, images: Tensor) -> None:
-        """Set b to the mean of images: (N, C, H, W)."""
-        self.bias.copy_(images.flatten(1).mean(0))
+    def start_at_mean(self, mean: Tensor, raw_of_mean: Callable[[Tensor], Tensor]) -> None:
+        """Set b to the output for the mean image: (C, H, W)."""
+        self.bias.copy_(raw_of_mean(mean).flatten())
 
 
-class Analysis(nn.Module):
-    """h = W (x - b) + a, where b is the decoder's bias; W starts at V^T.
+class Analysis(nn.Module, StartsFromData):
+    """h = W (x - b) + a, where b is the decoder's bias; W starts at V^T, and a where h is W (x - mean image).
+
+    With a Gaussian likelihood b starts at the mean image, and a at 0. With others b is on another scale than images.
 
     Args:
         synthesis: the decoder's layer, with V and b.
@@ -58,6 +61,11 @@ class Analysis(nn.Module):
         self.weight = nn.Parameter(synthesis.weight.detach().T.clone())
         self.bias = nn.Parameter(torch.zeros(synthesis.in_features))
         self.origin = synthesis.bias
+
+    @torch.no_grad()
+    def start_from_data(self, images: Tensor) -> None:
+        """Set a such that the mean of images (N, C, H, W) has h = 0; called when b has started."""
+        self.bias.copy_(self.weight @ (self.origin - images.mean(0).flatten()))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, P) -> (B, D)."""
@@ -111,7 +119,7 @@ class MatchingPursuit(nn.Module):
 
 
 def dictionary(shape: Shape, in_features: int, out_features: int, channels: int) -> tuple[nn.Module, nn.Module]:
-    """h = W (x - b) + a, raw = V z + b: unit-norm columns in V, W initialised to V^T, b to the mean image.
+    """h = W (x - b) + a, raw = V z + b: unit-norm columns in V; W starts at V^T, b at the mean image, a at 0.
 
     Without this initialisation more than half of the units of a wide code never become active. L. Gao et al., "Scaling
     and evaluating sparse autoencoders", 2024, arXiv:2406.04093, section 2 and appendix A.
@@ -132,6 +140,8 @@ def dictionary(shape: Shape, in_features: int, out_features: int, channels: int)
 
 def pursuit(shape: Shape, in_features: int, out_features: int, channels: int, k: int) -> tuple[nn.Module, nn.Module]:
     """The decoder of `dictionary`; the encoder is k steps of matching pursuit in it.
+
+    Limitation: the residual x - b is one of images, so that a likelihood other than a Gaussian makes no sense.
 
     Args:
         shape: (C, H, W) of the images.

@@ -22,14 +22,14 @@ class VampPrior(nn.Module, BindsEncoder, StartsFromData):
         u_c = low + (high - low) sigmoid(a_c),   [low, high] the range of the training images' values
 
     J. Tomczak, M. Welling, "VAE with a VampPrior", 2018, arXiv:1705.07120, eq. 9. The pseudo-inputs start as training
-    images, at equal distances in the set (in its first 10,000 images), with pixels within the middle 98 % of the range.
+    images, at equal distances in the set, with pixels within the middle 98 % of the range.
 
     Where this differs from the paper: the authors' code clips u_c to [0, 1], where clipped pixels have no gradient, and
     by default starts from nearly equal images. These stay alike in short fits: from the mean image, with noise of std
     0.1 on its logits, the bound on the digits is 3.4 nats lower after 15 epochs and 0.2 after 60.
 
     Limitations: each q(z | u_c) is a Gaussian with the encoder's mean and std, also where bottleneck.family=laplace.
-    Each training step encodes all pseudo-inputs.
+    Each training step encodes all pseudo-inputs. With fewer than C training images, those that start equal stay equal.
 
     Args:
         width: D, dimensions of z; not used, because the encoder determines it.

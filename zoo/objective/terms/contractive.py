@@ -52,7 +52,7 @@ def estimate(model: Autoencoder, x: Tensor) -> Tensor:
 
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()
-        z = model.encode(x)
+        z = model.bottleneck.point(model.encoder(x))  # x is what the encoder sees, after any corruption
         if not z.requires_grad:
             raise ZooError("objective.terms=contractive: the encoder has no gradient; choose another network")
         rows = torch.from_numpy(hadamard(1 << (z.shape[1] - 1).bit_length())).to(z)

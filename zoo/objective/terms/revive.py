@@ -38,9 +38,11 @@ class Revive:
         """x: (B, C, H, W) -> {"revive": (B,)}, in nats.
 
         Raises:
-            ZooError: the code is not sparse.
+            ZooError: the code is not sparse, or the likelihood is no Gaussian, under which a residual is no sample.
         """
         code = sparse_code(step, "revive")
+        if model.likelihood.noise_std() is None:
+            raise ZooError("objective term revive: needs a Gaussian likelihood; choose objective=elbo, or another one")
         if not (model.training and (dead := int(code.dead.sum()))):
             return {"revive": x.new_zeros(len(x))}
         dead_h = code.h.masked_fill(~code.dead, -torch.inf)
