@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from math import log
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from zoo.data.sources import contexts
 from zoo.data.sources.contexts import END, counted, neighbours_of, numbered, ppmi, read, words
 from zoo.errors import ZooError
 
@@ -21,6 +23,28 @@ def test_words_are_numbered_by_frequency_then_alphabet():
     assert tokens.tolist() == [3, 1, 3, END, 0, 1, 0, 2, END, 2, END]
     assert numbered(DOCUMENTS, 100)[0] == ("a", "cat", "dog", "the", "hat", "saw")
     assert numbered([], 4) == ((), pytest.approx(np.zeros(0)))
+
+
+def test_parts_give_the_numbers_of_the_whole(monkeypatch):
+    whole = numbered(DOCUMENTS, 4)
+    monkeypatch.setattr(contexts, "TOKENS", 3)
+    known, tokens = numbered(DOCUMENTS, 4)
+    assert known == whole[0]
+    assert np.array_equal(tokens, whole[1])
+
+
+def test_a_corpus_is_not_held_in_memory(monkeypatch):
+    """A million words take four megabytes as numbers."""
+    monkeypatch.setattr(contexts, "TOKENS", 1 << 14)
+    tracemalloc.start()
+    try:
+        known, tokens = numbered((f"{' cat dog'} a{chr(97 + n % 26)}" * 500 for n in range(1000)), 100)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(tokens) > 1_000_000
+    assert known[:2] == ("cat", "dog")
+    assert peak < 1_000_000
 
 
 def slow_neighbours(tokens, window):

@@ -21,6 +21,7 @@ import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
 from zoo.arithmetic import arithmetic
 from zoo.errors import ZooError, nearest
 from zoo.evaluation.chosen_densities import ChosenDensities
+from zoo.evaluation.measures.word_judgements import digest_of
 from zoo.evaluation.references import CLASSES
 from zoo.evaluation.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
 from zoo.evaluation.subject import Subject
@@ -37,7 +38,11 @@ LOG = logging.getLogger(__name__)
 RESAMPLES, PAIRED = 1000, 100  # of the interval, and of those that a record keeps
 CHUNKS = 20  # of the resamples, which are stored as bytes and converted chunk by chunk
 WORST = 0.01
-OUTSIDE, SEEDS = "outside", "seeds"  # the settings that name data sets of outliers, and siblings
+OUTSIDE, SEEDS, JUDGEMENTS = (
+    "outside",
+    "seeds",
+    "judgements",
+)  # settings: data sets of outliers, siblings, own judgements
 
 
 def in_groups(groups: Iterable[str]) -> list[str]:
@@ -62,6 +67,7 @@ def due(
     trust: tuple[str, ...] = (),
     outside: Collection[str] = (),
     siblings: Mapping[int, Path] = MappingProxyType({}),
+    judgements: Path | None = None,
 ) -> list[str]:
     """Names of the metrics of some groups that are not measured yet.
 
@@ -72,16 +78,17 @@ def due(
         trust: as for `evaluate`.
         outside: names of the data sets whose images are to be outliers.
         siblings: as for `evaluate`.
+        judgements: as for `evaluate`.
 
     Returns:
         Those that `entries` lacks, has in an older version or as failed, or has of densities with other settings, of
-        outliers from other data sets, or of other siblings.
+        outliers from other data sets, of other siblings, or of other judgements.
 
     Raises:
-        ZooError: a group, a density or a setting of it does not exist.
+        ZooError: a group, a density or a setting of it does not exist, or judgements cannot be read.
     """
-    chosen = ChosenDensities(densities, trust)
-    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), chosen, outside, siblings)]
+    given = (ChosenDensities(densities, trust), outside, siblings, digest_of(judgements) if judgements else None)
+    return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), *given)]
 
 
 def is_due(
@@ -90,28 +97,38 @@ def is_due(
     densities: ChosenDensities,
     outside: Collection[str] = (),
     siblings: Mapping[int, Path] = MappingProxyType({}),
+    judgements: str | None = None,
 ) -> bool:
     """Whether a metric has to be measured, given the entry of a record.
 
-    If no data set of outliers is named, a value for any data set is kept. A value that depends on siblings is kept when
-    one of them is gone; it is due when there is a new sibling, or when a sibling was fitted again.
+    If no data set of outliers is named, a value for any data set is kept, and so for judgements. A value that depends
+    on siblings is kept when one of them is gone; it is due when there is a new sibling, or when a sibling was fitted
+    again.
     """
     if entry is None or entry.get("failed") or entry.get("version", 0) < metric.version:
         return True
     kept = {SEEDS: {}} | entry.get("settings", {})
     if not outside:
         kept.pop(OUTSIDE, None)
-    needed = {SEEDS: {}} | settings_of(metric, densities, outside, siblings)
+    if judgements is None:
+        kept.pop(JUDGEMENTS, None)
+    needed = {SEEDS: {}} | settings_of(metric, densities, outside, siblings, judgements)
     known, found = kept.pop(SEEDS), needed.pop(SEEDS)
     return bool(kept != needed or found.items() - known.items())
 
 
 def settings_of(
-    metric: Metric, densities: ChosenDensities, outside: Collection[str], siblings: Mapping[int, Path]
+    metric: Metric,
+    densities: ChosenDensities,
+    outside: Collection[str],
+    siblings: Mapping[int, Path],
+    judgements: str | None,
 ) -> dict[str, Any]:
     """What a metric depends on besides the model and its data: see "settings" of `evaluate`."""
     names = {OUTSIDE: sorted(outside)} if outside and rests_on_outside(metric) else {}
-    return density_settings(metric, densities) | names | seeds_of(metric, siblings)
+    own = judgements is not None and not Subject.RESTS_ON_JUDGEMENTS.isdisjoint(metric.needs)
+    judged = {JUDGEMENTS: judgements} if own else {}
+    return density_settings(metric, densities) | names | seeds_of(metric, siblings) | judged
 
 
 def rests_on_outside(metric: Metric) -> bool:
@@ -143,6 +160,7 @@ def evaluate(
     trust: tuple[str, ...] = (),
     outside: Mapping[str, Images] = MappingProxyType({}),
     siblings: Mapping[int, Path] = MappingProxyType({}),
+    judgements: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure metrics of a fitted model on the test images.
 
@@ -163,6 +181,7 @@ def evaluate(
         outside: {name: test images of another data set}, as outliers.
         siblings: {seed: file} of saved models that differ from this one only in the seed, for metrics of stability;
             they are loaded only if such a metric is among `metrics`.
+        judgements: folder with your own files of judgements of words; None for those of gensim.
 
     Returns:
         {name: {"group", "unit", "direction", "definition", "version", "measured", "value", "n", "per_class"?,
@@ -172,19 +191,22 @@ def evaluate(
         the value in its first 100 resamples (float32, base64), which are the same for every model, so that models are
         compared in pairs, "worst" the mean of the worst 1 % of images, "curve" a table of named columns. "settings"
         holds what differs from the option files in the densities that the metric uses, the names of the other data sets
-        of its outliers, and as "seeds" the siblings that it uses, with digests of their files. A metric that does not
+        of its outliers, as "seeds" the siblings that it uses, with digests of their files, and as "judgements" the
+        digest of your own files. A metric that does not
         apply has value null and a "reason"; one that raised an error also has "failed" true. "measured" marks
         wall-clock times and the like, which differ from run to run.
 
     Raises:
-        ZooError: a metric, a density or a setting of it does not exist, or images of `outside` have another shape.
+        ZooError: a metric, a density or a setting of it does not exist, images of `outside` have another shape, or
+            judgements cannot be read.
     """
     check_shapes(outside, data)
     chosen = ChosenDensities(densities, trust)
-    todo = {each: settings_of(each, chosen, outside, siblings) for each in named(metrics)}
+    judged = digest_of(judgements) if judgements else None
+    todo = {each: settings_of(each, chosen, outside, siblings, judged) for each in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
     with deterministic(model), arithmetic("auto", torch.get_num_threads()), torch.no_grad():
-        subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings)
+        subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings, judgements)
         for done, (metric, settings) in enumerate(todo.items()):
             if progress is not None:
                 progress(metric, done, len(todo))

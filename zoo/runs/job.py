@@ -48,6 +48,7 @@ class Job:
         groups: the groups of metrics to measure.
         densities: the densities of codes, by name and settings.
         outliers: the data set whose test images are outliers; None for none.
+        judgements: folder with your own files of judgements of words; None for those of gensim.
         threads: CPU threads to compute with.
         stacked: number of runs with different seeds that are fitted together, if the result is the same.
         checkpoint_seconds: smallest time between two checkpoints of a gradient fit; None for no checkpoints.
@@ -72,6 +73,7 @@ class Job:
     groups: list[str]
     densities: dict[str, Node]
     outliers: Node | None
+    judgements: Path | None
     threads: int
     stacked: int
     checkpoint_seconds: float | None
@@ -117,6 +119,7 @@ class Job:
             groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, trust),
             outliers=outside_node(setting(cfg, "evaluation.outliers", "str", "None"), places(cfg), trust),
+            judgements=judgements_of(cfg),
             threads=threads,
             stacked=setting(cfg, "trainer.stacked", "int"),
             checkpoint_seconds=checkpoint_seconds_of(cfg),
@@ -220,7 +223,7 @@ class Job:
         folders(self.trust)  # imports trusted packages, whose metrics are then known
         entries, siblings = {} if record is None else record.metrics, siblings_of(self.model_path)
         outside = () if self.outliers is None else (self.outliers["option"],)
-        found = due(entries, self.groups, self.densities, self.trust, outside, siblings)
+        found = due(entries, self.groups, self.densities, self.trust, outside, siblings, self.judgements)
         again = [name for name in self.measurable(record) if name not in entries and name not in found]
         return [*found, *again]
 
@@ -242,6 +245,11 @@ def density_nodes(cfg: DictConfig, trust: Sequence[str]) -> dict[str, Node]:
 def places(cfg: DictConfig) -> dict[str, str]:
     """Paths of data sets and decoded pictures, by the names of the settings of sources."""
     return {"root": str(place(cfg, "paths.data")), "decoded": str(place(cfg, "paths.decoded"))}
+
+
+def judgements_of(cfg: DictConfig) -> Path | None:
+    """Folder with the user's own files of judgements of words; None for those of gensim."""
+    return None if setting(cfg, "evaluation.judgements", "str", "None") is None else place(cfg, "evaluation.judgements")
 
 
 def threads_of(cfg: DictConfig) -> int:

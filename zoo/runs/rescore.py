@@ -14,7 +14,7 @@ from zoo.files import existing, locked
 from zoo.options import Node, build, content, template
 from zoo.runs.compose import place, setting
 from zoo.runs.identity import content_digest
-from zoo.runs.job import density_nodes, places, threads_of
+from zoo.runs.job import density_nodes, judgements_of, places, threads_of
 from zoo.runs.outside import outside_images, outside_node
 from zoo.runs.records import Record, lock_of, read_record, record_path, write_record
 from zoo.runs.siblings import siblings_of
@@ -29,6 +29,7 @@ class Rescoring:
         densities: densities of codes, by name and settings.
         outliers: the data set whose test images are outliers; None for the one that the option file of a record's data
             names.
+        judgements: folder with your own files of judgements of words; None for those of gensim.
         again: measure metrics again that a record has already.
         models: folder of the fitted models.
         places: {"root", "decoded"}: where data sets and decoded pictures lie.
@@ -42,6 +43,7 @@ class Rescoring:
     groups: list[str]
     densities: dict[str, Node]
     outliers: str | None
+    judgements: Path | None
     again: bool
     models: Path
     places: dict[str, str]
@@ -58,6 +60,7 @@ class Rescoring:
             groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
             densities=density_nodes(cfg, cfg.trust),
             outliers=setting(cfg, "evaluation.outliers", "str", "None"),
+            judgements=judgements_of(cfg),
             again=setting(cfg, "again", "bool"),
             models=place(cfg, "paths.models"),
             places=places(cfg),
@@ -105,7 +108,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     file = asked.models / record.data / record.variant / f"{record.hash}-s{record.seed}.safetensors"
     siblings, given = siblings_of(file), (asked.densities, asked.trust)
     outliers = asked.outliers or partner(data_node(path, record.config), asked.trust)
-    lacking = due(record.metrics, asked.groups, *given, [outliers] if outliers else [], siblings)
+    lacking = due(record.metrics, asked.groups, *given, [outliers] if outliers else [], siblings, asked.judgements)
     names = in_groups(asked.groups) if asked.again else lacking
     if not names:
         return record, []
@@ -114,7 +117,8 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     data = data_of(path, record, asked)
     outside = outside_images(outside_node(outliers, asked.places, asked.trust), data, names, asked.trust)
     with evaluation_bar(record.name, asked.progress) as show:
-        found = evaluate(model, data, names, record.fit, show, asked.features, *given, outside, siblings)
+        about = (asked.features, *given, outside, siblings, asked.judgements)
+        found = evaluate(model, data, names, record.fit, show, *about)
     with locked(lock_of(path)):  # keep metrics that others have added meanwhile
         record = read_record(path).measured(found, commit())
         write_record(root, record)

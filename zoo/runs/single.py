@@ -247,7 +247,7 @@ def written(job: Job, fitted: Fitted, due: Sequence[str]) -> Record:
 def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Sequence[str]) -> Record:
     """Measure metrics and add them to the record."""
     outside, siblings = outside_images(job.outliers, data, due, job.trust), siblings_of(job.model_path)
-    given = (job.features, job.densities, job.trust, outside, siblings)
+    given = (job.features, job.densities, job.trust, outside, siblings, job.judgements)
     with evaluation_bar(job.name, job.progress) as show:
         found = evaluate(model, data, due, record.fit, show, *given)
     record = record.measured(found, commit())

@@ -7,8 +7,17 @@ from math import dist
 import pytest
 import torch
 
+from zoo.errors import ZooError
+from zoo.evaluation.evaluator import due, evaluate
 from zoo.evaluation.measures import word_judgements
-from zoo.evaluation.measures.word_judgements import analogies, answered, similarity, unit_length, word_pairs
+from zoo.evaluation.measures.word_judgements import (
+    analogies,
+    answered,
+    digest_of,
+    similarity,
+    unit_length,
+    word_pairs,
+)
 from zoo.evaluation.metrics.words import word_map, word_neighbours, wordsim353
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject import Subject
@@ -78,7 +87,6 @@ def test_the_judgements_of_gensim():
 
 def test_without_gensim_the_package_is_named(monkeypatch):
     monkeypatch.setattr(word_judgements, "find_spec", lambda name: None)
-    word_pairs.cache_clear()
     with pytest.raises(NotApplicable, match=r"pip install 'bottleneck-zoo\[words\]'"):
         wordsim353(WordCodes(("king",), CODES[:1], {"king": 0}))
 
@@ -99,3 +107,42 @@ def test_all_words_are_encoded_those_of_validation_too(compose_job, tmp_path):
 def test_samples_that_are_no_words_have_none(small_model, digits):
     with pytest.raises(NotApplicable, match="are no words"):
         _ = Subject(small_model, digits, {}).word_codes
+
+
+def test_judgements_of_your_own(tmp_path, compose_job, fit_job):
+    """They take the place of gensim's, file by file, and their digest is in the record, so that others are due."""
+    (tmp_path / "wordsim353.tsv").write_text("# mine\nking\tman\t9\nKing\tqueen\t5.5\n\nking\twoman\t4\n")
+    (tmp_path / "questions-words.txt").write_text(": family\nman woman king queen\n")
+    assert word_pairs("wordsim353", tmp_path) == [("king", "man", 9.0), ("king", "queen", 5.5), ("king", "woman", 4.0)]
+    assert analogies(tmp_path) == [("family", ("man", "woman", "king", "queen"))]
+    found = WordCodes(("king", "queen", "man", "woman", "tree"), CODES, PLACE, tmp_path)
+    assert wordsim353(found).value == pytest.approx(1.0)
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.txt").write_text("king and man and queen or woman saw a tree or man " * 9)
+    run = fit_job(compose_job("variant=svd", "data=words", f"data.source.path={tmp_path / 'corpus'}", "width=3"))
+    names = ["wordsim353", "code_width"]
+    entries = evaluate(run.model, run.data, names, {}, judgements=tmp_path)
+    assert entries["wordsim353"]["settings"] == {"judgements": digest_of(tmp_path)}
+    assert "settings" not in entries["code_width"]
+    groups = ["words", "code"]
+    assert "wordsim353" not in due(entries, groups, judgements=tmp_path)
+    assert "wordsim353" not in due(entries, groups)
+    (tmp_path / "wordsim353.tsv").write_text("king\tman\t1\nking\tqueen\t5.5\nking\twoman\t4\n")
+    assert "wordsim353" in due(entries, groups, judgements=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("wordsim353.tsv", "king man 9", "wordsim353.tsv: line 1 is not two words and a number with tabs"),
+        ("simlex999.txt", "# a\nking\tman\tvery", "simlex999.txt: line 2 is not two words and a number"),
+        ("questions-words.txt", ": a\nking man", "questions-words.txt: line 2 is neither four words nor"),
+        ("other.txt", "", "has none of the files wordsim353.tsv, simlex999.txt, questions-words.txt"),
+    ],
+)
+def test_judgements_that_cannot_be_read_are_told_before_a_fit(tmp_path, compose_job, file, text, message):
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ZooError, match=message):
+        compose_job("evaluation=words", f"evaluation.judgements={tmp_path}").due(None)
+    with pytest.raises(ZooError, match="no such folder"):
+        digest_of(tmp_path / "nowhere")

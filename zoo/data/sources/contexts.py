@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -49,8 +50,9 @@ def words(
     distributional similarity with lessons learned from word embeddings", 2015.
 
     Words are sequences of letters, in lower case; words outside the vocabulary are left out before windows are laid. A
-    corpus is read once, in parts. Training and test samples are the same: all words. A word is not a draw from a
-    population, so there is no test set; embeddings are measured by human judgements.
+    corpus is read once, in parts; four bytes a word are kept in a temporary file. Training and test samples are the
+    same: all words. A word is not a draw from a population, so there is no test set; embeddings are measured by human
+    judgements.
 
     Args:
         root: folder of all data sets; without `path`, all posts of 20 Newsgroups there are the corpus.
@@ -136,27 +138,40 @@ def read(files: Iterable[Path]) -> Iterator[str]:
 def numbered(documents: Iterable[str], vocabulary: int) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     """The most frequent words, ties by alphabet, and the documents as their numbers, others left out.
 
-    One pass: every word gets a number when it is first met. Four bytes a word are kept.
+    One pass: every word gets a number when it is first met. The numbers are in a temporary file, four bytes each, so
+    that a corpus may be larger than memory; its different words may not.
 
     Returns:
         words: most frequent first; and numbers: (T,), with -1 at the end of each document.
     """
     first: dict[str, int] = {}
-    number, found = count(), array("i")
-    for document in documents:
-        for word in WORD.findall(document.lower()):
-            if (known := first.get(word)) is None:
-                known = first[word] = next(number)
-            found.append(known)
-        found.append(END)
-    tokens = np.frombuffer(found, np.int32) if found else np.zeros(0, np.int32)
-    frequency = np.bincount(tokens[tokens >= 0], minlength=len(first))
-    order = sorted(first, key=lambda word: (-frequency[first[word]], word))[:vocabulary]
+    number = count()
+    with TemporaryFile() as file:
+        for document in documents:
+            found = array("i")
+            for match in WORD.finditer(document.lower()):
+                if (known := first.get(word := match.group())) is None:
+                    known = first[word] = next(number)
+                found.append(known)
+            found.append(END)
+            found.tofile(file)
+        size = file.tell() // np.dtype(np.int32).itemsize
+        tokens = np.memmap(file, np.int32, "r+", shape=size) if size else np.zeros(0, np.int32)
+    starts = range(0, size, TOKENS)
+    frequency = np.zeros(len(first) + 1, np.int64)  # of ends, too
+    for start in starts:
+        frequency += np.bincount(tokens[start : start + TOKENS] + 1, minlength=len(frequency))
+    order = sorted(first, key=lambda word: (-frequency[first[word] + 1], word))[:vocabulary]
     place = np.full(len(first) + 1, len(first), np.int32)
     place[-1] = END  # of the end of a document, which -1 picks
     place[[first[word] for word in order]] = np.arange(len(order))
-    renamed = place[tokens]
-    return tuple(order), renamed[renamed < len(order)] if len(order) < len(first) else renamed
+    kept = 0
+    for start in starts:
+        renamed = place[tokens[start : start + TOKENS]]
+        renamed = renamed[renamed < max(1, len(order))]
+        tokens[kept : kept + len(renamed)] = renamed
+        kept += len(renamed)
+    return tuple(order), tokens[:kept]
 
 
 def neighbours_of(tokens: NDArray[np.int32], size: int, window: int) -> csr_matrix:
@@ -165,7 +180,7 @@ def neighbours_of(tokens: NDArray[np.int32], size: int, window: int) -> csr_matr
 
     found = csr_matrix((size, size))
     for start in range(0, len(tokens), TOKENS):
-        part = tokens[start : start + TOKENS + window]
+        part = np.asarray(tokens[start : start + TOKENS + window])
         ends = np.cumsum(part == END)
         rows, columns, weights = [], [], []
         for distance in range(1, window + 1):

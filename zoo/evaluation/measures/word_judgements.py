@@ -1,9 +1,9 @@
-"""Human judgements of pairs of words, and analogies; the files come with the package gensim."""
+"""Human judgements of pairs of words, and analogies: the files of the package gensim, or your own of the same form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.errors import ZooError
 from zoo.evaluation.registry import NotApplicable
 
 FILES = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "analogies": "questions-words.txt"}
@@ -19,40 +20,85 @@ Pairs = list[tuple[str, str, float]]
 Questions = list[tuple[str, tuple[str, str, str, str]]]
 
 
-def lines_of(name: str) -> list[str]:
-    """The lines of a file of judgements; NotApplicable where gensim is not installed."""
+def path_of(name: str, folder: Path | None = None) -> Path:
+    """A file of judgements: your own where the folder has it, else that of gensim.
+
+    Raises:
+        NotApplicable: there is neither.
+    """
+    if folder is not None and (own := folder / FILES[name]).exists():
+        return own
     spec = find_spec("gensim")
     if spec is None or not spec.submodule_search_locations:
         raise NotApplicable("judgements of words come with gensim: pip install 'bottleneck-zoo[words]'")
-    path = Path(spec.submodule_search_locations[0]) / "test" / "test_data" / FILES[name]
-    return path.read_text(encoding="utf-8").splitlines()
+    return Path(spec.submodule_search_locations[0]) / "test" / "test_data" / FILES[name]
 
 
-@cache
-def word_pairs(name: str) -> Pairs:
+def word_pairs(name: str, folder: Path | None = None) -> Pairs:
     """Two words in lower case, and how similar people judge them.
 
     "wordsim353": relatedness, L. Finkelstein et al., "Placing search in context", 2002. "simlex999": similarity, not
-    relatedness, F. Hill, R. Reichart, A. Korhonen, "SimLex-999", 2015.
+    relatedness, F. Hill, R. Reichart, A. Korhonen, "SimLex-999", 2015. A line is two words and a number, with tabs
+    between them; lines that begin with # do not count.
+
+    Raises:
+        ZooError: a line of a file of your own is not such a line.
+        NotApplicable: there is no file.
     """
-    rows = (line.split("\t") for line in lines_of(name) if line and not line.startswith("#"))
-    return [(a.lower(), b.lower(), float(value)) for a, b, value in rows]
+    found, path = [], path_of(name, folder)
+    for number, line in enumerate(text_of(path).splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                a, b, value = line.split("\t")
+                found.append((a.lower(), b.lower(), float(value)))
+            except ValueError as error:
+                raise ZooError(f"{path}: line {number} is not two words and a number with tabs between them") from error
+    return found
 
 
-@cache
-def analogies() -> Questions:
-    """Sections with questions "a is to b as c is to d": T. Mikolov et al., "Efficient estimation ...", 2013."""
+def analogies(folder: Path | None = None) -> Questions:
+    """Sections with questions "a is to b as c is to d": T. Mikolov et al., "Efficient estimation ...", 2013.
 
-    def found() -> Iterator[tuple[str, tuple[str, str, str, str]]]:
-        section = ""
-        for line in lines_of("analogies"):
-            words = line.lower().split()
-            if line.startswith(":"):
-                section = words[-1]
-            elif len(words) == 4:
-                yield section, (words[0], words[1], words[2], words[3])
+    A line ": name" begins a section; others are four words.
 
-    return list(found())
+    Raises:
+        ZooError: a line of a file of your own is neither.
+        NotApplicable: there is no file.
+    """
+    section, found, path = "", [], path_of("analogies", folder)
+    for number, line in enumerate(text_of(path).splitlines(), 1):
+        words = line.lower().split()
+        if line.startswith(":"):
+            section = words[-1]
+        elif len(words) == 4:
+            found.append((section, (words[0], words[1], words[2], words[3])))
+        elif words:
+            raise ZooError(f"{path}: line {number} is neither four words nor the name of a section after a colon")
+    return found
+
+
+def text_of(path: Path) -> str:
+    """A file's text; ZooError if it cannot be read as UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ZooError(f"{path}: cannot be read as UTF-8 ({error})") from error
+
+
+def digest_of(folder: Path) -> str:
+    """A digest of the files of judgements in a folder of your own, which are read to check them.
+
+    Raises:
+        ZooError: there is no such folder, it has none of the three files, or one of them is not of its form.
+    """
+    if not folder.is_dir():
+        raise ZooError(f"evaluation.judgements={folder}: no such folder")
+    names = [name for name, file in FILES.items() if (folder / file).exists()]
+    if not names:
+        raise ZooError(f"evaluation.judgements={folder}: has none of the files {', '.join(FILES.values())}")
+    for name in names:
+        _ = analogies(folder) if name == "analogies" else word_pairs(name, folder)
+    return sha256("\0".join(f"{name}\0{text_of(folder / FILES[name])}" for name in names).encode()).hexdigest()[:10]
 
 
 def similarity(vectors: Tensor, place: Mapping[str, int], pairs: Pairs) -> tuple[float, int]:

@@ -46,7 +46,7 @@ def simlex999(word_codes: WordCodes) -> Curve:
 
 def judged(found: WordCodes, name: str) -> Curve:
     """The correlation, with the number of pairs."""
-    pairs = word_pairs(name)
+    pairs = word_pairs(name, found.judgements)
     value, count = similarity(found.codes, found.place, pairs)
     return Curve(value, {"pairs": [float(len(pairs))], "in the vocabulary": [float(count)]}, count)
 
@@ -61,7 +61,7 @@ def analogy_accuracy(word_codes: WordCodes) -> Curve:
     Misleads: leaving out the words of the question does much of the work: the nearest remaining word to c alone is
     often right.
     """
-    right, sections = answered(word_codes.codes, word_codes.place, analogies())
+    right, sections = answered(word_codes.codes, word_codes.place, analogies(word_codes.judgements))
     each, found = shares(right, sections), mean(right)
     table: dict[str, list[float] | list[str]] = {"section": [*each], "fraction": [*each.values()]}
     return Curve(found.value, table, len(right), influence=(found.influence,))

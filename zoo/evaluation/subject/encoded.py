@@ -41,6 +41,7 @@ class Encoded:
         chosen: the densities of codes; None for all options as their files have them.
         outside: {name: test images of another data set}, as outliers.
         siblings: {seed: file} of saved models that differ only in the seed.
+        judgements: folder with your own files of judgements of words; None for those of gensim.
     """
 
     def __init__(
@@ -52,10 +53,11 @@ class Encoded:
         chosen: ChosenDensities | None = None,
         outside: Mapping[str, Images] = MappingProxyType({}),
         siblings: Mapping[int, Path] = MappingProxyType({}),
+        judgements: Path | None = None,
     ) -> None:
         self.model, self.data, self.fit, self.cache = model, data, fit, cache
         self.chosen = ChosenDensities() if chosen is None else chosen
-        self.outside, self.siblings = outside, siblings
+        self.outside, self.siblings, self.judgements = outside, siblings, judgements
 
     @cached_property
     def device(self) -> torch.device:

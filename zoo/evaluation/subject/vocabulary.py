@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -20,15 +22,23 @@ class WordCodes:
         words: V of them.
         codes: (V, D), of unit length.
         place: {word: row}.
+        judgements: folder with your own files of judgements; None for those of gensim.
     """
 
     words: tuple[str, ...]
     codes: Tensor
     place: dict[str, int]
+    judgements: Path | None = None
 
 
 class Vocabulary(Encoded):
-    """Samples that are the words of a vocabulary, and whose features are named after them."""
+    """Samples that are the words of a vocabulary, and whose features are named after them.
+
+    Class attributes:
+        RESTS_ON_JUDGEMENTS: properties that may depend on the user's own files of judgements.
+    """
+
+    RESTS_ON_JUDGEMENTS: ClassVar[frozenset[str]] = frozenset({"word_codes"})
 
     @cached_property
     def word_codes(self) -> WordCodes:
@@ -37,4 +47,5 @@ class Vocabulary(Encoded):
             raise NotApplicable(f"the samples of {self.data.name} are no words")
         samples, form = self.data.source.train, self.data.form
         codes = unit_length(self.encode(samples))
-        return WordCodes(form.features, codes, {word: row for row, word in enumerate(form.features)})
+        place = {word: row for row, word in enumerate(form.features)}
+        return WordCodes(form.features, codes, place, self.judgements)
