@@ -131,6 +131,16 @@ def test_atoms_are_drawn_in_two_rows_blue_below_zero_and_red_above() -> None:
     assert [len(row) for row in rows(few.axes[0])] == [10]
 
 
+def test_atoms_of_a_control_are_left_out() -> None:
+    deep = dictionary("pca", 4)[0]
+    control = replace(deep, name="overcomplete_ae", variant="overcomplete_ae", hash="other")
+    figure = atoms([control, deep])
+    assert figure is not None
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert "overcomplete_ae" not in texts
+    assert any(text.endswith("; without overcomplete_ae (control)") for text in texts)
+
+
 def test_planted_atoms_are_above_all_others() -> None:
     record, strip = dictionary("pca", 20, planted=True)
     figure = atoms([record])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 
 import pytest
 import torch
@@ -23,6 +25,12 @@ def engine():
     return found
 
 
+def as_javascript(data: object) -> str:
+    """Data as an expression, with bytes as `zoo.bytes` of base64."""
+    marked = json.dumps(data, default=lambda value: f"$bytes:{base64.b64encode(value).decode()}")
+    return re.sub(r'"\$bytes:([^"]*)"', r'zoo.bytes("\1")', marked)
+
+
 def computed(engine, half: str, x: torch.Tensor) -> torch.Tensor:
     rows = engine.execute(
         f"JSON.stringify({json.dumps(x.tolist())}.map((row) => Array.from(model.{half}(Float32Array.from(row)))))"
@@ -35,7 +43,7 @@ def test_encoders_and_decoders_are_those_of_pytorch(engine, page_jobs, place):
     job = [*page_jobs[0], *page_jobs[1]][place]
     model = read_model(job.model_path).model
     x = job.make("data").test[:20]
-    engine.eval(f"var model = zoo.model({json.dumps(portable(model))})")
+    engine.eval(f"var model = zoo.model({as_javascript(portable(model))})")
     with torch.no_grad():
         codes = model.encode(x)
         images = model.decode(codes)
@@ -50,7 +58,8 @@ def test_encoders_and_decoders_are_those_of_pytorch(engine, page_jobs, place):
 
 def test_half_precision_numbers_are_read_exactly(engine):
     numbers = torch.tensor([0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 6e-8, -3.1e-6, 0.333251953125]).half()
-    found = json.loads(engine.execute(f"JSON.stringify(Array.from(zoo.floats('{float16([numbers])}')))"))
+    text = base64.b64encode(float16([numbers])).decode()
+    found = json.loads(engine.execute(f"JSON.stringify(Array.from(zoo.floats(zoo.bytes('{text}'))))"))
     assert found == numbers.float().tolist()
 
 

@@ -76,6 +76,13 @@ def test_text_that_looks_like_markup_stays_text(claim):
     assert elements.open == []
 
 
+def test_bytes_are_packed_beside_the_text():
+    data = [{"a": b"\x00\xff" * 9, "n": [1.5, None]}, b"", {"deep": {"er": b"\x80"}}]
+    assert data_of(assemble({"claims": data}), "claims") == data
+    with pytest.raises(TypeError, match="set has no JSON"):
+        assemble({"claims": {1}})
+
+
 def test_data_sets_whose_models_are_not_here_stay_as_an_earlier_page_has_them(
     page_jobs, study_of, page_results, page_file, capsys
 ):
@@ -103,7 +110,8 @@ def test_neighbours_of_a_word_are_those_with_the_largest_cosines(word_jobs, page
         cosines = torch.nn.functional.cosine_similarity(codes[:, None], codes[None], dim=2).fill_diagonal_(-2)
         near = torch.tensor(method["neighbours"]).view(len(places), -1)
         torch.testing.assert_close(cosines.gather(1, near), cosines.topk(near.shape[1], 1).values)
-        points = np.frombuffer(base64.b64decode(method["points"]), "<f2").reshape(-1, 2).astype(float)
+        planes = np.frombuffer(method["points"], np.uint8).reshape(2, -1).T
+        points = np.ascontiguousarray(planes).view("<f2").reshape(-1, 2).astype(float)
         assert points[:, 0].var() >= points[:, 1].var() > 0
         assert 0 < method["share"] < 1
 

@@ -115,8 +115,8 @@ def samples(records: Sequence[Record]) -> Figure | None:
 
 @figure
 def atoms(records: Sequence[Record]) -> Figure | None:
-    """Atoms of each variant whose decoder is linear, by error; None where there are none."""
-    shown, some = with_images(records, "atoms")
+    """Atoms of each variant whose decoder is linear, by error; None where there are none. Controls are left out."""
+    shown, some = with_images(without_controls(records), "atoms")
     if not shown:
         return None
     strips = {record.name: decode_strip(record.images["atoms"]) for record in shown}
@@ -124,6 +124,7 @@ def atoms(records: Sequence[Record]) -> Figure | None:
     title = f"Atoms of linear decoders of models of {records[0].data}"
     scale = f"each to its own scale, {'blue below 0, red above' if grey else 'grey at 0'}"
     subtitle = f"{some}units that carry most variance, {scale}; lowest error first; {models(shown)}"
+    subtitle += left_out(record for record in records if "atoms" in record.images)
     planted = next((r.images["planted"] for r in shown if "planted" in r.images), None)
     head = [] if planted is None else atom_rows("planted", decode_strip(planted))
     return picture(head, [atom_rows(name, strip) for name, strip in strips.items()], title, subtitle)

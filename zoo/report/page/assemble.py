@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 SHARED = ("core", "shell")
-PACKED = ("words", "compare", "claims")  # data with much text, which gzip shortens, unlike weights
+BYTES = "$bytes"  # the key of a reference to bytes
 WORKER = "train_worker"  # not run in the page itself, which hands its text to a worker
 
 
@@ -22,8 +22,7 @@ def assemble(contents: Mapping[str, Any]) -> str:
     return Template(source("page.html")).substitute(
         style=source("style.css"),
         data="\n".join(
-            f'<script type="application/{"gzip" if name in PACKED else "json"}" id="data-{name}">'
-            f"{packed(data) if name in PACKED else embedded(data)}</script>"
+            f'<script type="application/gzip" id="data-{name}">{packed(data)}</script>'
             for name, data in contents.items()
         ),
         scripts="\n".join(
@@ -32,28 +31,42 @@ def assemble(contents: Mapping[str, Any]) -> str:
     )
 
 
-def embedded(data: object) -> str:
-    """Data as JSON that may stand in a script element, which ends at the first closing tag."""
-    return as_json(data).replace("</", r"<\/").replace("<!--", r"<\u0021--")
-
-
 def packed(data: object) -> str:
-    """Data as compressed JSON in base64."""
-    return base64.b64encode(gzip.compress(as_json(data).encode(), mtime=0)).decode()
+    """Data as base64 of compressed bytes: four of the length of its JSON, the JSON, and the bytes that it refers to.
+
+    Where the data hold bytes, the JSON has {"$bytes": [start, end]}: base64 within JSON would be compressed badly.
+    """
+    pieces: list[bytes] = []
+    end = 0
+
+    def reference(value: object) -> dict[str, list[int]]:
+        nonlocal end
+        if not isinstance(value, bytes):
+            raise TypeError(f"{type(value).__name__} has no JSON")
+        pieces.append(value)
+        start, end = end, end + len(value)
+        return {BYTES: [start, end]}
+
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=reference).encode()
+    whole = b"".join([len(text).to_bytes(4, "little"), text, *pieces])
+    return base64.b64encode(gzip.compress(whole, mtime=0)).decode()
 
 
-def as_json(data: object) -> str:
-    """Data as JSON without spaces."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def unpacked(text: str) -> Any:
+    """What was `packed`."""
+    whole = gzip.decompress(base64.b64decode(text))
+    start = 4 + int.from_bytes(whole[:4], "little")
+
+    def resolved(value: dict[str, Any]) -> Any:
+        return whole[start + value[BYTES][0] : start + value[BYTES][1]] if BYTES in value else value
+
+    return json.loads(whole[4:start], object_hook=resolved)
 
 
 def data_of(page: str, name: str) -> Any:
     """The data of a tab in a page that `assemble` made; None where it has no such tab."""
-    found = re.search(f'<script type="application/(json|gzip)" id="data-{name}">(.*?)</script>', page, re.DOTALL)
-    if found is None:
-        return None
-    kind, text = found.groups()
-    return json.loads(text if kind == "json" else gzip.decompress(base64.b64decode(text)))
+    found = re.search(f'<script type="application/gzip" id="data-{name}">(.*?)</script>', page, re.DOTALL)
+    return None if found is None else unpacked(found[1])
 
 
 def source(name: str) -> str:

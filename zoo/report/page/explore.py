@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections import Counter
@@ -84,17 +83,17 @@ def method(shown: Shown, about: str, x: Tensor) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def codes(model: Autoencoder, x: Tensor) -> str:
+def codes(model: Autoencoder, x: Tensor) -> bytes:
     """The codes of images, image by image, as float16."""
     return float16([model.encode(x)])
 
 
-def sprite(x: Tensor) -> str:
-    """Grey images (N, 1, H, W) in rows of 25, as a base64 PNG."""
+def sprite(x: Tensor) -> bytes:
+    """Grey images (N, 1, H, W) in rows of 25, as a PNG."""
     n, _, h, w = x.shape
     down = math.ceil(n / ACROSS)
     padded = torch.cat([x, x.new_zeros(down * ACROSS - n, 1, h, w)])
     grid = padded.reshape(down, ACROSS, h, w).transpose(1, 2).reshape(down * h, ACROSS * w)
     png = io.BytesIO()
     Image.fromarray(grid.clamp(0, 1).mul(255).round().byte().numpy()).save(png, "PNG", optimize=True)
-    return base64.b64encode(png.getvalue()).decode()
+    return png.getvalue()

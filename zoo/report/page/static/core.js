@@ -23,13 +23,12 @@ const zoo = {};
     return bytes;
   };
 
-  /** The numbers of a base64 text of little-endian float16, as Float32Array. */
-  zoo.floats = function (text) {
-    const bytes = zoo.bytes(text);
+  /** The numbers of float16, of which all low bytes come before all high ones, as Float32Array. */
+  zoo.floats = function (bytes) {
     const scale = Float64Array.from({ length: 32 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 25));
     const numbers = new Float32Array(bytes.length / 2);
     for (let i = 0; i < numbers.length; i++) {
-      const half = bytes[2 * i] | (bytes[2 * i + 1] << 8);
+      const half = bytes[i] | (bytes[numbers.length + i] << 8);
       const exponent = (half >> 10) & 31;
       const size = ((half & 1023) + (exponent ? 1024 : 0)) * scale[exponent];
       numbers[i] = half & 32768 ? -size : size;

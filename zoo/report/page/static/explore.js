@@ -558,7 +558,7 @@
       const plane = view.numbers === 2;
       for (const method of view.methods) {
         method.model ||= zoo.model(method);
-        if (typeof method.codes === "string") method.codes = zoo.floats(method.codes);
+        if (method.codes instanceof Uint8Array) method.codes = zoo.floats(method.codes);
       }
       models = view.methods;
       state.drawer = null;

@@ -92,11 +92,12 @@
     return { context, width, height };
   };
 
-  /** The numbers of the pixels of a base64 PNG, as arrays of one image each. */
+  /** The numbers of the pixels of a PNG, given as bytes, as arrays of one image each. */
   zoo.pixels = function (png, height, width, count, across) {
     return new Promise((resolve) => {
       const picture = new Image();
       picture.onload = () => {
+        URL.revokeObjectURL(picture.src);
         const canvas = zoo.el("canvas", { width: picture.width, height: picture.height });
         const context = canvas.getContext("2d", { willReadFrequently: true });
         context.drawImage(picture, 0, 0);
@@ -110,7 +111,7 @@
           return image;
         }));
       };
-      picture.src = `data:image/png;base64,${png}`;
+      picture.src = URL.createObjectURL(new Blob([png], { type: "image/png" }));
     });
   };
 
@@ -130,12 +131,15 @@
     history.replaceState(null, "", `#${name}${query ? SEPARATOR + query : ""}`);
   };
 
-  /** The data of a tab, which may be compressed. */
+  /** The data of a tab, as zoo/report/page/assemble.py packed it. */
   async function dataOf(name) {
-    const { type, textContent } = document.getElementById(`data-${name}`);
-    if (type === "application/json") return JSON.parse(textContent);
-    const json = new Blob([zoo.bytes(textContent)]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Response(json).json();
+    const packed = zoo.bytes(document.getElementById(`data-${name}`).textContent);
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const whole = await new Response(stream).arrayBuffer();
+    const length = new DataView(whole).getUint32(0, true);
+    const json = new TextDecoder().decode(new Uint8Array(whole, 4, length));
+    const bytes = new Uint8Array(whole, 4 + length);
+    return JSON.parse(json, (_, value) => (value && value.$bytes ? bytes.subarray(...value.$bytes) : value));
   }
 
   async function mount(tab, state) {
