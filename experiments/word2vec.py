@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.data.arrays import seen_files
-from zoo.data.sources.contexts import END, counted, text_files
+from zoo.data.sources.contexts import END, corpus, text_files
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.measures.word_judgements import analogies, answered, similarity, unit_length, word_pairs
@@ -68,8 +68,8 @@ def report(job: Job) -> None:
 def settings(job: Job) -> dict[str, Any]:
     """What both fits have in common."""
     source, fit = job.config["data"]["source"], job.config["fit"]
-    of_fit = {name: fit[name] for name in ("epochs", "negatives", "smoothing", "subsample")}
-    return {"width": job.width, "vocabulary": source["vocabulary"], "window": source["window"], **of_fit}
+    of_fit = {name: fit[name] for name in ("epochs", "negatives", "smoothing")}
+    return {"width": job.width, **{name: source[name] for name in ("vocabulary", "window", "subsample")}, **of_fit}
 
 
 def of_zoo(job: Job, data: Splits) -> Tensor:
@@ -87,7 +87,7 @@ def of_gensim(job: Job, data: Splits) -> Tensor:
         raise ZooError("gensim is not installed: pip install 'bottleneck-zoo[words]'") from error
     given, source = settings(job), job.axes["data"]["source"]
     seen = () if job.path is None else seen_files(text_files(job.path))
-    known, _, tokens = counted(source["root"], source["path"], given["vocabulary"], given["window"], seen)
+    known, tokens = corpus(source["root"], source["path"], given["vocabulary"], seen)
     model = Word2Vec(
         [*documents(tokens, known)],
         sg=1,

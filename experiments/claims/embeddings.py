@@ -23,7 +23,7 @@ from experiments.claims.claim import Case, Claim, Found, Number, Numbers
 from experiments.claims.drawing import canvas, draw_dots
 from experiments.claims.lab import Lab
 from zoo.data.images import Source
-from zoo.data.sources.contexts import END, counted, neighbours_of, ppmi, words
+from zoo.data.sources.contexts import END, corpus, neighbours_of, ppmi, words
 from zoo.data.sources.corpora import MODULES, docstrings_of
 from zoo.data.splits import Splits
 from zoo.evaluation.measures.word_judgements import unit_length, word_pairs
@@ -125,8 +125,8 @@ def sources(data: str) -> tuple[Source, list[csr_matrix]]:
     size = VOCABULARY[data]
 
     def read(root: str, path: str | None) -> tuple[Source, NDArray[np.int32]]:
-        one_hot = words(root, path, size, WINDOW, SMOOTHING, "one_hot")
-        return one_hot, counted(root, path, size, WINDOW, ())[2]
+        one_hot = words(root, path, size, WINDOW, SMOOTHING, vectors="one_hot")
+        return one_hot, corpus(root, path, size)[1]
 
     if data == "newsgroups":
         one_hot, tokens = read(str(home() / "data"), None)

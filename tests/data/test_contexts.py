@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from zoo.data.sources import contexts
-from zoo.data.sources.contexts import END, counted, neighbours_of, numbered, ppmi, read, words
+from zoo.data.sources.contexts import END, corpus, neighbours_of, numbered, ppmi, read, thinned, words
 from zoo.errors import ZooError
 
 DOCUMENTS = ["The cat saw the hat", "a cat, a dog", "dog!"]
@@ -45,6 +45,22 @@ def test_a_corpus_is_not_held_in_memory(monkeypatch):
     assert len(tokens) > 1_000_000
     assert known[:2] == ("cat", "dog")
     assert peak < 1_000_000
+
+
+def test_frequent_words_are_thinned_out(monkeypatch):
+    """As in word2vec's code: kept with probability sqrt(t / f) + t / f, whatever the parts that are read."""
+    rng = np.random.default_rng(1)
+    tokens = rng.choice(3, 100_000, p=[0.9, 0.099, 0.001]).astype(np.int32)
+    tokens[::1000] = END
+    kept = thinned(tokens, 3, 0.01)
+    share = np.bincount(tokens[tokens != END]) / (tokens != END).sum()
+    chance = np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share)
+    found = np.bincount(kept[kept != END]) / np.bincount(tokens[tokens != END])
+    assert found == pytest.approx(chance, abs=0.01)
+    assert (kept == END).sum() == 100
+    monkeypatch.setattr(contexts, "TOKENS", 777)
+    assert np.array_equal(kept, thinned(tokens, 3, 0.01))
+    assert len(thinned(np.zeros(0, np.int32), 3, 0.01)) == 0
 
 
 def slow_neighbours(tokens, window):
@@ -115,4 +131,4 @@ def test_what_is_no_corpus_is_told_in_a_sentence(tmp_path):
 
 def test_the_corpus_is_counted_once(tmp_path):
     (tmp_path / "a.txt").write_text("b a c a")
-    assert counted("", str(tmp_path), 3, 5)[0] == ("a", "b", "c")
+    assert corpus("", str(tmp_path), 3)[0] == ("a", "b", "c")

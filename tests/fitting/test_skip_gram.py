@@ -13,15 +13,13 @@ from torch.nn import functional as F
 from zoo.data.sources.contexts import words
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.skip_gram import SkipGram, loss_and_gradients, thinned
+from zoo.fitting.skip_gram import SkipGram, loss_and_gradients
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import NoCorruption
 from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.linear import linear
 from zoo.objective.objective import Objective
-
-UNTHINNED = 1e9
 
 
 @pytest.fixture
@@ -58,7 +56,7 @@ def test_the_optimum_is_the_mutual_information_less_the_log_of_the_negatives(sou
     rng = np.random.default_rng(1)
     pairs = rng.integers(5, 20, (8, 8))
     pairs = csr_matrix((pairs + pairs.T).astype(float))
-    settings = {"epochs": 600, "groups": 2, "negatives": 2.0, "subsample": UNTHINNED, "rate": 0.02}
+    settings = {"epochs": 600, "groups": 2, "negatives": 2.0, "rate": 0.02}
     model, _ = fitted(replace(source, pairs=pairs), width=8, **settings)
     scores = model.encode(source.train[:]) @ model.decoder[0].weight.T
     dense = pairs.toarray()
@@ -77,14 +75,6 @@ def test_words_of_one_subject_have_codes_of_one_direction(source):
     losses = report.history["train_total"]
     assert len(losses) == report.epochs == 30
     assert losses[-1] < losses[0]
-
-
-def test_frequent_words_are_thinned_out():
-    pairs = csr_matrix(np.array([[0.0, 9.0], [9.0, 2.0]]))
-    share = np.array([0.45, 0.55])
-    kept = np.sqrt(0.1 / share)
-    assert thinned(pairs, 0.1).toarray() == pytest.approx(pairs.toarray() * kept[:, None] * kept, rel=1e-6)
-    assert thinned(pairs, UNTHINNED).toarray() == pytest.approx(pairs.toarray())
 
 
 def test_what_it_is_not_for_is_told_in_a_sentence(source, compose_job, fit_job):

@@ -42,9 +42,7 @@ class SkipGram:
     matrix factorization", 2014, eq. 7. Steps follow RMSprop, whose step does not depend on a word's frequency, with a
     rate that falls linearly to 0; vectors start as in word2vec.
 
-    Frequent words are thinned out, as there: an occurrence of a word of relative frequency f is kept with probability
-    min(1, sqrt(t / f)), with t the setting `subsample`. All words are fitted to, those of the validation set too: a
-    word that is left out would have no vector.
+    All words are fitted to, those of the validation set too: a word that is left out would have no vector.
 
     Limitation: an epoch's time grows with the square of the vocabulary.
 
@@ -52,7 +50,6 @@ class SkipGram:
         epochs: passes over all pairs of words.
         negatives: k.
         smoothing: power of the frequencies that negatives are drawn by.
-        subsample: t.
         rate: of the first step.
         groups: of words, and of contexts, that an epoch's blocks are made of.
 
@@ -63,15 +60,14 @@ class SkipGram:
     epochs: int = 5
     negatives: float = 5.0
     smoothing: float = 0.75
-    subsample: float = 1e-3
-    rate: float = 0.06
-    groups: int = 20
+    rate: float = 0.045
+    groups: int = 40
 
     def __post_init__(self) -> None:
         check_count(self.epochs, "epochs")
         check_count(self.groups, "fit.groups")
         check_fraction(self.smoothing, "fit.smoothing")
-        for name in ("negatives", "subsample", "rate"):
+        for name in ("negatives", "rate"):
             check_positive(getattr(self, name), f"fit.{name}")
 
     def __call__(self, model: Autoencoder, data: Splits, objective: Objective, seed: int) -> FitReport:
@@ -89,7 +85,7 @@ class SkipGram:
             )
         start = time.perf_counter()
         generator = torch.Generator().manual_seed(seed)
-        near = thinned(data.source.pairs, self.subsample)
+        near = data.source.pairs.astype(np.float32)
         noise = torch.from_numpy(np.asarray(data.source.pairs.sum(0)).ravel() ** self.smoothing)
         noise = (self.negatives * noise / noise.sum()).float()
         width, size = encoder.weight.shape
@@ -172,12 +168,3 @@ def loss_and_gradients(v: Tensor, u: Tensor, near: Tensor, far: Tensor) -> tuple
     loss = (far * scores - both * log_chance).sum()  # softplus(s) = s - log sigmoid(s)
     excess = both * log_chance.exp() - near
     return float(loss), excess @ u, excess.T @ v
-
-
-def thinned(pairs: csr_matrix, subsample: float) -> csr_matrix:
-    """N(w, c) after frequent words have been thinned out, see `SkipGram`: (V, V) float32."""
-    frequency = np.asarray(pairs.sum(1)).ravel()
-    share = frequency / frequency.sum()
-    kept = np.minimum(1, np.sqrt(subsample / np.maximum(share, np.finfo(share.dtype).tiny)))
-    found: csr_matrix = pairs.multiply(kept[:, None]).multiply(kept[None]).tocsr().astype(np.float32)
-    return found

@@ -9,12 +9,13 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import IO, TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zoo.checks import check_positive
 from zoo.data.arrays import Seen, seen_files
 from zoo.data.images import Images, Source
 from zoo.data.sources.corpora import posts
@@ -38,6 +39,7 @@ def words(
     vocabulary: int = 20_000,
     window: int = 5,
     smoothing: float = 0.75,
+    subsample: float | None = None,
     vectors: Vectors = "ppmi",
 ) -> Source:
     """The most frequent words of a corpus, each as the vector of its contexts, as many as there are words.
@@ -60,6 +62,8 @@ def words(
         vocabulary: number of words.
         window: words on either side.
         smoothing: s, in (0, 1].
+        subsample: t: an occurrence of a word of relative frequency f is kept with probability min(1, sqrt(t / f) +
+            t / f), drawn once, before windows are laid, as in word2vec's code; None keeps all.
         vectors: "ppmi"; or "one_hot", where a word's vector is 1 at its own place, for skip-gram.
 
     Raises:
@@ -72,39 +76,44 @@ def words(
             raise ZooError(f"data.source.{name}={value}: must be a whole number, at least {least}")
     if not (isinstance(smoothing, float | int) and 0 < smoothing <= 1):
         raise ZooError(f"data.source.smoothing={smoothing}: must be above 0, and at most 1")
+    if subsample is not None:
+        check_positive(subsample, "data.source.subsample")
     if path is not None and not Path(path).exists():
         raise ZooError(f"{path}: no such file or folder; data=words reads a text file, or a folder of .txt files")
     seen = seen_files(text_files(Path(path))) if path is not None else ()
-    return _words(root, path, vocabulary, window, float(smoothing), vectors, seen)
+    return _words(root, path, vocabulary, window, float(smoothing), subsample, vectors, seen)
 
 
 @cache
 def _words(
-    root: str, path: str | None, vocabulary: int, window: int, smoothing: float, vectors: Vectors, seen: Seen
+    root: str,
+    path: str | None,
+    vocabulary: int,
+    window: int,
+    smoothing: float,
+    subsample: float | None,
+    vectors: Vectors,
+    seen: Seen,
 ) -> Source:
     """`words`; `seen` makes the cache miss where a file has changed."""
     from scipy.sparse import identity
 
-    known, pairs, _ = counted(root, path, vocabulary, window, seen)
+    known, tokens = corpus(root, path, vocabulary, seen)
+    kept = tokens if subsample is None else thinned(tokens, len(known), subsample)
+    pairs = neighbours_of(kept, len(known), window)
     matrix = identity(len(known), np.float32, "csr") if vectors == "one_hot" else ppmi(pairs, smoothing)
     samples = Images(SparseRows(matrix), torch.zeros(len(known), dtype=torch.int64), 1.0)
     return Source("words", samples, samples, form=Form("vector", (len(known),), features=known), pairs=pairs)
 
 
 @cache
-def counted(
-    root: str, path: str | None, vocabulary: int, window: int, seen: Seen = ()
-) -> tuple[tuple[str, ...], csr_matrix, NDArray[np.int32]]:
-    """The words, most frequent first; how often each occurs near each; and the corpus as numbers of words.
-
-    Returns:
-        words: V of them; N(w, c), see `words`: (V, V) float64; and (T,), with -1 at the end of each document.
-    """
+def corpus(root: str, path: str | None, vocabulary: int, seen: Seen = ()) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """The words, most frequent first, and the corpus as their numbers: (T,), with -1 at the end of each document."""
     documents = posts(root, "all").texts if path is None else read(text_files(Path(path)))
     known, tokens = numbered(documents, vocabulary)
     if len(known) < 3:
         raise ZooError(f"{path or root}: {len(known)} different words; a vocabulary needs at least three")
-    return known, neighbours_of(tokens, len(known), window), tokens
+    return known, tokens
 
 
 def text_files(place: Path) -> list[Path]:
@@ -155,9 +164,8 @@ def numbered(documents: Iterable[str], vocabulary: int) -> tuple[tuple[str, ...]
                 found.append(known)
             found.append(END)
             found.tofile(file)
-        size = file.tell() // np.dtype(np.int32).itemsize
-        tokens = np.memmap(file, np.int32, "r+", shape=size) if size else np.zeros(0, np.int32)
-    starts = range(0, size, TOKENS)
+        tokens = mapped(file)
+    starts = range(0, len(tokens), TOKENS)
     frequency = np.zeros(len(first) + 1, np.int64)  # of ends, too
     for start in starts:
         frequency += np.bincount(tokens[start : start + TOKENS] + 1, minlength=len(frequency))
@@ -172,6 +180,26 @@ def numbered(documents: Iterable[str], vocabulary: int) -> tuple[tuple[str, ...]
         tokens[kept : kept + len(renamed)] = renamed
         kept += len(renamed)
     return tuple(order), tokens[:kept]
+
+
+def thinned(tokens: NDArray[np.int32], size: int, subsample: float) -> NDArray[np.int32]:
+    """A corpus after frequent words have been thinned out, see `words`, in a temporary file."""
+    parts = [slice(start, start + TOKENS) for start in range(0, len(tokens), TOKENS)]
+    frequency = sum((np.bincount(tokens[part] + 1, minlength=size + 1) for part in parts), np.zeros(size + 1, np.int64))
+    ratio = subsample * frequency[1:].sum() / np.maximum(frequency[1:], 1)
+    chance = np.append(np.sqrt(ratio) + ratio, np.inf)  # all ends of documents are kept
+    rng = np.random.default_rng(0)
+    with TemporaryFile() as file:
+        for part in parts:
+            words_there = np.asarray(tokens[part])
+            words_there[rng.random(len(words_there)) < chance[words_there]].tofile(file)
+        return mapped(file)
+
+
+def mapped(file: IO[bytes]) -> NDArray[np.int32]:
+    """The numbers in a temporary file, which lives as long as they are used."""
+    size = file.tell() // np.dtype(np.int32).itemsize
+    return np.memmap(file, np.int32, "r+", shape=size) if size else np.zeros(0, np.int32)
 
 
 def neighbours_of(tokens: NDArray[np.int32], size: int, window: int) -> csr_matrix:
