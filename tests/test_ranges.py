@@ -125,6 +125,8 @@ def test_numbers_that_divide_a_source_have_ranges(option):
 
 def test_numbers_that_divide_a_file_are_checked_before_it_is_read(compose_job, tmp_path):
     (tmp_path / "x.npy").touch()  # which cannot be read
+    with pytest.raises(ZooError, match=r"^data\.split_seed=1\d+: a seed is a whole number, 0 or more and less than"):
+        compose_job("variant=pca", f"data.split_seed={2**70}")
     with pytest.raises(ZooError, match=r"^data\.source\.split_seed=-1: a seed is a whole number, 0 or more"):
         compose_job("variant=pca", "data=array", f"data.source.path={tmp_path}/x.npy", "data.source.split_seed=-1")
 

@@ -130,7 +130,8 @@ class Model:
             fitted = chosen.fit(self.codes)
         with torch.no_grad():
             drawn = fitted.sample(n, seed)
-            return self.decode(feasible(drawn, self.codes, bottleneck if isinstance(bottleneck, Discrete) else None))
+            codebook = bottleneck if isinstance(bottleneck, Discrete) else None
+            return self.decode(feasible(drawn, self.codes, codebook, bottleneck.places))
 
     def score_samples(self, x: ArrayLike | Tensor) -> NDArray[np.float64]:
         """How well the model explains each sample: (N,), in nats of its scaled values; higher is more usual.

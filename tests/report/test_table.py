@@ -15,7 +15,7 @@ from tests.report.digits_records import REPORTED, VARIANTS, digits_record, sweep
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
 from zoo.report.publish import check_study, publish, quoted_in, quoting, report_data, report_study, write_report
-from zoo.report.statistics import decoded
+from zoo.report.statistics import decoded, timed_together
 from zoo.report.table import apart, benchmark, columns, excerpt, markdown, print_table, print_tables
 from zoo.runs.identity import code_digest
 from zoo.runs.job import Job
@@ -115,10 +115,20 @@ def test_rows_that_cannot_be_told_apart_from_the_best_are_marked() -> None:
 
 
 def with_values(values: dict[str, float], **about: object) -> list[Record]:
-    """A record of each row, with a value of mse and no resamples."""
+    """A record of each row, with a value of mse and no resamples; exact, unless `about` says otherwise."""
     records = [digits_record(name, 8, 0) for name in values]
     plain = {key: value for key, value in records[0].metrics["mse"].items() if key not in ("resampled", "interval")}
-    return [replace(r, metrics={"mse": plain | about | {"value": values[r.name]}}) for r in records]
+    exact = plain | {"group": "cost"}
+    return [replace(r, metrics={"mse": exact | about | {"value": values[r.name]}}) for r in records]
+
+
+def test_nothing_is_marked_where_it_is_not_known_how_values_vary() -> None:
+    (column,) = columns(with_values({"pca": 1.0, "svd": 2.0, "deep_ae": 3.0}, group="reconstruction"))
+    assert column.best == set()
+    (column,) = columns(with_values({"pca": 1.0, "svd": 2.0, "deep_ae": 3.0}))
+    assert column.best == {"pca"}
+    (column,) = columns(with_values({"pca": 1.0, "svd": 2.0, "deep_ae": 3.0}, measured=True))
+    assert column.best == set()
 
 
 def test_nothing_is_marked_where_no_row_differs_from_the_best() -> None:
@@ -485,6 +495,21 @@ def test_rows_that_explain_less_than_pca_are_named_in_the_page_and_the_terminal(
     assert "## Warnings" not in markdown(records, COMMAND)
     print_table(marked)
     assert f"warning {told}\n" in capsys.readouterr().out
+
+
+def test_speeds_are_of_the_machine_that_measured_them() -> None:
+    """Two models that were fitted on different machines are comparable when one machine has timed both."""
+    about = table_records()[0].metrics["fit_seconds"] | {"group": "throughput"}
+    machines = [{"processor": name, "cpu": "AVX2", "gpu": None} for name in ("A", "B")]
+    fitted = [
+        replace(record, metrics={}, environment={"machine": machine})
+        for record, machine in zip(table_records()[:2], machines, strict=True)
+    ]
+    here = [record.measured({"decode_images_per_second": about}, None, machines[0]) for record in fitted]
+    assert ["machine" in record.metrics["decode_images_per_second"] for record in here] == [False, True]
+    assert timed_together(here) == here
+    apart = [here[0], fitted[1].measured({"decode_images_per_second": about}, None, machines[1])]
+    assert [record.metrics for record in timed_together(apart)] == [{}, {}]
 
 
 def test_seconds_of_two_machines_stand_in_no_table(tmp_path) -> None:

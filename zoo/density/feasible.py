@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from zoo.types import Discrete
 
 
-def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None) -> Tensor:
+def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None, places: int = 1) -> Tensor:
     """Draws z (N, D) of a density of codes, moved to the nearest codes that the bottleneck can emit.
 
     Of a discrete code, the nearest entries. Of a sparse code, as many units of largest size as codes have on average,
-    none below zero if no code is; the others are zero.
+    none below zero if no code is; the others are zero. If no code has two active places of a feature map, at most one
+    place of each map stays.
 
     Args:
         z: (N, D).
         codes: (M, D), codes of training samples.
         codebook: the bottleneck, if its codes are discrete.
+        places: units of a feature map, which follow one another.
     """
     if codebook is not None:
         return codebook.points(codebook.indices(z))
@@ -30,6 +32,10 @@ def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None) -> Tensor:
     if bool(active.all()):
         return z
     z = z.clamp(min=0.0 if bool((codes >= 0).all()) else -math.inf)
+    if places > 1 and bool((active.view(len(codes), -1, places).sum(2) <= 1).all()):
+        maps = z.view(len(z), -1, places)
+        largest = maps.abs().amax(2, keepdim=True)
+        z = torch.where(maps.abs() == largest, maps, 0.0).view_as(z)
     kept = max(1, round(int(active.sum()) / len(codes)))
     least = z.abs().topk(kept, 1).values[:, -1:]
     return torch.where(z.abs() >= least, z, 0.0)

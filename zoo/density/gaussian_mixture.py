@@ -12,6 +12,7 @@ from zoo.density.held_out import check_positive, check_seed
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 from zoo.errors import ZooError
+from zoo.spacing import spaced
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,7 +27,7 @@ class MixtureDensity:
     Args:
         components: k, at most the number of codes.
         leading: number of principal components that the mixture describes.
-        codes: the mixture is fitted to the first so many codes; mean and covariance are those of all.
+        codes: the mixture is fitted to so many evenly spaced codes; mean and covariance are those of all.
         seed: determines the initial components.
 
     Raises:
@@ -54,7 +55,7 @@ class MixtureDensity:
             raise ZooError(f"a mixture of {self.components} components needs as many codes, not {available}")
         # The axes keep their relative scale: whitened, noise would count as much as structure in the initial k-means.
         self.relative = self.whitening.std[: self.leading] / self.whitening.std[0]
-        lead = self.lead(self.whitening.forward(z[: self.codes], self.leading))
+        lead = self.lead(self.whitening.forward(spaced(z, self.codes), self.leading))
         self.mixture = GaussianMixture(self.components, max_iter=200, random_state=self.seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are part of the definition

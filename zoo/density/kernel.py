@@ -12,6 +12,7 @@ from zoo.density.held_out import check_enough, check_positive
 from zoo.density.standard_normal import standard_normal_log_prob
 from zoo.density.whitening import Whitening
 from zoo.errors import ZooError
+from zoo.spacing import spaced
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,7 +27,7 @@ class KernelEstimate:
     Args:
         bandwidths: candidates for h, in standard deviations of the codes.
         leading: number of principal components that kernels describe.
-        codes: kernels lie on the first so many codes; mean and covariance are those of all.
+        codes: kernels lie on so many evenly spaced codes; mean and covariance are those of all.
 
     Raises:
         ZooError: there is no bandwidth, or a setting is not positive.
@@ -57,7 +58,7 @@ class KernelEstimate:
 
         check_enough(z, "a kernel density")
         self.whitening = Whitening.of(z)
-        lead = self.whitening.forward(z[: self.codes], self.leading).numpy()
+        lead = self.whitening.forward(spaced(z, self.codes), self.leading).numpy()
         held_out, rest = lead[::10][:500], lead[[i for i in range(len(lead)) if i % 10]]
         candidates = [KernelDensity(bandwidth=h).fit(rest) for h in self.bandwidths]
         best = max(candidates, key=lambda kernel: float(kernel.score(held_out)))

@@ -14,6 +14,7 @@ from zoo.data.images import Images
 from zoo.evaluation.measures.corruption_series import SERIES
 from zoo.evaluation.measures.pixel_detectors import PixelDetectors
 from zoo.evaluation.registry import NotApplicable
+from zoo.spacing import evenly
 
 if TYPE_CHECKING:
     from zoo.data.splits import Splits
@@ -106,9 +107,3 @@ class OutlierSets:
         if name not in self._scored:
             self._scored[name] = self.detectors.scores(outliers.flatten(1))
         return self._scored[name]
-
-
-def evenly(n: int, of: int) -> Tensor:
-    """Evenly spaced places among `of`, `n` of them, or all if there are fewer: (N,) int64, ascending."""
-    n = min(n, of)
-    return torch.arange(n) * of // max(n, 1)

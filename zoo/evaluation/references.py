@@ -24,6 +24,7 @@ from zoo.evaluation.measures.rate_distortion import RateDistortion, principal_ra
 from zoo.evaluation.outlier_sets import OutlierSets
 from zoo.evaluation.registry import NotApplicable
 from zoo.files import write_atomically
+from zoo.spacing import spaced
 
 if TYPE_CHECKING:
     from zoo.data.splits import Splits
@@ -106,8 +107,11 @@ class References:
 
     @cached_property
     def train_likeness(self) -> Likeness:
-        """How training images, as many as there are test images and at most 10,000, compare with the test images."""
-        return likeness(self.reals, self.train_features[: min(len(self.data.test), SAMPLES)])
+        """How training images, as many as there are test images and at most 10,000, compare with the test images.
+
+        They are evenly spaced in the training set, in which images of a class may follow one another.
+        """
+        return likeness(self.reals, spaced(self.train_features, min(len(self.data.test), SAMPLES)))
 
     @cached_property
     def test_logits(self) -> Tensor:
@@ -223,12 +227,12 @@ class References:
 
     @cached_property
     def jpeg_curve(self) -> RateDistortion:
-        """Rate and distortion of JPEG on the first 500 test images; NotApplicable where it cannot store them."""
+        """Rate and distortion of JPEG on 500 evenly spaced test images; NotApplicable where it cannot store them."""
         return self.codec("JPEG")
 
     @cached_property
     def webp_curve(self) -> RateDistortion:
-        """Rate and distortion of lossy WebP on the first 500 test images; NotApplicable where it cannot store them."""
+        """Rate and distortion of lossy WebP on 500 evenly spaced test images; NotApplicable if it cannot store them."""
         return self.codec("WEBP")
 
     def codec(self, name: str) -> RateDistortion:

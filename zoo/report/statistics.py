@@ -16,6 +16,8 @@ from scipy.stats import t as student
 from zoo.errors import ZooError
 from zoo.runs.records import Record
 
+EXACT = "cost"  # the group of metrics that do not depend on samples
+
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
@@ -27,11 +29,13 @@ class Estimate:
             with one seed, or in a closed form.
         resampled: (100,), the mean over seeds for each bootstrap resample of the test samples; None where the metric is
             no mean over samples.
+        exact: it does not depend on which samples the test set holds, as a number of parameters.
     """
 
     mean: float
     seeds: tuple[float, int] | None = None
     resampled: NDArray[np.float64] | None = None
+    exact: bool = False
 
     @property
     def half_width(self) -> float | None:
@@ -42,28 +46,35 @@ class Estimate:
     def differs(self, other: Estimate) -> bool:
         """Whether two rows differ: the 95 % interval of their difference excludes 0.
 
-        Test samples are resampled in pairs: both rows were measured on the same ones.
+        Test samples are resampled in pairs: both rows were measured on the same ones. Where no variation is known, only
+        exact values differ.
         """
         paired = None
         if self.resampled is not None and other.resampled is not None:
             difference = self.resampled - other.resampled
             paired = float(difference.var(ddof=1)), len(difference) - 1
-        return abs(self.mean - other.mean) > (half_width([self.seeds, other.seeds, paired]) or 0.0)
+        half = half_width([self.seeds, other.seeds, paired])
+        if half is None:
+            return self.exact and self.mean != other.mean
+        return abs(self.mean - other.mean) > half
 
 
-def estimate(values: Sequence[float], resampled: Sequence[NDArray[np.float64]] = ()) -> Estimate | None:
+def estimate(
+    values: Sequence[float], resampled: Sequence[NDArray[np.float64]] = (), exact: bool = False
+) -> Estimate | None:
     """The mean of the values of n seeds, and how it varies; None for n = 0.
 
     Args:
         values: of the seeds.
         resampled: the means of the same resamples of test samples, for each seed; empty where there are none.
+        exact: the values do not depend on which samples the test set holds.
     """
     n = len(values)
     if n == 0:
         return None
     varies = len(set(values)) > 1  # a closed form is the same for every seed, which says nothing of test samples
     seeds = (statistics.variance(values) / n, n - 1) if varies else None
-    return Estimate(statistics.mean(values), seeds, np.mean(resampled, 0) if len(resampled) == n else None)
+    return Estimate(statistics.mean(values), seeds, np.mean(resampled, 0) if len(resampled) == n else None, exact)
 
 
 def half_width(parts: Iterable[tuple[float, int] | None]) -> float | None:
@@ -85,7 +96,8 @@ def estimate_of(records: Sequence[Record], metric: str) -> Estimate | None:
     entries = [record.metrics.get(metric, {}) for record in records]
     kept = [entry for entry in entries if entry.get("value") is not None]
     resampled = [decoded(entry["resampled"]) for entry in kept if "resampled" in entry]
-    return estimate([float(entry["value"]) for entry in kept], resampled)
+    exact = all(entry.get("group") == EXACT and not entry.get("measured") for entry in kept)
+    return estimate([float(entry["value"]) for entry in kept], resampled, exact)
 
 
 def decoded(text: str) -> NDArray[np.float64]:
@@ -135,21 +147,27 @@ def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def timed_together(records: Sequence[Record]) -> list[Record]:
-    """The records, without wall-clock times and the like unless all were measured on one kind of machine.
+    """The records, without those wall-clock times and the like that were measured on several kinds of machine.
 
     Seconds of two processors say nothing about two methods.
     """
-    if len({machine(record) for record in records}) < 2:
+    machines: dict[str, set[tuple[str, ...]]] = {}
+    for record in records:
+        for name, entry in record.metrics.items():
+            if entry.get("measured"):
+                machines.setdefault(name, set()).add(machine(record, entry))
+    mixed = {name for name, found in machines.items() if len(found) > 1}
+    if not mixed:
         return list(records)
     return [
-        replace(record, metrics={name: entry for name, entry in record.metrics.items() if not entry.get("measured")})
+        replace(record, metrics={name: entry for name, entry in record.metrics.items() if name not in mixed})
         for record in records
     ]
 
 
-def machine(record: Record) -> tuple[str, ...]:
-    """Processor, its instructions and GPU of a run."""
-    about = record.environment.get("machine", {})
+def machine(record: Record, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Processor, its instructions and GPU that a metric was measured on."""
+    about = entry.get("machine", record.environment.get("machine", {}))
     return tuple(str(about.get(part)) for part in ("processor", "cpu", "gpu"))
 
 

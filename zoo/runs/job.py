@@ -105,6 +105,7 @@ class Job:
         check_prior(choices, nodes["bottleneck"])
         threads = threads_of(cfg)
         check_machine(nodes["fit"])
+        check_division(nodes["data"], "data")
         check_division(nodes["data"].get("source", {}), "data.source")
         check_division(nodes["corruption"], "corruption")
         changes = [o.lstrip("+") for o in overrides_of(cfg) if not _of_any(NOT_IN_NAME, o)]

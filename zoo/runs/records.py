@@ -32,6 +32,7 @@ KINDS = {  # of the fields that are one value, by keys of `options.PLAIN_TYPES`
 PNG = "iVBORw0KGgo"  # how one begins in base64
 LARGEST = 1e30  # of a number
 DIRECTIONS = ("lower", "higher", "none")
+TIMED = "throughput"  # the group of metrics that are times of the machine that measures them
 DUE = "due"  # of an environment: metrics that the record of an earlier fit held
 KINDS_OF_METRIC = {"value": ("float", "None"), **dict.fromkeys(("unit", "direction", "group"), ("str",))}
 
@@ -84,8 +85,18 @@ class Record:
     weights: str | None = None
     schema: int = SCHEMA
 
-    def measured(self, found: Mapping[str, dict[str, Any]], commit: str | None) -> Record:
-        """The record with metrics that were measured at a commit, in place of those of the same names."""
+    def measured(
+        self, found: Mapping[str, dict[str, Any]], commit: str | None, machine: Mapping[str, Any] | None = None
+    ) -> Record:
+        """The record with metrics that were measured at a commit, in place of those of the same names.
+
+        Times of encoding and decoding hold the `machine` they were measured on, if it is not that of the fit.
+        """
+        if machine is not None and machine != self.environment.get("machine"):
+            found = {
+                name: entry | ({"machine": dict(machine)} if entry.get("group") == TIMED else {})
+                for name, entry in found.items()
+            }
         earlier: dict[str, list[str]] = self.environment.get("evaluated", {})
         at = {each: [name for name in names if name not in found] for each, names in earlier.items()}
         if commit != self.environment.get("git"):
@@ -187,6 +198,8 @@ def _check_metric(name: str, entry: Any) -> None:
     elif not _is_column([entry["value"], *(entry.get("interval") or [])]):
         raise ZooError(f"{name}: its value and interval are no finite numbers")
     check_type(f"{name}.n", entry.get("n"), "int", "None")
+    if not isinstance(entry.get("machine", {}), Mapping):
+        raise ZooError(f"{name}.machine is no mapping")
     if "resampled" in entry:
         check_type(f"{name}.resampled", entry["resampled"], "str")
         found = np.frombuffer(base64.b64decode(entry["resampled"]), np.float32)

@@ -98,7 +98,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
 
     from zoo.evaluation.evaluator import due, evaluate, in_groups
     from zoo.runs.bars import evaluation_bar
-    from zoo.runs.single import commit
+    from zoo.runs.single import commit, machine
     from zoo.runs.weights import model_of
 
     record = read_record(path)
@@ -120,7 +120,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
         about = (asked.features, *given, outside, siblings, asked.judgements)
         found = evaluate(model, data, names, record.fit, show, *about)
     with locked(lock_of(path)):  # keep metrics that others have added meanwhile
-        record = read_record(path).measured(found, commit())
+        record = read_record(path).measured(found, commit(), machine())
         write_record(root, record)
     return record, list(found)
 

@@ -250,7 +250,7 @@ def measured(job: Job, record: Record, model: Autoencoder, data: Splits, due: Se
     given = (job.features, job.densities, job.trust, outside, siblings, job.judgements)
     with evaluation_bar(job.name, job.progress) as show:
         found = evaluate(model, data, due, record.fit, show, *given)
-    record = record.measured(found, commit())
+    record = record.measured(found, commit(), machine())
     try:
         write_record(job.results, record)
     except OSError as error:
@@ -358,14 +358,19 @@ def environment() -> dict[str, Any]:
     return {
         "versions": versions(),
         "git": commit(),
-        "machine": {
-            "system": platform.system(),
-            "processor": processor(),
-            "cpu": torch.backends.cpu.get_cpu_capability(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "threads": torch.get_num_threads(),
-        },
+        "machine": machine(),
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What computes here."""
+    return {
+        "system": platform.system(),
+        "processor": processor(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "threads": torch.get_num_threads(),
     }
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.evaluation.conftest import SHORT, measured
+from zoo.density.feasible import feasible
 from zoo.density.gaussian import GaussianDensity
 from zoo.evaluation.chosen_densities import ChosenDensities
 from zoo.evaluation.measures.code_points import in_box, pairs, spherical, straight
@@ -206,6 +207,17 @@ def test_draws_become_codes_that_the_bottleneck_emits(pca, digits):
     assert sparse.min() >= 0, "as no training code is below zero"
     assert torch.equal(sparse[sparse != 0], z.clamp(min=0)[sparse != 0])
     assert torch.equal(corners, torch.where(z > 0, 1.0, -1.0))
+
+
+def test_draws_have_at_most_one_active_place_of_a_feature_map():
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.zeros(50, 4, 9).scatter_(2, torch.randint(9, (50, 4, 1), generator=generator), 1.0)
+    codes[:, :2] = 0.0
+    z = torch.randn(30, 36, generator=generator)
+    found = feasible(z, codes.flatten(1), None, places=9)
+    assert ((found.view(30, 4, 9) != 0).sum(2) <= 1).all()
+    assert 0 < (found != 0).sum(1).max() <= 2, "as many as codes have"
+    assert torch.equal(found[found != 0], z[found != 0])
 
 
 def test_samples_are_decoded_from_such_codes(pca, digits, monkeypatch):

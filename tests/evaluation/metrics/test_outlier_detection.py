@@ -18,7 +18,7 @@ from zoo.evaluation.chosen_densities import ChosenDensities
 from zoo.evaluation.evaluator import check_shapes, due, evaluate, in_groups
 from zoo.evaluation.measures.corruption_series import SERIES
 from zoo.evaluation.measures.detection import auroc
-from zoo.evaluation.outlier_sets import OutlierSets, evenly
+from zoo.evaluation.outlier_sets import OutlierSets
 from zoo.evaluation.registry import METRICS, NotApplicable
 from zoo.evaluation.subject import Subject
 from zoo.model.autoencoder import Autoencoder
@@ -88,13 +88,6 @@ def test_corrupted_images_are_at_the_weakest_strengths_and_of_other_images_than_
     rest = nines.test[:][1::2]
     blocks = OutlierSets(nines, {}).corrupted()["pixelation"]
     assert torch.equal(blocks, nn.functional.avg_pool2d(rest[2::6], 2).repeat_interleave(2, 2).repeat_interleave(2, 3))
-
-
-def test_evenly_spaced_places():
-    assert evenly(4, 8).tolist() == [0, 2, 4, 6]
-    assert evenly(3, 8).tolist() == [0, 2, 5]
-    assert evenly(9, 3).tolist() == [0, 1, 2]
-    assert evenly(0, 3).tolist() == evenly(3, 0).tolist() == []
 
 
 # Metrics

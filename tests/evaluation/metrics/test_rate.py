@@ -170,7 +170,7 @@ def against_pca(model, digits):
 
 
 def test_what_the_decoder_undoes_costs_nothing(pca, digits):
-    """A rotation of the code, and a constant added to it, change no reconstruction: nor do they change the rate."""
+    """A rotation, a constant and a scale of units change no reconstruction: nor do they change the rate."""
     plain = against_pca(pca, digits).value
     axes, mean = pca.encoder[1].weight.detach(), pca.decoder[0].bias.detach()
     rotated = linear_model(torch.linalg.qr(normal(16, 16)).Q @ axes, mean)
@@ -178,8 +178,27 @@ def test_what_the_decoder_undoes_costs_nothing(pca, digits):
     with torch.no_grad():
         moved.encoder[1].bias += 0.7
         moved.decoder[0].bias -= moved.decoder[0].weight.sum(1) * 0.7
-    assert against_pca(rotated, digits).value == pytest.approx(plain, abs=0.2)
-    assert against_pca(moved, digits).value == pytest.approx(plain, abs=0.2)
+        scaled, whitened = linear_model(axes, mean), linear_model(axes, mean)
+        std = Subject(pca, digits, {}).train_codes.std(0)
+        for model, scale in ((scaled, torch.tensor([0.01] + 15 * [1.0])), (whitened, 1 / std)):
+            model.encoder[1].weight.mul_(scale[:, None])
+            model.encoder[1].bias.mul_(scale)
+            model.decoder[0].weight.div_(scale)
+    for same in (rotated, moved, scaled, whitened):
+        assert against_pca(same, digits).value == pytest.approx(plain, abs=0.2)
+
+
+def test_a_unit_that_never_varies_changes_no_rate():
+    """Its zeros make no sparse code: the others are turned to their principal axes."""
+    turn = torch.linalg.qr(normal(4, 4, seed=2)).Q
+    codes = normal(2000) * torch.tensor([1.0, 0.5, 0.2, 0.1]) @ turn
+    images = codes[:, None, None]
+    plain = rate_distortion(codes, codes, images, lambda z: z[:, None, None])
+    for constant in (0.0, 0.3):
+        more = torch.cat([codes, torch.full((2000, 1), constant)], 1)
+        found = rate_distortion(more, more, images, lambda z: z[:, None, None, :4])
+        assert found.bits == pytest.approx(plain.bits, rel=0.01)
+        assert found.mse == pytest.approx(plain.mse, rel=0.01)
 
 
 def test_sparse_codes_keep_their_zeros():

@@ -5,7 +5,9 @@ from torch.nn import functional as F
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import BlockMask, GaussianNoise, PatchMask, PixelMask
+from zoo.model.io import build_model
 from zoo.model.likelihoods import GaussianLikelihood
+from zoo.model.linear_decoder import atoms_of
 from zoo.model.networks.vit import Block, Unpatch, vit
 
 MASKS = [PatchMask(0.75), PatchMask(0.5), BlockMask(0.4), PixelMask(0.05)]
@@ -107,3 +109,13 @@ def test_an_autoencoder_passes_masks_and_not_other_corruptions_to_its_encoder(x)
     model = built(GaussianNoise(0.5))
     step = model(x, generator())
     assert torch.equal(step.code.z, model.encode(step.seen)), "noise is not a mask"
+
+
+@pytest.mark.parametrize(("variant", "rate"), [("mae", 0.75), ("simmim", 0.6)])
+def test_masked_autoencoders_are_not_affine_and_mask_as_much_as_their_papers(compose_job, variant, rate):
+    """A linear head on one code makes the map from code to image affine, which cannot beat PCA."""
+    model = build_model(compose_job(f"variant={variant}", "width=8").config, (1, 8, 8), seed=0)
+    with torch.no_grad():
+        assert atoms_of(model.decode, 8) is None
+        _, hidden = model.corruption(torch.rand(200, 1, 8, 8), torch.Generator().manual_seed(0))
+    assert hidden.mean().item() == pytest.approx(rate, abs=0.05)

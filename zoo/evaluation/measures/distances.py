@@ -11,6 +11,7 @@ from torch import Tensor
 from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.registry import NotApplicable
 from zoo.linear_algebra import eigh
+from zoo.spacing import spaced
 
 KERNEL_ROWS = 128  # whose products with the other set fit in the cache
 SINGULAR = 1e-12  # of the largest eigenvalue: smaller ones are taken as 0
@@ -46,11 +47,11 @@ class Reals:
 
     Args:
         features: (N, D).
-        covered: number of features, the first ones, that make up the manifold; None for all.
+        covered: number of features, evenly spaced ones, that make up the manifold; None for all.
     """
 
     def __init__(self, features: Tensor, covered: int | None = None) -> None:
-        self.features, self.covered = features, features[:covered]
+        self.features, self.covered = features, spaced(features, covered)
         self._radii: dict[int, Tensor] = {}
 
     @cached_property

@@ -17,6 +17,8 @@ ESCAPE_BITS = 32
 PRIOR = 0.5
 LEAST_COMMON = 2.0  # dB that two curves share, for their comparison to mean something
 POINTS = 1_000  # of the integral over qualities
+PROBED, BATCH = 32, 1024  # codes whose units are moved; images that are decoded at once
+LEAST_GAIN = 1e-3  # of the largest
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ class RateDistortion:
 def rate_distortion(
     train_codes: Tensor, test_codes: Tensor, x: Tensor, decode: Callable[[Tensor], Tensor]
 ) -> RateDistortion:
-    """Quantise codes to V' round(V (z - m) / step) step + m on grids of several steps, the same step for all axes.
+    """Quantise codes on grids of several steps, the same step for all axes of G z turned to its principal axes.
 
-    Transform coding: m is the mean and the rows of V are the principal axes of the training codes, so that neither a
-    constant nor a rotation that the decoder undoes changes the rate. m and V belong to the decoder, as its weights do,
-    and are not counted. Codes with entries of exactly zero stay as they are (V = I, m = 0), since zeros cost little.
-    V. Goyal, "Theoretical foundations of transform coding", 2001.
+        z -> G^-1 (V' round(V (G z - m) / step) step + m),   G = diag(g)
+
+    Transform coding: g_i is how far an image moves per unit of z_i (`gains`), and m and V are the mean and the
+    principal axes of G z over training codes. So a constant, a scale of a unit, and a rotation of units that move
+    images equally far change no rate, if the decoder undoes them. G, m and V belong to the decoder, as its weights do,
+    and are not counted. Codes of which a unit that varies is exactly zero for some image stay as they are (G = V = I,
+    m = 0), since zeros cost little. V. Goyal, "Theoretical foundations of transform coding", 2001.
 
     Args:
         train_codes: (N, D), which give each axis' histogram.
@@ -62,12 +67,36 @@ def rate_distortion(
         x: (M, C, H, W), the test images.
         decode: codes -> images.
     """
-    if bool((train_codes == 0).any()):
+    varies = (train_codes != train_codes[0]).any(0)
+    if bool((train_codes[:, varies] == 0).any()):
         return quantised(train_codes, test_codes, x, decode)
-    mean, _, axes = principal_axes(train_codes)
+    gain = gains(train_codes, decode)
+    mean, _, axes = principal_axes(train_codes * gain)
     origin, turn = mean.float(), axes.float()
-    train, test = ((codes - origin) @ turn for codes in (train_codes, test_codes))
-    return quantised(train, test, x, lambda z: decode(z @ turn.T + origin))
+    train, test = ((codes * gain - origin) @ turn for codes in (train_codes, test_codes))
+    return quantised(train, test, x, lambda z: decode((z @ turn.T + origin) / gain))
+
+
+def gains(codes: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
+    """How far images move per unit of each code unit: (D,).
+
+        g_i = sqrt(mean_n |decode(z_n + s_i e_i) - decode(z_n)|^2) / s_i,   s_i the standard deviation of z_i
+
+    over 32 evenly spaced codes (N, D). At least a thousandth of the largest, so that units without an effect have a
+    code; 1 for units that do not vary, and for all where nothing moves.
+    """
+    z = codes[:: max(1, len(codes) // PROBED)][:PROBED]
+    before, std = decode(z), codes.std(0, correction=0)
+    squares = std.new_zeros(len(std))
+    units = std.nonzero()[:, 0]
+    for part in torch.split(units, max(1, BATCH // len(z))):
+        moved = z.repeat(len(part), 1, 1)
+        moved[torch.arange(len(part)), :, part] += std[part, None]
+        after = decode(moved.flatten(0, 1)).view(len(part), *before.shape)
+        squares[part] = (after - before).square().flatten(2).sum(2).mean(1)
+    gain = squares.sqrt() / std.where(std > 0, 1.0)
+    largest = gain.max()
+    return gain.clamp(min=LEAST_GAIN * largest).where(std > 0, 1.0) if largest > 0 else torch.ones_like(gain)
 
 
 def quantised(train: Tensor, test: Tensor, x: Tensor, decode: Callable[[Tensor], Tensor]) -> RateDistortion:

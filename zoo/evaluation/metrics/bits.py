@@ -1,9 +1,9 @@
 """Rate and distortion, which compare codes of different kinds.
 
-Deterministic codes are centred and rotated to their principal axes, quantised on a grid, and each axis is coded under
-its histogram over the training images. Codes with exact zeros are not rotated, and zeros are coded like other values,
-so the rate of a sparse code includes which units are active. The rate of a discrete code is that of its entries.
-Weights, mean and axes are the decoder's, and not counted.
+Deterministic codes are scaled by how far each unit moves images, centred, rotated to their principal axes and quantised
+on a grid, and each axis is coded under its histogram over the training images. Codes with exact zeros stay as they are,
+and zeros are coded like other values, so the rate of a sparse code includes which units are active. The rate of a
+discrete code is that of its entries. Weights, scales, mean and axes are the decoder's, and not counted.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from zoo.evaluation.registry import IMAGES, Curve, NotApplicable, metric
 TOLERANCE = 1.05
 
 
-@metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=3, kinds=IMAGES)
 def code_bits(rate_curve: RateDistortion) -> Curve:
     """Bits of quantised test codes under histograms of training codes, per image, at one step of the grid.
 
         1/N sum_n sum_i -log2 p_i(q_i(z_n)), q_i the bin of axis i, p_i its smoothed frequencies in training codes
 
-    Codes are centred and rotated to their principal axes first, unless they have exact zeros, as sparse codes do: then
-    their units are coded as they are. Mean, axes, histograms and the decoder are the receiver's, and not counted. The
-    step has the fewest bits among those whose mean squared error is at most 5 % above the smallest. The curve shows
-    all steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see bd_rate_against_pca.
+    Units are first scaled by how far they move images, centred, and rotated to their principal axes, unless a unit that
+    varies has exact zeros, as in sparse codes: then units are coded as they are. Scales, mean, axes, histograms and the
+    decoder are the receiver's, and not counted. A value outside the range of training codes costs 32 bits more. The
+    step has the fewest bits among those whose mean squared error is at most 5 % above the smallest. The curve shows all
+    steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see bd_rate_against_pca.
 
     Misleads: fewer bits are better at equal error only: see bd_rate_against_pca. The decoder itself is not counted.
     """
     return Curve(rate_curve.bits[chosen(rate_curve)], rate_curve.table(), rate_curve.n)
 
 
-@metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=3, kinds=IMAGES)
 def code_entropy(rate_curve: RateDistortion) -> Curve:
     """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits.
 
@@ -45,9 +46,11 @@ def code_entropy(rate_curve: RateDistortion) -> Curve:
     return Curve(rate_curve.entropy[chosen(rate_curve)], {}, rate_curve.n)
 
 
-@metric("rate", "bits per image", "none", version=2, kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=3, kinds=IMAGES)
 def code_gap(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy minus entropy at the step of code_bits: the cost of coding under the training histograms.
+
+        sum_i sum_q f_i(q) log2(f_i(q) / p_i(q)), f_i(q) as in code_entropy, p_i(q) as in code_bits
 
     This is the Kullback-Leibler divergence of training from test frequencies.
 
@@ -62,6 +65,8 @@ def code_gap(rate_curve: RateDistortion) -> Curve:
 def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
     """Bits of a discrete code's entries under an autoregressive density fitted to the training codes.
 
+        1/N sum_n sum_m -log2 p(k_nm | k_n1, ..., k_n(m-1)), k_nm the entry at position m of the code of image n
+
     Misleads: fewer bits are better at equal error only, and the density that predicts the entries is not counted.
 
     Args:
@@ -72,7 +77,9 @@ def code_bits_autoregressive(index_bits: Tensor) -> Tensor:
 
 @metric("rate", "bits per image", "none", kinds=IMAGES)
 def bits_back(bits_back_rate: RateDistortion) -> Curve:
-    """Bits of a variational code by bits-back coding, E_q[log2 q(z | x) - log2 p(z)], which is elbo_kl in bits.
+    """Bits of a variational code by bits-back coding, E_q[log2 q(z | x) - log2 p(z)].
+
+    This is elbo_kl in bits, but for the noise by which elbo_kl makes grey levels continuous.
 
     The curve is the one point of this rate and the mean squared error of images decoded from samples of q(z | x), which
     is what the receiver decodes; mean over 4 samples per image. It is not a rate of the deterministic codes, which
@@ -86,7 +93,7 @@ def bits_back(bits_back_rate: RateDistortion) -> Curve:
     return Curve(bits_back_rate.bits[0], bits_back_rate.table(), bits_back_rate.n)
 
 
-@metric("rate", "%", "lower", version=2, kinds=IMAGES)
+@metric("rate", "%", "lower", version=3, kinds=IMAGES)
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.
 
@@ -102,9 +109,12 @@ def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -
     return against(rate_curve, pca_curve, "PCA")
 
 
-@metric("rate", "dB", "none", kinds=IMAGES)
+@metric("rate", "dB", "none", version=2, kinds=IMAGES)
 def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Width of the range of PSNR over which bd_rate_against_pca is a mean.
+
+        max(0, min(max q, max q_pca) - max(min q, min q_pca)), q and q_pca the PSNRs on the lower convex hulls of bits
+        over PSNR, of the points with 1 bit or more of the code and of PCA
 
     Misleads: a wide range is no merit of a code: it says how much bd_rate_against_pca rests on.
     """
@@ -115,6 +125,8 @@ def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve
 @metric("rate", "%", "lower", kinds=IMAGES)
 def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Bits of a discrete code, which has one rate, against those of PCA at the same PSNR: the difference in percent.
+
+        100 (r / r_pca(q) - 1), r the bits and q the PSNR of the code, r_pca(q) the bits of PCA at PSNR q
 
     Misleads: it compares at one quality only, which each discrete code chooses for itself.
 
@@ -130,11 +142,13 @@ def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> C
     return Curve(100 * (rate_curve.bits[0] / bits - 1), {}, rate_curve.n)
 
 
-@metric("rate", "%", "lower", version=3, kinds=IMAGES)
+@metric("rate", "%", "lower", version=4, kinds=IMAGES)
 def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion) -> Curve:
-    """Mean difference in bits at equal PSNR against JPEG without headers and tables, on 500 evenly spaced test images.
+    """Mean difference in bits at equal PSNR against JPEG without headers and tables.
 
-    The curve is that of JPEG.
+        100 (10^mean(log10 r(q) - log10 r_jpeg(q)) - 1), r(q) the bits at PSNR q, over the q that both curves have
+
+    The curve is that of JPEG, on 500 evenly spaced test images.
 
     Misleads: JPEG handles any image and needs no learned decoder, so a code fitted to one kind of image has an
     advantage.
@@ -142,11 +156,13 @@ def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion)
     return against(rate_curve, jpeg_curve, "JPEG")
 
 
-@metric("rate", "%", "lower", version=3, kinds=IMAGES)
+@metric("rate", "%", "lower", version=4, kinds=IMAGES)
 def bd_rate_against_webp(rate_curve: RateDistortion, webp_curve: RateDistortion) -> Curve:
-    """Mean difference in bits at equal PSNR against lossy WebP without headers, on 500 evenly spaced test images.
+    """Mean difference in bits at equal PSNR against lossy WebP without headers.
 
-    The curve is that of WebP.
+        100 (10^mean(log10 r(q) - log10 r_webp(q)) - 1), r(q) the bits at PSNR q, over the q that both curves have
+
+    The curve is that of WebP, on 500 evenly spaced test images.
 
     Misleads: WebP serves all images and stores no decoder of megabytes; a code fitted to one kind of image should win.
     """

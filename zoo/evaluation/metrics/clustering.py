@@ -16,6 +16,8 @@ NEIGHBOURS = 10
 def class_overlap(test_codes: Tensor, test_labels: Tensor) -> Tensor:
     """Fraction of a test code's 10 nearest other test codes that have another label, by Euclidean distance.
 
+        1/N sum_n 1/10 sum_(j in nearest(n)) [y_j != y_n], nearest(n) the 10 nearest other test codes, y_n the label
+
     Misleads: distances depend on the scales of the units, and in a small test set the nearest other codes are far away.
 
     Args:
@@ -33,16 +35,18 @@ def class_overlap(test_codes: Tensor, test_labels: Tensor) -> Tensor:
 def linear_probe_accuracy_of_pixels(pixel_probe: Tensor) -> Tensor:
     """Accuracy of the linear probe on the pixels themselves: a reference, the same for every model.
 
+        1/N sum_n [argmax_c (W x_n + b)_c = y_n], W and b fitted as for linear_probe_accuracy, y_n the label
+
     Misleads: it describes the data set, not a model. A code above it has made classes easier to separate; it has not
     gained information.
 
     Args:
-        pixel_probe: (N,) booleans, whether each test image's label was predicted.
+        pixel_probe: (N,) booleans, whether each test sample's label was predicted.
     """
     return pixel_probe
 
 
-@metric("clustering", "1", "higher", version=2)
+@metric("clustering", "1", "higher", version=3)
 def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Normalised mutual information between labels and k-means clusters of codes, with as many clusters as classes.
 
@@ -61,7 +65,7 @@ def kmeans_nmi(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     return moved(normalised_mutual_information(kmeans_clusters, test_labels))
 
 
-@metric("clustering", "1", "higher", version=2)
+@metric("clustering", "1", "higher", version=3)
 def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Adjusted Rand index between labels and k-means clusters of codes, with as many clusters as classes.
 
@@ -79,9 +83,11 @@ def kmeans_ari(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     return moved(adjusted_rand_index(kmeans_clusters, test_labels))
 
 
-@metric("clustering", "fraction", "higher", version=2)
+@metric("clustering", "fraction", "higher", version=3)
 def kmeans_accuracy(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy of k-means clusters as labels, under the one-to-one matching of clusters and labels that maximises it.
+
+        max_m 1/N sum_n [m(c_n) = y_n], m a one-to-one matching of clusters to labels, c_n the cluster, y_n the label
 
     Misleads: as for kmeans_nmi; where one class is much larger than the others, a single large cluster scores high.
 
@@ -92,9 +98,11 @@ def kmeans_accuracy(kmeans_clusters: Tensor, test_labels: Tensor) -> Curve:
     return moved(matched_accuracy(kmeans_clusters, test_labels))
 
 
-@metric("clustering", "1", "higher", version=2)
+@metric("clustering", "1", "higher", version=3)
 def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Normalised mutual information between labels and Gaussian-mixture clusters of codes.
+
+        2 I(c; y) / (H(c) + H(y)), c the most probable component and y the label
 
     For all metrics `mixture_*`: as many full-covariance Gaussians as classes, fitted to the training codes (at most
     10,000) on their leading principal components (at most 32); each test code is assigned to its most probable
@@ -110,9 +118,12 @@ def mixture_nmi(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     return moved(normalised_mutual_information(mixture_clusters, test_labels))
 
 
-@metric("clustering", "1", "higher", version=2)
+@metric("clustering", "1", "higher", version=3)
 def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Adjusted Rand index between labels and Gaussian-mixture clusters of codes.
+
+        (s - e) / ((a + b) / 2 - e), e = a b / p, with the numbers of pairs of samples of the same component and label
+        (s), of the same component (a), of the same label (b), and of all pairs (p)
 
     Misleads: as for mixture_nmi; pairs within large classes also count more than pairs within small ones.
 
@@ -123,9 +134,11 @@ def mixture_ari(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     return moved(adjusted_rand_index(mixture_clusters, test_labels))
 
 
-@metric("clustering", "fraction", "higher", version=2)
+@metric("clustering", "fraction", "higher", version=3)
 def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy of Gaussian-mixture clusters as labels, matched one to one as for k-means.
+
+        max_m 1/N sum_n [m(c_n) = y_n], m a one-to-one matching to labels, c_n the component, y_n the label
 
     Misleads: as for mixture_nmi; where one class is much larger than the others, a single large cluster scores high.
 
@@ -140,7 +153,9 @@ def mixture_accuracy(mixture_clusters: Tensor, test_labels: Tensor) -> Curve:
 def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Normalised mutual information between labels and the components of the model's own prior.
 
-    Each test image is assigned to the component of the fitted prior that is most probable for its code.
+        2 I(c; y) / (H(c) + H(y)), c the most probable component and y the label
+
+    Each test sample is assigned to the component of the fitted prior that is most probable for its code.
 
     Misleads: components of a prior may describe the data well and yet divide it by style rather than by class.
 
@@ -154,6 +169,8 @@ def prior_nmi(prior_clusters: Tensor, test_labels: Tensor) -> Curve:
 @metric("clustering", "fraction", "higher", version=2)
 def prior_accuracy(prior_clusters: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy of the components of the model's own prior as labels, matched one to one as for k-means.
+
+        max_m 1/N sum_n [m(c_n) = y_n], m a one-to-one matching to labels, c_n the component, y_n the label
 
     Misleads: components of a prior may describe the data well and yet divide it by style rather than by class.
 

@@ -13,7 +13,9 @@ FREQUENCIES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 0.5, 1.0)
 
 @metric("code", "units", "none")
 def active_units(test_codes: Tensor) -> float:
-    """Code units whose variance over the test images exceeds 0.01.
+    """Code units whose variance over the test samples exceeds 0.01.
+
+        sum_i [1/N sum_n (z_ni - m_i)^2 > 0.01], m_i = 1/N sum_n z_ni
 
     For a VAE this is the statistic A_u = Var_x(E[u | x]) > 0.01 of Y. Burda, R. Grosse, R. Salakhutdinov 2015,
     arXiv:1509.00519, section 5.2. It depends on the scale of the code, which differs between methods.
@@ -29,7 +31,9 @@ def active_units(test_codes: Tensor) -> float:
 
 @metric("code", "code variance", "none")
 def unit_variance(test_codes: Tensor) -> Curve:
-    """Variance of each unit over the test images: mean over units, and deciles.
+    """Variance of each unit over the test samples: mean over units, and deciles.
+
+        1/D sum_i 1/N sum_n (z_ni - m_i)^2, m_i = 1/N sum_n z_ni
 
     Misleads: most decoders can undo any scale of the code, so a large variance means nothing by itself.
 
@@ -100,7 +104,9 @@ def participation_ratio(test_codes: Tensor) -> float:
 
 @metric("code", "units", "none")
 def l0(test_codes: Tensor) -> Tensor:
-    """Number of active units per image: those that are not exactly zero.
+    """Number of active units per sample: those that are not exactly zero.
+
+        1/N sum_n sum_i [z_ni != 0]
 
     Misleads: fewer active units are better only at equal error, and a unit that is nearly but not exactly zero counts
     as active.
@@ -118,7 +124,9 @@ def l0(test_codes: Tensor) -> Tensor:
 def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
     """Fraction of units that are zero for every training sample; a feature map of a convolution counts as one unit.
 
-    A map is one feature at many places and is in use even if no image has it at some of them. The curve also shows the
+        1/M sum_m [z_nmp = 0 for all n and p], m one of M maps or units, n a training sample, p a place of the map
+
+    A map is one feature at many places and is in use even if no sample has it at some of them. The curve also shows the
     test samples: among few samples, rarely active units may not be active at all.
 
     Misleads: in a small training set, units that are rarely active look dead.
@@ -136,7 +144,9 @@ def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
 
 @metric("code", "fraction of samples", "none")
 def firing_frequency(test_codes: Tensor) -> Curve:
-    """Fraction of test images for which a unit is not zero: mean over units, and number of units by frequency.
+    """Fraction of test samples for which a unit is not zero: mean over units, and number of units by frequency.
+
+        1/D sum_i 1/N sum_n [z_ni != 0]
 
     Misleads: the same mean results from half of the units always being active, and from all being active half of the
     time: look at the curve.
@@ -156,6 +166,8 @@ def firing_frequency(test_codes: Tensor) -> Curve:
 @metric("code", "fraction", "higher", version=2)
 def codebook_use(code_indices: Tensor, codebook_size: int, codebooks: int) -> float:
     """Fraction of a codebook's entries that occur in the codes of test samples, mean over codebooks.
+
+        1/B sum_b 1/K sum_k [n_bk > 0], n_bk how often entry k of codebook b occurs, of B codebooks of K entries
 
     Misleads: an entry that occurs once counts as much as one that occurs in every sample.
 

@@ -32,7 +32,7 @@ def parameters(model: Autoencoder) -> float:
 
 @metric("cost", "multiply-accumulates per sample", "lower")
 def macs(model: Autoencoder, image: Tensor) -> float:
-    """Multiply-accumulates of matrix products, convolutions and attention that encode and decode one image.
+    """Multiply-accumulates of matrix products, convolutions and attention that encode and decode one sample.
 
     Biases, activations and normalisation are not counted.
 
@@ -91,7 +91,7 @@ def fit_peak_memory(fit: Mapping[str, Any]) -> float:
 
 @metric("cost", "epochs", "none")
 def epochs(fit: Mapping[str, Any]) -> float:
-    """Passes of the fit over the training images; 1 for a closed form.
+    """Passes of the fit over the training samples; 1 for a closed form.
 
     Misleads: epochs with different batch sizes have different numbers of steps, and the single pass of a closed form is
     not comparable to an epoch of gradient steps.
@@ -126,7 +126,7 @@ def decode_images_per_second(model: Autoencoder, batch: Tensor) -> float:
 
     Args:
         model: the model.
-        batch: (B, C, H, W), the images whose codes are decoded.
+        batch: (B, C, H, W), the samples whose codes are decoded.
     """
     codes = model.encode(batch)
     return len(batch) / median_seconds(lambda: model.decode(codes), batch.device)

@@ -21,8 +21,8 @@ def atom_coherence(atoms: Tensor) -> Curve:
 
         max_(j != i) |a_i . a_j|, a_i of unit length
 
-    An atom is what one unit adds to an image, decode(e_i) - decode(0); those of units that are zero for all training
-    images do not count. 0 for orthogonal atoms, 1 where each has a copy. M atoms in P < M dimensions have a largest
+    An atom is what one unit adds to a sample, decode(e_i) - decode(0); those of units that are zero for all training
+    samples do not count. 0 for orthogonal atoms, 1 where each has a copy. M atoms in P < M dimensions have a largest
     cosine of at least sqrt((M - P) / (P (M - 1))): L. Welch, "Lower bounds on the maximum cross correlation of
     signals", 1974.
 
@@ -67,6 +67,8 @@ def planted_recovery(atoms: Tensor, planted_atoms: Tensor) -> Curve:
 def planted_recovery_of_dictionary_learning(learned_atoms: Tensor, planted_atoms: Tensor) -> Curve:
     """planted_recovery of scikit-learn's dictionary learning with as many atoms; the same for every model.
 
+        1/K sum_k max_i |t_k . a_i|, true atoms t_k and atoms a_i of dictionary learning, of unit length
+
     Misleads: it is a reference with one fixed penalty, not the best that dictionary learning can reach.
 
     Args:
@@ -96,6 +98,8 @@ def k_sparse_probe_accuracy(
     test_labels: Tensor,
 ) -> Curve:
     """Accuracy on test samples of a linear probe that uses the best 5 units of the code for each class.
+
+        1/N sum_n [argmax_c (b_c + sum_(i in S_c) w_ci z_ni) = y_n], S_c the 5 units of class c, y_n the label
 
     A logistic regression on these units separates each class from all others; the class of highest log-odds is
     predicted. Units are chosen on training codes, see `zoo.evaluation.measures.sparse_probe`. The curve has 1, 2, 5 and
@@ -128,6 +132,8 @@ def k_sparse_probe_accuracy(
 @metric("dictionary", "fraction", "higher", version=2, kinds=IMAGES)
 def kept_accuracy(reconstruction_logits: Tensor, test_logits: Tensor, test_labels: Tensor) -> Curve:
     """Accuracy on reconstructions of test images of a small classifier that was trained on images of this data set.
+
+        1/N sum_n [argmax_c l_c(x_hat_n) = y_n], l_c(x) the logit of class c for x clipped to [0, 1], y_n the label
 
     It measures how much of the class survives the bottleneck. The curve also has the accuracy on the test images
     themselves, an upper limit. The classifier is the one in whose features samples are compared (group generation).

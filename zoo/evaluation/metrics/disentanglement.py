@@ -60,10 +60,12 @@ def sap(
 ) -> Curve:
     """How well one unit predicts a factor (1: always, 0: chance), best unit minus second best; mean over factors.
 
+        s(u1; v) - s(u2; v), s = (a - 1/K) / (1 - 1/K), u1 and u2 the units with the largest s for factor v
+
     Separated attribute predictability. A factor of K values is predicted by K - 1 thresholds on the unit (a decision
-    tree with K leaves) that are fitted to 10,000 training codes. How well is (a - 1/K) / (1 - 1/K), with the mean
-    accuracy a over the values in 5,000 test codes. A. Kumar, P. Sattigeri, A. Balakrishnan, "Variational inference of
-    disentangled latent concepts from unlabeled observations", 2018, arXiv:1711.00848, section 3.
+    tree with K leaves) that are fitted to 10,000 training codes. a is the mean accuracy over the values in 5,000 test
+    codes. A. Kumar, P. Sattigeri, A. Balakrishnan, "Variational inference of disentangled latent concepts from
+    unlabeled observations", 2018, arXiv:1711.00848, section 3.
 
     Where this differs from Locatello et al. 2019: they use a linear classifier of one value against the rest, which
     cannot separate a value in the middle of a unit's range: codes equal to the factors reach 0.3 there and 1 here. Here
@@ -93,9 +95,13 @@ def factor_vae_score(
 ) -> Curve:
     """How often the unit that varies least among 64 samples with one factor in common identifies this factor.
 
+        1/F sum_v P(f(argmin_i Var_B(z_i) / Var(z_i)) = v), B 64 test samples that agree in factor v, f(i) the factor of
+        the most batches of training samples in which unit i varies least
+
     Variances are relative to those of all training codes. A unit is assigned to the factor for which it most often
-    varies least in 10,000 batches of training samples; the score is that of 5,000 batches of test samples. Chance is
-    about 1 / F for F factors. H. Kim, A. Mnih, "Disentangling by factorising", 2018, arXiv:1802.05983, section 4.
+    varies least in 10,000 batches of training samples; the score is the mean over factors of the share of right
+    batches, of 5,000 batches of test samples in all. Chance is about 1 / F for F factors. H. Kim, A. Mnih,
+    "Disentangling by factorising", 2018, arXiv:1802.05983, section 4.
 
     Where this differs from Locatello et al. 2019: batches are drawn from the samples of the data set, not generated;
     only constant units are left out, because a limit on the standard deviation would depend on the scale.
@@ -118,10 +124,12 @@ def factor_vae_score(
 def dci_disentanglement(factor_importances: Importances, shuffled_importances: Importances) -> Curve:
     """1 - H / log F of a unit's importances for predicting F factors, mean over units weighted by their importance.
 
+        sum_i R_i (1 - H_i / log F) / sum_i R_i, H_i = -sum_k p_ik log p_ik, p_ik = R_ik / R_i, R_i = sum_k R_ik
+
     1 where each unit predicts one factor only. For all metrics `dci_*`, random forests are fitted from 10,000
-    training codes to each factor: 10 trees of depth 8 that may split on any unit. An importance is the share of a unit
-    in the decrease of impurity. C. Eastwood, C. Williams, "A framework for the quantitative evaluation of disentangled
-    representations", 2018, section 2.
+    training codes to each factor: 10 trees of depth 8 that may split on any unit. An importance R_ik is the share of
+    unit i in the decrease of impurity for factor k. C. Eastwood, C. Williams, "A framework for the quantitative
+    evaluation of disentangled representations", 2018, section 2.
 
     Where this differs from Locatello et al. 2019: they use gradient boosted trees, which take fifty times as long. On
     codes of pca, vae and beta_vae of small sprites, disentanglement and completeness differ from theirs by up to 0.02,
@@ -143,6 +151,8 @@ def dci_completeness(
 ) -> Curve:
     """1 - H / log D of the importances of D units for predicting a factor, mean over factors.
 
+        1/F sum_k (1 - H_k / log D), H_k = -sum_i R_ik log R_ik, R_ik the importance of unit i for factor k
+
     1 where each factor is predicted from one unit only.
 
     Misleads: a periodic factor, such as an angle, needs two units and scores low however well it is represented.
@@ -161,6 +171,8 @@ def dci_informativeness(
     factor_importances: Importances, shuffled_importances: Importances, factor_names: Sequence[str]
 ) -> Curve:
     """Accuracy of random forests that predict a factor from codes, mean over factors.
+
+        1/F sum_k 1/N sum_n [v_k(z_n) = v_nk], v_k(z) the forest's prediction of factor k, v_nk its value
 
     On the first 5,000 test codes.
 

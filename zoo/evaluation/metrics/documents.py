@@ -63,6 +63,8 @@ def retrieval_precision(code_retrieval: Retrieval) -> Tensor:
 def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
     """retrieval_precision of the features themselves, without a model: a reference.
 
+        1/10 sum_(j in nearest(n)) [y_j = y_n], nearest(n) by the cosine of features, y_n the label
+
     Misleads: it describes the data set, not a model.
     """
     return term_retrieval.precision[10]
@@ -71,6 +73,8 @@ def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
 @metric("documents", "fraction", "higher", version=2, kinds=("counts", "vector"))
 def retrieval_curve(code_retrieval: Retrieval) -> Curve:
     """Mean precision over 1, 3, 7, 15, ... retrieved samples; the curve has recall and precision.
+
+        1/R sum_r 1/r sum_(j in nearest_r(n)) [y_j = y_n], r = 1, 3, 7, ..., 2^R - 1, mean over test samples n
 
     As figure 4 of G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006.
 
@@ -102,9 +106,9 @@ def topic_coherence(topics: Topics) -> Curve:
 
 @metric("documents", "fraction", "none", kinds=("counts", "vector"))
 def document_map(document_plane: CodePlane) -> Curve:
-    """Fraction of the variance of test codes on the plane of their two leading axes.
+    """Fraction of the variance of codes on the plane of their two leading axes.
 
-    The curve has the coordinates of at most 300 evenly spaced test samples, for a picture.
+    The codes are those of at most 300 evenly spaced test samples; the curve has their coordinates, for a picture.
 
     Misleads: the fraction is 1 for every code of two units; the picture of a wide code shows little of it.
     """

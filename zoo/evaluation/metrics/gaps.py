@@ -19,6 +19,9 @@ INSIDE = ("straight", "spherical", "density")  # the kinds whose mean is the val
 def gap_realism(gap_points: GapPoints) -> Curve:
     """Fraction of decoded points in gaps that are as far from the nearest training image as test images usually are.
 
+        P(l <= d(decode(z)) <= h), d(x) = min_j |f(x) - f(x_j)|, f the features and x_j the training images,
+        l and h the 2.5 % and 97.5 % quantiles of d over test images
+
     "Usually" is the central 95 % of test images, in feature space: garbage is farther from every training image, and a
     blur of several is nearer than a real image. Mean over points halfway between codes, straight and spherical, and
     samples of the Gaussian. The curve shows each kind, points of the box, reconstructions, and test images: 0.95.
@@ -35,7 +38,9 @@ def gap_realism(gap_points: GapPoints) -> Curve:
 def gap_feature_distance(gap_points: GapPoints) -> Curve:
     """Distance of decoded points in gaps to the nearest training image in feature space, over that of test images.
 
-    Neither a large nor a small value is good: see gap_realism. The curve shows each kind of point.
+        mean d(decode(z)) / mean d(x), d(x) = min_j |f(x) - f(x_j)|, f the features and x_j the training images
+
+    Neither a large nor a small value is good: see gap_realism, also for the points z. The curve shows each kind.
 
     Misleads: a small distance may be a blur of several images, and a large one either novelty or garbage.
     """

@@ -48,7 +48,7 @@ def comparison(unit: str, direction: Direction) -> Callable[[Comparison], Compar
             first, *more = str(compare.__doc__).split("\n\n")
             function.__name__ = prefix + compare.__name__
             function.__doc__ = "\n\n".join([first + about, *more])
-            metric(group, unit, direction, version=2, kinds=IMAGES)(function)
+            metric(group, unit, direction, version=3, kinds=IMAGES)(function)
         return compare
 
     return register
@@ -75,6 +75,8 @@ def table(values: dict[str, float], shown: str, n: int | None) -> Curve:
 @metric("generation", "fraction", "none", kinds=IMAGES)
 def feature_network_accuracy(test_logits: Tensor, test_labels: Tensor) -> Tensor:
     """Accuracy on test images of the classifier whose features are used; the same for every model.
+
+        1/N sum_n [argmax_c l_c(x_n) = y_n], l_c the classifier's logit of class c, y_n the label
 
     Misleads: it describes the classifier, not a model. Where it is low, every metric in this feature space says little.
 
@@ -104,6 +106,8 @@ def frechet(sets: Likeness) -> Compared:
 def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> Curve:
     """Frechet distance, as `frechet`, of samples from an autoregressive density of a discrete code's entries.
 
+        |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)), m and S mean and covariance of the features of each set
+
     Misleads: as for frechet; it judges the density and the decoder together.
 
     Args:
@@ -114,9 +118,11 @@ def frechet_autoregressive(test_features: Tensor, index_samples: Tensor) -> Curv
     return compared(found, "autoregressive", len(index_samples))
 
 
-@metric("inception", "squared feature distance", "lower", kinds=IMAGES)
+@metric("inception", "squared feature distance", "lower", version=2, kinds=IMAGES)
 def frechet_inception(inception_sets: dict[str, Tensor]) -> Curve:
     """Frechet Inception distance of samples from test images, with the weights of torch-fidelity.
+
+        |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)), m and S mean and covariance of the features of each set
 
     Misleads: Inception was trained on photographs, so its features suit digits and drawings badly; a small number of
     samples makes the value too large.
@@ -144,6 +150,9 @@ def kernel_mmd(sets: Likeness) -> Compared:
 def precision(sets: Likeness) -> Compared:
     """Fraction of samples no farther from some test image than its 5th nearest test image, in feature space.
 
+        1/M sum_s [some n has |f(s) - f(x_n)| <= r_n], M samples s, f the features, r_n the distance of f(x_n) to
+        its 5th nearest other f(x_j)
+
     Misleads: samples that all show one typical image score 1: read it together with recall. An outlier among the test
     images accepts samples in a wide neighbourhood.
     """
@@ -154,6 +163,9 @@ def precision(sets: Likeness) -> Compared:
 def recall(sets: Likeness) -> Compared:
     """Fraction of test images no farther from some sample than its 5th nearest sample, in feature space.
 
+        1/N sum_n [some s has |f(s) - f(x_n)| <= r_s], f the features, r_s the distance of f(s) to that of the 5th
+        nearest other sample
+
     Misleads: a few samples far from all others have wide neighbourhoods, so garbage can raise it: read it together with
     precision.
     """
@@ -163,6 +175,8 @@ def recall(sets: Likeness) -> Compared:
 @comparison("1", "none")
 def density(sets: Likeness) -> Compared:
     """Mean number of test images no farther from a sample than from their 5th nearest test image, over 5.
+
+        1/M sum_s 1/5 sum_n [|f(s) - f(x_n)| <= r_n], M samples s, f and r_n as for precision
 
     Distances are in feature space; above 1 where samples concentrate among test images. Real images have about 1, so
     methods are not ranked by it.
@@ -176,14 +190,18 @@ def density(sets: Likeness) -> Compared:
 def coverage(sets: Likeness) -> Compared:
     """Fraction of test images with a sample no farther than their 5th nearest test image, in feature space.
 
+        1/N sum_n [some s has |f(s) - f(x_n)| <= r_n], s the samples, f and r_n as for precision
+
     Misleads: how often samples show a kind of image does not count: one sample near a test image is enough.
     """
     return sets.manifold.coverage
 
 
-@metric("learned_generation", "nats per code", "none", kinds=IMAGES)
+@metric("learned_generation", "nats per code", "none", version=2, kinds=IMAGES)
 def code_log_likelihood(code_log_likelihoods: dict[str, Tensor]) -> Curve:
     """Mean log density of the first 500 test codes under the flow; the curve shows every density.
+
+        1/M sum_n log p(z_n), p the flow's density, z_n the first M = 500 test codes
 
     It compares densities fitted to the codes of one model.
 

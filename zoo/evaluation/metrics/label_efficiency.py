@@ -22,6 +22,8 @@ SHOWN = 10  # labels a class of the reference's value
 def few_label_accuracy_1(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, test_labels: Tensor) -> Tensor:
     """Accuracy on test samples of a linear probe fitted to the codes of 1 labelled training sample of each class.
 
+        1/20 sum_k 1/N sum_n [argmax_c (W_k z_n + b_k)_c = y_n], W_k and b_k fitted to draw k, y_n the label
+
     For all metrics `few_label_accuracy_*`: logistic regression as for linear_probe_accuracy, but with the fixed penalty
     C = 0.1, because no labels are left to choose it; mean over 20 draws of the labelled samples.
 
@@ -47,6 +49,8 @@ def few_label_accuracy_1(train_codes: Tensor, train_labels: Tensor, test_codes: 
 def few_label_accuracy_10(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, test_labels: Tensor) -> Tensor:
     """Accuracy on test samples of a linear probe fitted to the codes of 10 labelled training samples of each class.
 
+        1/20 sum_k 1/N sum_n [argmax_c (W_k z_n + b_k)_c = y_n], W_k and b_k fitted to draw k, y_n the label
+
     Arguments, result and errors are those of few_label_accuracy_1.
 
     Misleads: the penalty is fixed, so codes that need a weaker or stronger one score lower than they could.
@@ -60,6 +64,8 @@ def few_label_accuracy_100(
 ) -> Tensor:
     """Accuracy on test samples of a linear probe fitted to the codes of 100 labelled training samples of each class.
 
+        1/20 sum_k 1/N sum_n [argmax_c (W_k z_n + b_k)_c = y_n], W_k and b_k fitted to draw k, y_n the label
+
     Arguments, result and errors are those of few_label_accuracy_1.
 
     Misleads: the penalty is fixed, so codes that need a weaker or stronger one score lower than they could; with this
@@ -71,6 +77,8 @@ def few_label_accuracy_100(
 @metric(GROUP, UNIT, "none")
 def few_label_accuracy_of_pixels(few_label_pixel_probes: Mapping[int, Tensor]) -> Curve:
     """Accuracy of the probe on the samples' own values with 10 labels per class: a reference, the same for every model.
+
+        1/20 sum_k 1/N sum_n [argmax_c (W_k x_n + b_k)_c = y_n], W_k and b_k fitted to draw k, y_n the label
 
     The curve has 1, 10 and 100 labels a class, as far as each class has so many training samples.
 

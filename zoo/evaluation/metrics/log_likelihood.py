@@ -39,6 +39,8 @@ def iwae_50(probability_bounds: Bounds) -> Tensor:
 def iwae_5000(tight_probability_bounds: Bounds) -> Tensor:
     """The importance-weighted bound on the log-probability with 5,000 draws per test sample.
 
+        log 1/5000 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x)
+
     Misleads: it is still a bound, and tight only where q(z | x) is good; a high likelihood says little about how good
     samples are.
     """
@@ -49,8 +51,8 @@ def iwae_5000(tight_probability_bounds: Bounds) -> Tensor:
 def density_elbo(density_bounds: Bounds) -> Tensor:
     """E_q[log p(x | z)] - KL(q(z | x) || p(z)), a lower bound on the log-density; mean over 50 draws per sample.
 
-    Gaussian pixels have the standard deviation that maximises the ELBO of validation images, except in ppca and
-    factor_analysis, which fit it in closed form to training images.
+    Gaussian pixels have the standard deviation that maximises the ELBO of validation samples, except in ppca and
+    factor_analysis, which fit it in closed form to training samples.
 
     Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
     compare with probabilities.
@@ -71,6 +73,8 @@ def density_iwae_50(density_bounds: Bounds) -> Tensor:
 @metric("bound", "nats per sample", "higher")
 def density_iwae_5000(tight_density_bounds: Bounds) -> Tensor:
     """The importance-weighted bound on the log-density with 5,000 draws per test sample.
+
+        log 1/5000 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x)
 
     Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
     compare with probabilities.
@@ -114,13 +118,16 @@ def iwae_50_bits_per_pixel(density_bounds: Bounds, x: Tensor, pixel_level: float
 def linear_gaussian_log_likelihood(exact_log_likelihood: Tensor) -> Tensor:
     """Exact log-density under the Gaussian that a linear model defines, its own or that of probabilistic PCA.
 
-    With a standard normal prior and Gaussian pixels (ppca, factor_analysis) it is N(b, V V' + noise). For other linear
-    codes with orthonormal axes it is probabilistic PCA: the covariance of the training codes on the axes, and off them
-    one variance, the mean squared residual of training images per dimension. M. Tipping, C. Bishop, "Probabilistic
-    principal component analysis", 1999.
+        log N(x; b, K + u I), K = V V' + noise with a standard normal prior, else V S V' + s^2 (I - V V')
 
-    Misleads: it is the density of a Gaussian around the model's subspace: images are not Gaussian, and a better fit of
-    their covariance need not be a better model of images.
+    With a standard normal prior and Gaussian pixels (ppca, factor_analysis) it is N(b, V V' + noise). For other linear
+    codes with orthonormal axes V it is probabilistic PCA: the second moment S of the training codes on the axes, and
+    off them one variance s^2, the mean squared residual of training samples per dimension. b is decode(0), and u the
+    variance of the noise of one grey level that is added to images. M. Tipping, C. Bishop, "Probabilistic principal
+    component analysis", 1999.
+
+    Misleads: it is the density of a Gaussian around the model's subspace: samples are not Gaussian, and a better fit of
+    their covariance need not be a better model of samples.
 
     Args:
         exact_log_likelihood: (N,).

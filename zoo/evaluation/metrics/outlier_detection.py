@@ -36,9 +36,11 @@ def outlier_auroc_other(other_outliers: Detection) -> Curve:
     return by_error(other_outliers)
 
 
-@metric(GROUP, UNIT, "higher", kinds=IMAGES)
+@metric(GROUP, UNIT, "higher", version=2, kinds=IMAGES)
 def outlier_auroc_other_by_density(other_outliers: Detection) -> Curve:
     """Area under the ROC curve of minus the log density of codes: images of another data set against test samples.
+
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
 
     Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
     makes them unusual.
@@ -50,6 +52,8 @@ def outlier_auroc_other_by_density(other_outliers: Detection) -> Curve:
 def outlier_auroc_other_of_pixels(other_outliers: Detection) -> Curve:
     """Best area under the ROC curve of four detectors on pixels, a reference: images of another data set.
 
+        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
+
     Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
     """
     return of_pixels(other_outliers)
@@ -59,6 +63,8 @@ def outlier_auroc_other_of_pixels(other_outliers: Detection) -> Curve:
 def outlier_auroc_left_out(left_out_outliers: Detection) -> Curve:
     """Area under the ROC curve of the squared reconstruction error: a class left out of training against test samples.
 
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
+
     The class is data.source.without.
 
     Misleads: a good autoencoder reconstructs a class that it has never seen: a low value then shows how general the
@@ -67,9 +73,11 @@ def outlier_auroc_left_out(left_out_outliers: Detection) -> Curve:
     return by_error(left_out_outliers)
 
 
-@metric(GROUP, UNIT, "higher", kinds=REAL)
+@metric(GROUP, UNIT, "higher", version=2, kinds=REAL)
 def outlier_auroc_left_out_by_density(left_out_outliers: Detection) -> Curve:
     """Area under the ROC curve of minus the log density of codes: a class left out of training against test samples.
+
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
 
     Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
     makes them unusual.
@@ -81,6 +89,8 @@ def outlier_auroc_left_out_by_density(left_out_outliers: Detection) -> Curve:
 def outlier_auroc_left_out_of_pixels(left_out_outliers: Detection) -> Curve:
     """Best area under the ROC curve of four detectors on pixels, a reference: a class left out of training.
 
+        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
+
     Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
     """
     return of_pixels(left_out_outliers)
@@ -89,6 +99,8 @@ def outlier_auroc_left_out_of_pixels(left_out_outliers: Detection) -> Curve:
 @metric(GROUP, UNIT, "higher", kinds=IMAGES)
 def outlier_auroc_corrupted(corrupted_outliers: Detection) -> Curve:
     """Area under the ROC curve of the squared reconstruction error: corrupted test images against test samples.
+
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
 
     Each corruption of group robustness at its weakest level, on an equal share of the images: Gaussian noise of std
     0.1, black or white pixels at rate 0.05, blocks of 2x2 pixels, a masked block of a quarter of the height and width,
@@ -100,9 +112,11 @@ def outlier_auroc_corrupted(corrupted_outliers: Detection) -> Curve:
     return by_error(corrupted_outliers)
 
 
-@metric(GROUP, UNIT, "higher", kinds=IMAGES)
+@metric(GROUP, UNIT, "higher", version=2, kinds=IMAGES)
 def outlier_auroc_corrupted_by_density(corrupted_outliers: Detection) -> Curve:
     """Area under the ROC curve of minus the log density of codes: corrupted test images against test samples.
+
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
 
     Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
     makes them unusual.
@@ -113,6 +127,8 @@ def outlier_auroc_corrupted_by_density(corrupted_outliers: Detection) -> Curve:
 @metric(GROUP, UNIT, "none", kinds=IMAGES)
 def outlier_auroc_corrupted_of_pixels(corrupted_outliers: Detection) -> Curve:
     """Best area under the ROC curve of four detectors on pixels, a reference: corrupted test images.
+
+        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
 
     Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
     """

@@ -23,6 +23,8 @@ def linear_probe_accuracy(
 ) -> Tensor:
     """Accuracy on test samples of multinomial logistic regression on codes that are centred and divided by one scale.
 
+        1/N sum_n [argmax_c (W z_n + b)_c = y_n], W and b those of the regression, y_n the label
+
     Fitted to the training codes, with the L2 penalty 1 / C (C of 1e-4, 1e-3, ..., 1, as in scikit-learn) that has the
     highest accuracy on validation.
 
@@ -38,7 +40,7 @@ def linear_probe_accuracy(
         test_labels: of these.
 
     Returns:
-        (N,) booleans, whether each test image's label was predicted.
+        (N,) booleans, whether each test sample's label was predicted.
 
     Raises:
         NotApplicable: all training samples have one label.
@@ -49,7 +51,9 @@ def linear_probe_accuracy(
 
 @metric("probing", "fraction", "higher")
 def knn_accuracy(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, test_labels: Tensor) -> Tensor:
-    """Accuracy on test images of the majority label among the 10 nearest training codes, by Euclidean distance.
+    """Accuracy on test samples of the majority label among the 10 nearest training codes, by Euclidean distance.
+
+        1/N sum_n [argmax_c k_nc = y_n], k_nc of the 10 training codes nearest to z_n have label c, y_n the label
 
     Codes are not standardised; of labels with equally many neighbours the first is predicted.
 
@@ -62,7 +66,7 @@ def knn_accuracy(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, 
         test_labels: (M,).
 
     Returns:
-        (M,) booleans, whether each test image's label was predicted.
+        (M,) booleans, whether each test sample's label was predicted.
     """
     _, index = nearest(test_codes, train_codes, min(NEIGHBOURS, len(train_codes)))
     found = train_labels[index]

@@ -120,6 +120,9 @@ def ssim(x: Tensor, x_hat: Tensor, chunk: int = 256) -> Tensor:
 def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
     """Structural similarity over five scales, each half of the one before, with the window and constants of ssim.
 
+        max(ssim_5, 0)^0.1333 prod_(j < 5) max(k_j, 0)^w_j, w = 0.0448, 0.2856, 0.3001, 0.2363, ssim_5 that of scale 5,
+        k_j the mean at scale j of (2 s_xy + c2) / (s_x^2 + s_y^2 + c2) over all but the 5 outermost pixels
+
     Z. Wang, E. Simoncelli, A. Bovik, "Multiscale structural similarity for image quality assessment", 2003;
     computed by torchmetrics.
 
@@ -148,9 +151,9 @@ def ms_ssim(x: Tensor, x_hat: Tensor, chunk: int = 64) -> Tensor:
 
 @metric("reconstruction", "1", "higher", version=2, kinds=REAL)
 def explained_variance(x: Tensor, x_hat: Tensor) -> Curve:
-    """1 - sum (x - x_hat)^2 / sum (x - mean)^2, both sums over all test images and pixels.
+    """1 - sum (x - x_hat)^2 / sum (x - mean)^2, both sums over all test samples and pixels.
 
-    The mean is that of each pixel over the test images; the second term is the fraction of unexplained variance.
+    The mean is that of each pixel over the test samples; the second term is the fraction of unexplained variance.
 
     Misleads: a model with 0.9 may lose exactly the small details in which classes differ, and values of data sets with
     different variance do not compare.
@@ -160,7 +163,7 @@ def explained_variance(x: Tensor, x_hat: Tensor) -> Curve:
         x_hat: (N, C, H, W).
 
     Raises:
-        NotApplicable: all test images are equal.
+        NotApplicable: all test samples are equal.
     """
     parts = list(zip(torch.split(x, CHUNK), torch.split(x_hat, CHUNK), strict=True))  # less than all in float64
     mean = torch.stack([part.sum(0, dtype=torch.float64) for part, _ in parts]).sum(0) / len(x)

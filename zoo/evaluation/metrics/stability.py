@@ -37,8 +37,9 @@ def matched_units_across_seeds(seed_similarity: SeedSimilarity) -> Curve:
         max over matchings p of 1/D sum_i |corr(z_i, z'_p(i))|
 
     It is 1 for codes whose units differ by their order, signs and scales. Units that never vary are left out; units
-    without a partner count as 0. The curve has one row for each other seed, and beside it the value of a random
-    rotation of the code ("rotated"), which is well above 0 for few units. Y. Li et al. 2015, arXiv:1511.07543.
+    without a partner count as 0, and D is the larger of the two numbers of units. The curve has one row for each other
+    seed, and beside it the value of a random rotation of the code ("rotated"), which is well above 0 for few units. Y.
+    Li et al. 2015, arXiv:1511.07543.
 
     Misleads: units with a common cause are correlated anyway, so that few units score high by chance: compare with the
     rotated code of the curve.

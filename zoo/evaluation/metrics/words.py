@@ -35,6 +35,8 @@ def wordsim353(word_codes: WordCodes) -> Curve:
 def simlex999(word_codes: WordCodes) -> Curve:
     """Spearman's rank correlation of the cosines of 999 word pairs with how similar people judge them.
 
+        corr(rank(cos(z_a, z_b)), rank(judgement of a, b)), over pairs of words (a, b)
+
     Related words that are not similar, such as coffee and cup, have low judgements. Pairs with a word outside the
     vocabulary do not count. F. Hill, R. Reichart, A. Korhonen, "SimLex-999", 2015.
 
@@ -55,6 +57,8 @@ def judged(found: WordCodes, name: str) -> Curve:
 def analogy_accuracy(word_codes: WordCodes) -> Curve:
     """How often d is the word nearest to b - a + c, a, b and c excluded, for questions "a is to b as c is to d".
 
+        1/Q sum_q [d = argmax_w cos(z_w, z_b - z_a + z_c)], w not a, b or c, codes z of unit length, over Q questions q
+
     Questions with a word outside the vocabulary do not count; the curve has each section. T. Mikolov et al., "Efficient
     estimation of word representations in vector space", 2013.
 
@@ -70,6 +74,8 @@ def analogy_accuracy(word_codes: WordCodes) -> Curve:
 @metric("words", "cosine", "none", kinds=("vector",))
 def word_neighbours(word_codes: WordCodes) -> Curve:
     """Mean cosine of sixteen words with their nearest neighbours; the curve has five neighbours of each.
+
+        1/W sum_a max_(b != a) cos(z_a, z_b), a one of the W of sixteen words that are in the vocabulary, b any word
 
     Misleads: narrow codes have larger cosines: look at the neighbours, not at the value.
     """

@@ -11,6 +11,7 @@ from torch import Tensor
 from zoo.evaluation.batches import BATCH
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded, not_applicable
+from zoo.spacing import spaced
 from zoo.types import HasComponents
 
 CLUSTERED = 10_000
@@ -29,7 +30,7 @@ class Clustered(Encoded):
         kmeans = KMeans(self.references.n_classes, n_init=4, random_state=SEED)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters
-            kmeans.fit(self.train_codes[:CLUSTERED].numpy())
+            kmeans.fit(spaced(self.train_codes, CLUSTERED).numpy())
         return torch.from_numpy(kmeans.predict(self.test_codes.numpy())).long()
 
     @cached_property

@@ -16,6 +16,7 @@ from zoo.evaluation.measures.inception import inception_features, inception_netw
 from zoo.evaluation.references import SAMPLES
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded, not_applicable
+from zoo.spacing import evenly, spaced
 from zoo.types import Density, Discrete, HasPrior
 
 SCORED = 500
@@ -72,8 +73,8 @@ class Sampled(Encoded):
 
     @cached_property
     def code_log_likelihoods(self) -> dict[str, Tensor]:
-        """Log densities of the first 500 test codes: {density: (M,)}."""
-        codes = self.test_codes[:SCORED]
+        """Log densities of 500 evenly spaced test codes: {density: (M,)}."""
+        codes = spaced(self.test_codes, SCORED)
         densities = {**self.fast_densities, **self.learned_densities}
         return {name: density.log_prob(codes) for name, density in densities.items()}
 
@@ -103,7 +104,10 @@ class Sampled(Encoded):
         """Draws (N, D), moved to the nearest codes that the bottleneck can emit."""
         from zoo.density.feasible import feasible
 
-        return feasible(z, self.train_codes, self.codebook if isinstance(self.model.bottleneck, Discrete) else None)
+        bottleneck = self.model.bottleneck
+        return feasible(
+            z, self.train_codes, self.codebook if isinstance(bottleneck, Discrete) else None, bottleneck.places
+        )
 
     @cached_property
     def sample_likeness(self) -> dict[str, Likeness]:
@@ -132,6 +136,7 @@ class Sampled(Encoded):
     def inception_sets(self) -> dict[str, Tensor]:
         """Inception's features of `sample_images` and of test images: {origin: (M, 2048)}."""
         network = inception_network()
-        given = {"training images": self.data.train[: self.samples], "test images": self.x[:SAMPLES]}
+        train = self.data.train
+        given = {"training images": train[evenly(self.samples, len(train))], "test images": spaced(self.x, SAMPLES)}
         sets = {**self.sample_images, **given}
         return {name: inception_features(network, images, self.device) for name, images in sets.items()}

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from zoo.checks import check_count, check_width
 from zoo.errors import ZooError
 from zoo.model.bottlenecks import update_running_mean
-from zoo.types import Bottleneck, Code
+from zoo.types import Bottleneck, CalibratesOnValidation, Code
 
 
-class WinnerTakeAll(Bottleneck):
+class WinnerTakeAll(Bottleneck, CalibratesOnValidation):
     """z_mp = h_mp if h_mp is the largest of map m, and among the B k/M largest of these in the batch; else 0.
 
     The first selection, over the positions p of a map, is spatial sparsity; the second, over the images of a batch,
@@ -21,11 +21,9 @@ class WinnerTakeAll(Bottleneck):
 
     Where this differs from the paper: h has no ReLU, so that winners may be negative; with it, a map that is negative
     everywhere is never selected and gets no gradient (16 maps of 64 on MNIST). In evaluation, where the paper drops
-    lifetime sparsity and uses the code as features only, one threshold per map replaces it: the running mean of the
-    smallest winner of training batches. So a code depends on its own image only.
-
-    Limitation: each map has at least one active image of a batch, which is more than the budget where batches have
-    fewer than M / k images.
+    lifetime sparsity and uses the code as features only, one threshold per map replaces it, so that a code depends on
+    its own image only: during training the running mean of the smallest winner of a batch, which also selects in
+    batches too small for a winner in each map; after it, the value that k/M of the validation images reach.
 
     Args:
         units: D = M x positions, map by map.
@@ -61,10 +59,25 @@ class WinnerTakeAll(Bottleneck):
         z = winners.flatten(1)
         return Code(z, z)
 
+    def calibrate(self, h: Tensor) -> None:
+        """Set the thresholds that k/M of the images of inputs (N, D) reach in each map."""
+        best = h.view(len(h), self.maps, -1).amax(2)
+        self.threshold.copy_(smallest_of(best, max(1, self._active(best))))
+
     @torch.no_grad()
     def _smallest_winners(self, best: Tensor) -> Tensor:
         """The smallest active value of each map: (M,), of the largest values per image: (B, M)."""
-        images = max(1, round(len(best) * self.k / self.maps))
-        smallest = best.topk(images, dim=0, sorted=False).values.amin(0)
+        if not (images := self._active(best)):
+            return self.threshold.nan_to_num(0.0)
+        smallest = smallest_of(best, images)
         update_running_mean(self.threshold, smallest)
         return smallest
+
+    def _active(self, best: Tensor) -> int:
+        """Number of active images of a map, of the largest values per image: (B, M)."""
+        return round(len(best) * self.k / self.maps)
+
+
+def smallest_of(best: Tensor, images: int) -> Tensor:
+    """The smallest of the `images` largest values of each map: (M,), of (B, M)."""
+    return best.topk(images, dim=0, sorted=False).values.amin(0)
