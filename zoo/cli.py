@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zoo.runs.engines import Engine
     from zoo.runs.job import Job
     from zoo.runs.records import Record
+    from zoo.runs.search import Search
 
 MISTAKE, FAILED, INTERRUPTED, UNREAD, TERMINATED = 2, 1, 130, 141, 143  # exit statuses
 RESUMES = ("run", "study", "evaluate", "claims")  # commands that keep what is finished
@@ -340,16 +341,15 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.cfg:
             print(as_yaml(cfg), end="")
             return 0
-        if (search := cfg.hydra.runtime.choices["search"]) != "none":
-            raise ZooError(
-                f"search={search}: a search is of a sweep; give several values, and zoo run -m (a study takes none)"
-            )
+        if (search := cfg.hydra.runtime.choices["search"]) != "none" and cfg.study is None:
+            raise ZooError(f"search={search}: a search is of a sweep or a study; give several values, and zoo run -m")
         if cfg.study is not None:
             from zoo.runs.grid import jobs_of
+            from zoo.runs.search import search_of
 
             table, figures = jobs_of(cfg)
             name = str(cfg.hydra.runtime.choices["study"])
-            return run_study(name, [*arguments.overrides], table, figures, engine_of(cfg))
+            return run_study(name, [*arguments.overrides], table, figures, engine_of(cfg), search_of(cfg))
         job, engine = Job.of(cfg), engine_of(cfg)
     return run_job(job, engine)
 
@@ -357,7 +357,9 @@ def run(arguments: argparse.Namespace) -> int:
 def run_job(job: Job, engine: Engine) -> int:
     """One run."""
     from zoo.runs.engines import Local
+    from zoo.runs.study import sweep_leftovers
 
+    sweep_leftovers([job])
     record = job.existing()
     if record is not None and not job.due(record):
         print(f"{job.name} on {job.data}, seed {job.seed}: done before (force=true runs it again)")
@@ -381,9 +383,7 @@ def run_here(job: Job) -> Record:
     """One run in this process, after any other process that computes it."""
     from zoo.files import locked
     from zoo.runs.single import run_one
-    from zoo.runs.study import sweep_leftovers
 
-    sweep_leftovers([job])
     with locked(job.lock, wait=False) as held:
         if held:
             return run_one(job)
@@ -431,18 +431,24 @@ def run_study(
     table: Sequence[Job],
     figures: Sequence[Job],
     engine: Engine,
+    search: Search,
 ) -> int:
     """The missing runs of a study, then its tables and figures."""
     from zoo.runs.study import run_jobs
 
-    failures = run_jobs([*table, *figures], engine, partial(import_module, "zoo.report.publish"))
-    tell(failures, len(table) + len(figures))
+    done: list[Job] = []
+    failures: list[str] = []
+    for jobs in search.rounds([*table, *figures]):
+        failures += run_jobs(jobs, engine, partial(import_module, "zoo.report.publish")) if jobs else []
+        done += jobs
+    tell(failures, len(done))
     try:
         report_study(name, overrides, table, figures)
     except (ZooError, OSError) as error:
         if not failures:
             raise
         print(f"error: {in_words(error)}", file=sys.stderr)
+    search.conclude(done)
     return FAILED if failures else 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import joblib
 import pandas as pd
 import pytest
+import torch
 
 from tests.launched import results, threads_of_a_run
 from zoo.errors import ZooError
@@ -161,12 +162,17 @@ def dask_address(tmp_path, repository):
         yield address
 
 
-@pytest.fixture
-def ray_address(tmp_path, repository, monkeypatch):
-    """The address of a Ray cluster of this machine, with two cores, a token, and two GPUs by its own account."""
-    installed("ray")
+@pytest.fixture(autouse=True)
+def token(monkeypatch):
+    """The token of all Ray clusters, as a process asks for one in all that it joins or in none."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", 64 * "a")
+
+
+@pytest.fixture
+def ray_address(tmp_path, repository):
+    """The address of a Ray cluster of this machine, with two cores, a token, and two GPUs by its own account."""
+    installed("ray")
     address, log = f"127.0.0.1:{free_port()}", tmp_path / "ray.log"
     start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2", "--num-gpus=2"]
     options = [f"--port={address.split(':')[1]}", "--include-dashboard=false"]
@@ -229,7 +235,7 @@ def test_a_dask_worker_that_is_killed_in_the_middle_costs_nothing(launch, local,
     status, said = command.end(180)
     assert status == 0, said
     assert "Traceback" not in said
-    assert results(tmp_path).keys() == local.keys()
+    assert results(tmp_path) == local
     assert command.gone()
 
 
@@ -291,10 +297,50 @@ def test_a_missing_package_is_one_sentence(engine, monkeypatch):
 def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch):
     installed("dask")
     monkeypatch.setattr(engines, "ANSWER", 1)
-    for address in ("tcp://127.0.0.1:9", "nowhere"):
+    for address in ("tcp://127.0.0.1:9", "nowhere", "tls://127.0.0.1:9"):
         told = rf"^engine\.address={address}: no Dask scheduler answers there"
         with pytest.raises(ZooError, match=told), engines.Dask(address).workers(1, 1, False):
             pass
+
+
+def test_a_ray_cluster_that_does_not_answer_is_one_sentence(monkeypatch):
+    installed("ray")
+    monkeypatch.setattr(engines, "ANSWER", 1)
+    told = r"^engine\.address=127\.0\.0\.1:9: no Ray cluster answers there"
+    with pytest.raises(ZooError, match=told), engines.Ray("127.0.0.1:9").workers(1, 1, False):
+        pass
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_this_machine_lacks_is_one_sentence():
+    installed("ray")
+    at_end = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ZooError, match=r"^this machine lacks a GPU for a run$"), engines.Ray().workers(1, 1, True):
+        pass
+    assert signal.getsignal(signal.SIGTERM) is at_end
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings", "told"),
+    [
+        (None, {}, "there is no sbatch here"),
+        ("echo sbatch: error: invalid partition >&2; exit 1", {}, r"sbatch refuses the jobs \(.*invalid partition\)"),
+        ("sleep 9", {}, "sbatch did not answer within 1 seconds"),
+        ("exit 0", {"memory": "abc"}, "abc"),
+    ],
+)
+def test_a_slurm_that_takes_no_jobs_is_one_sentence(tmp_path, monkeypatch, answer, settings, told):
+    """Dask would submit them in the background, and wait for ever."""
+    installed("slurm")
+    monkeypatch.setattr(engines, "ANSWER", 1)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if answer is not None:
+        (tmp_path / "sbatch").write_text(f"#!/bin/sh\nPATH=/bin:/usr/bin\n{answer}\n")
+        (tmp_path / "sbatch").chmod(0o755)
+    given = {key: value for key, value in template("engine", "slurm").items() if key != "_target_"}
+    engine = build("engine", {"option": "slurm", **given, "jobs": 1, "logs": str(tmp_path), **settings})
+    with pytest.raises(ZooError, match=rf"^engine=slurm: .*{told}"), engine.workers(1, 1, False):
+        pass
 
 
 @pytest.mark.parametrize("processes", [0, -7, 1.5, True, "two"])

@@ -72,6 +72,13 @@ def test_where_a_run_of_mlflow_is_kept(tmp_path, monkeypatch):
     assert loggers.MLflow("http://other:5000").open(tmp_path, "digits/vae", "0-s0")[1] == "http://other:5000"
 
 
+def test_an_address_where_mlflow_cannot_log_is_one_sentence(tmp_path):
+    pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    told = r"^logger\.uri=nonsense://x: MLflow cannot log there \("
+    with pytest.raises(ZooError, match=told):
+        loggers.MLflow("nonsense://x").open(tmp_path, "digits/vae", "1")
+
+
 def test_mlflow(fitted, tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -49,6 +49,16 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(process, repository
     assert not list(killed.rglob("*.ckpt"))
 
 
+@pytest.mark.parametrize("asked", [("run",), ("run", "-m")])
+def test_a_checkpoint_that_a_killed_process_left_beside_a_finished_run_is_removed(zoo, tmp_path, asked):
+    """It is removed after the record is written, and a kill may come between."""
+    assert zoo("run", *RUN, "budget.epochs=2").status == 0
+    left = one(tmp_path, "*.safetensors").with_suffix(".ckpt")
+    left.write_bytes(b"")
+    assert zoo(*asked, *RUN, "budget.epochs=2").status == 0
+    assert not left.exists()
+
+
 @pytest.mark.parametrize(("said", "kept"), [((), 60), (("trainer.checkpoint_seconds=null",), None)])
 def test_a_run_keeps_checkpoints_beside_its_model(compose_job, monkeypatch, said, kept):
     from zoo.runs.single import fit_one, read

@@ -12,6 +12,7 @@ import pytest
 
 from zoo.errors import ZooError
 from zoo.runs.compose import composed, composing, parsed_overrides
+from zoo.runs.records import read_record
 from zoo.runs.search import Asha, Exhaustive, distribution, search_of
 from zoo.runs.study import run_group
 from zoo.runs.trials import Pruned, opened
@@ -198,14 +199,41 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
         search_of(composed("config", ["search=asha"]))
 
 
-@pytest.mark.parametrize("arguments", [("run", "variant=vae"), ("study", "digits")])
-def test_a_search_is_of_a_sweep(zoo, arguments):
-    outcome = zoo(*arguments, "search=asha")
+def test_a_search_is_of_a_sweep_or_a_study(zoo):
+    outcome = zoo("run", "variant=vae", "search=asha")
     assert outcome.status == 2
-    assert (
-        outcome.said
-        == "error: search=asha: a search is of a sweep; give several values, and zoo run -m (a study takes none)\n"
+    told = "error: search=asha: a search is of a sweep or a study; give several values, and zoo run -m\n"
+    assert outcome.said == told
+
+
+STUDY = """
+table:
+  - [data=digits, variant=vae, width=2, "hidden=[8]", budget.epochs=6, "optimizer.lr=0.02,1e-06", "seed=0,1"]
+  - [data=digits, variant=deep_ae, width=2, "hidden=[8]", budget.epochs=2]
+  - [data=digits, variant=pca, width=2]
+"""
+
+
+def test_a_study_fits_other_seeds_of_rows_that_reach_the_end(zoo, tmp_path):
+    """Rows that nothing is compared with, and closed forms, are fitted as ever."""
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "rates.yaml").write_text(STUDY)
+    asked = ("study=rates", "evaluation.groups=[reconstruction]", "processes=1", "trainer.progress=false")
+    outcome = zoo(
+        "run", f"--config-dir={tmp_path / 'conf'}", *asked, "search=asha", "search.first=1", "search.factor=2"
     )
+    assert outcome.status == 0, outcome.said
+    found = [read_record(path) for path in (tmp_path / "outputs" / "records").rglob("*.json")]
+    assert sorted((record.variant, record.seed) for record in found) == [
+        ("deep_ae", 0),
+        ("pca", 0),
+        ("vae", 0),
+        ("vae", 1),
+    ]
+    assert all("lr=0.02" in record.name for record in found if record.variant == "vae")
+    assert "1e-06" in outcome.said
+    assert "pruned" in outcome.said
+    assert "2 runs of this study have no record yet" in outcome.said
 
 
 @pytest.mark.slow

@@ -237,6 +237,10 @@ def test_every_study_asks_for_groups_of_metrics_that_exist(written):
         ("study=digits evaluation.groups=[nope]", r"evaluation\.groups=\[nope\]: no such group"),
         ("study=digits paths.results=", r"paths\.results= is empty: give a folder, or leave it out"),
         ("study=digits paths.results=file", r"paths\.results=file: .*file is a file, and a folder is needed"),
+        (
+            "variant=pca evaluation.groups=[generation] paths.features=file/x",
+            r"paths\.features=file/x: .*file is a file, and a folder is needed",
+        ),
         ("variant=pca paths.models=file/below", r"paths\.models=file/below: .*file is a file, and a folder is needed"),
         ("study=digits force=maybe", r"force=maybe: must be true or false"),
         ("study=digits processes=-7", r"processes=-7: runs are spread over a whole number of processes, at least 1"),

@@ -81,7 +81,7 @@ class MLflow(RunLogger):
         experiment: its name.
 
     Raises:
-        ZooError: MLflow is not installed.
+        ZooError: MLflow is not installed, or cannot log there.
     """
 
     uri: str | None = None
@@ -99,7 +99,14 @@ class MLflow(RunLogger):
             folder = (results / FOLDER).resolve()
             folder.mkdir(parents=True, exist_ok=True)
             uri = f"sqlite:///{folder}/mlflow.db"
-        return MLFlowLogger(self.experiment, f"{name} {version}", uri), uri
+        try:
+            logger = MLFlowLogger(self.experiment, f"{name} {version}", uri)
+            _ = logger.experiment  # connects
+        except Exception as error:  # of many kinds, by MLflow, its database and its HTTP client
+            raise ZooError(
+                f"logger.uri={uri}: MLflow cannot log there ({' '.join(str(error).split())[:200]})"
+            ) from error
+        return logger, uri
 
 
 @dataclass(frozen=True)

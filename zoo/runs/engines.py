@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -141,7 +143,7 @@ class Dask:
             return
         try:
             client = distributed.Client(self.address, timeout=ANSWER)
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:  # TypeError: tls:// without certificates
             raise ZooError(f"engine.address={self.address}: no Dask scheduler answers there ({error})") from error
         with client:
             try:
@@ -191,28 +193,45 @@ class Slurm:
         jobqueue, distributed = _package("dask_jobqueue", "slurm"), _package("distributed", "slurm")
         count = min(self.jobs or MOST_JOBS, runs)
         gpus = int(gpu) if self.gpus is None else self.gpus
+        try:
+            _package("dask.utils", "slurm").parse_bytes(self.memory)
+        except ValueError as error:
+            raise ZooError(f"engine=slurm: engine.memory={self.memory}: {error}; say 4GB, for example") from error
         lines = ["--requeue" if self.requeue else "--no-requeue", *([f"--gres=gpu:{gpus}"] if gpus else [])]
-        with (
-            _retries_left_to_the_zoo(),
-            jobqueue.SLURMCluster(
-                queue=self.partition,
-                walltime=self.time,
-                cores=1,  # runs that a job computes at once
-                processes=1,
-                job_cpu=threads,
-                memory=self.memory,
-                job_extra_directives=lines,
-                worker_extra_args=["--memory-limit=0"],  # SLURM's holds; Dask would pause a worker before it
-                log_directory=str(Path(self.logs).absolute()),
-                scheduler_options={"dashboard_address": ":0"},
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
+        with _retries_left_to_the_zoo(), ExitStack() as stack:
+            cluster = stack.enter_context(
+                jobqueue.SLURMCluster(
+                    queue=self.partition,
+                    walltime=self.time,
+                    cores=1,  # runs that a job computes at once
+                    processes=1,
+                    job_cpu=threads,
+                    memory=self.memory,
+                    job_extra_directives=lines,
+                    worker_extra_args=["--memory-limit=0"],  # SLURM's holds; Dask would pause a worker before it
+                    log_directory=str(Path(self.logs).absolute()),
+                    scheduler_options={"dashboard_address": ":0"},
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            check_script(cluster.job_script())
+            client = stack.enter_context(distributed.Client(cluster))
             cluster.adapt(minimum=count, maximum=count)  # so that a job that ends is replaced
             print("waiting for SLURM to start a job", flush=True)
             client.wait_for_workers(1)
             yield _dask_workers(client, count, QUEUE)
+
+
+def check_script(script: str) -> None:
+    """ZooError if SLURM would not take a job: Dask submits jobs in the background, and would wait for ever."""
+    try:
+        tried = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, timeout=ANSWER)
+    except FileNotFoundError as error:
+        raise ZooError("engine=slurm: there is no sbatch here; run this on a machine that submits jobs") from error
+    except subprocess.TimeoutExpired as error:
+        raise ZooError(f"engine=slurm: sbatch did not answer within {ANSWER} seconds; is SLURM running?") from error
+    if tried.returncode:
+        raise ZooError(f"engine=slurm: sbatch refuses the jobs ({' '.join(tried.stderr.split())})")
 
 
 @dataclass(frozen=True)
@@ -237,25 +256,36 @@ class Ray:
         count = min(self.processes or _processes(threads, gpu), runs)
         pool = max(count, ALONE)
         own = {"num_cpus": pool * threads, "include_dashboard": False} if self.address is None else {}
+        at_end = signal.getsignal(signal.SIGTERM)
         try:
+            check_reachable(self.address)
             ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             token = "if it asks for a token, set RAY_AUTH_MODE=token here, too"
             raise ZooError(f"engine.address={self.address}: no Ray cluster answers there ({error}); {token}") from error
         try:
-            if self.address is not None:
+            signal.signal(signal.SIGTERM, at_end)  # which Ray replaces by its own
+            if self.address is not None or gpu:
                 has = ray.cluster_resources()
                 room = int(has.get("GPU", 0) if gpu else has.get("CPU", 0) // threads)
                 count = min(self.processes or room, room, runs)
             if count < 1:
                 needs = "a GPU" if gpu else f"{threads} cores"
-                raise ZooError(f"engine.address={self.address}: the cluster lacks {needs} for a run")
+                where = "this machine" if self.address is None else f"engine.address={self.address}: the cluster"
+                raise ZooError(f"{where} lacks {needs} for a run")
             joblib.register_parallel_backend("zoo-ray", _ray_backend())
             share = count / max(count, ALONE)  # of what a run needs, where one of the processes is idle
             each = {"num_cpus": threads * share, "num_gpus": int(gpu) * share}
             yield Workers({"backend": "zoo-ray", "ray_remote_args": each}, count, (ray.exceptions.RayError,))
         finally:
             ray.shutdown()
+
+
+def check_reachable(address: str | None) -> None:
+    """OSError unless something listens at "host:port", where Ray itself would try for ten minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), ANSWER).close()
 
 
 def begin_worker(parent: int) -> None:

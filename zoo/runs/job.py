@@ -24,6 +24,7 @@ from zoo.runs.trials import SweepTrial
 
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 SEEDS = 2**32  # distinct seeds of numpy, and so of scikit-learn
+FEATURED = {"generation", "learned_generation", "inception", "gaps"}  # groups of metrics that keep a network
 THREADS = 1024  # with very many, the system ends the process
 STALE = ("keep", "rerun")
 NOT_IN_NAME = (
@@ -171,9 +172,11 @@ class Job:
         return lock_of(self.record_path)
 
     def check_places(self) -> None:
-        """ZooError if records or models cannot be written where they belong."""
+        """ZooError if records, models, or networks that metrics need cannot be written where they belong."""
         check_writable("paths.results", self.results)
         check_writable("paths.models", self.models)
+        if not FEATURED.isdisjoint(self.groups):
+            check_writable("paths.features", self.features)
 
     @property
     def checkpoint_path(self) -> Path:

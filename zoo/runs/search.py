@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from zoo import files
 from zoo.checks import check_count
 from zoo.errors import ZooError
-from zoo.fitting.adversarial import Adversarial
 from zoo.options import build, node_of
 from zoo.runs.compose import parsed_overrides, product, resolved
 from zoo.runs.grid import runs
@@ -24,7 +23,6 @@ from zoo.runs.identity import digest
 from zoo.runs.job import Job
 from zoo.runs.records import Record
 from zoo.runs.trials import MONITOR, OpenTrial, SweepTrial, opened
-from zoo.types import Logs
 
 if TYPE_CHECKING:
     import optuna
@@ -35,7 +33,7 @@ COMPARED = ("data", "corruption", "likelihood", "objective")  # axes that the va
 
 
 class Search(Protocol):
-    """Which runs a sweep is made of."""
+    """Which runs a sweep is made of, and which of a study's runs are fitted."""
 
     def jobs(self, sweep: Sequence[str]) -> list[Job]:
         """The runs of a sweep, whose overrides are in Hydra's syntax.
@@ -43,6 +41,10 @@ class Search(Protocol):
         Raises:
             ZooError: the sweep has no runs that this search can compare.
         """
+        ...
+
+    def rounds(self, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+        """The runs of a study that are fitted, round by round; which are in the next depends on the last."""
         ...
 
     def conclude(self, jobs: Sequence[Job]) -> None:
@@ -68,6 +70,10 @@ class Exhaustive:
             raise ZooError(f"{override.input_line}: values are drawn from an interval by search=asha search.trials=20")
         return list(runs([sweep]).values())
 
+    def rounds(self, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+        """All runs at once."""
+        yield list(jobs)
+
     def conclude(self, jobs: Sequence[Job]) -> None:
         """Nothing."""
 
@@ -82,6 +88,10 @@ class Asha:
 
     L. Li et al., "A system for massively parallel hyperparameter tuning", 2020, arXiv:1810.05934. Where this differs
     from the paper: a fit that was stopped is not taken up again when it would be among the best later.
+
+    In a study, rows of one method and width whose losses are comparable, and that differ in other settings such as
+    rates, are compared with their first seed. The other seeds of those that reach the end follow, and all other rows
+    are fitted in full.
 
     Limitations: which fits are stopped depends on the order in which they come, and so with several processes on their
     speed; what is fitted to the end is what any other run is.
@@ -113,8 +123,23 @@ class Asha:
 
     def jobs(self, sweep: Sequence[str]) -> list[Job]:
         """As `Search` says; each run is a trial."""
-        found = [replace(job, stacked=1) for job in runs(self.points(sweep)).values()]
+        found = list(runs(self.points(sweep)).values())
         check_comparable(found)
+        return self.trials_of(found)
+
+    def rounds(self, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+        """First the trials, with one seed, and the runs that are compared with none; then the other seeds."""
+        contests = contests_of(jobs)
+        seeds = {job.key: job.seed for group in contests for job in reversed(group)}
+        firsts = [[job for job in group if job.seed == seeds[job.key]] for group in contests]
+        trials = [job for group in firsts for job in self.trials_of(group)]
+        yield [*trials, *(job for job in jobs if job.key not in seeds)]
+        kept = {job.key for job in trials if job.recorded() is not None}
+        yield [job for job in jobs if job.key in kept and job.seed != seeds[job.key]]
+
+    def trials_of(self, jobs: Sequence[Job]) -> list[Job]:
+        """These runs as trials of one search."""
+        found = [replace(job, stacked=1) for job in jobs]
         journal = place(found, self)
         with files.locked(journal.parent):
             files.sweep(journal.parent)
@@ -153,8 +178,15 @@ class Asha:
         return trials
 
     def conclude(self, jobs: Sequence[Job]) -> None:
-        """Complete the trials that are recorded; write and print the table of all, the best first."""
-        journal = place(jobs, self)
+        """Complete the trials among these that are recorded; write and print a table of each search, the best first."""
+        searches: dict[Path, list[Job]] = {}
+        for job in jobs:
+            if job.trial is not None:
+                searches.setdefault(job.trial.journal, []).append(job)
+        for journal, trials in searches.items():
+            self._tell(journal, trials)
+
+    def _tell(self, journal: Path, jobs: Sequence[Job]) -> None:
         study = opened(journal, self.first, self.factor)
         for job in jobs:
             if (record := job.recorded()) is not None:
@@ -236,8 +268,28 @@ def shown(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def contests_of(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Runs that can be compared: several configurations of one method and width, all gradient fits of one loss."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        compared = {axis: job.axes[axis] for axis in COMPARED}
+        groups.setdefault(f"{job.variant} {job.width} {digest(compared)}", []).append(job)
+    found = []
+    for group in groups.values():
+        try:
+            check_comparable(group)
+        except ZooError:
+            continue
+        if len({job.key for job in group}) > 1:
+            found.append(group)
+    return found
+
+
 def check_comparable(jobs: Sequence[Job]) -> None:
     """ZooError unless the runs have losses of epochs that can be compared."""
+    from zoo.fitting.adversarial import Adversarial  # Lightning and torch take seconds to import
+    from zoo.types import Logs
+
     for job in jobs:
         fit = job.make("fit")
         if not isinstance(fit, Logs) or job.axes["fit"].get("devices") is not None:

@@ -88,6 +88,11 @@ def sweep_leftovers(jobs: Sequence[Job]) -> None:
     """Remove what processes left that were killed while they computed one of these runs."""
     for folder in {path.parent for job in jobs for path in (job.record_path, job.model_path)}:
         sweep(folder)
+    for job in jobs:
+        if job.checkpoint_path.exists() and job.existing() is not None:
+            with locked(job.lock, wait=False) as held:
+                if held:
+                    job.checkpoint_path.unlink(missing_ok=True)
 
 
 def outcomes(
