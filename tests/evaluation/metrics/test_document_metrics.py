@@ -7,14 +7,18 @@ from math import log
 import pytest
 import torch
 
+from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.measures.retrieval import retrieval
 from zoo.evaluation.metrics.documents import (
     document_map,
+    knn_accuracy_of_terms,
+    linear_probe_accuracy_of_terms,
     perplexity,
     retrieval_curve,
     retrieval_precision,
     topic_coherence,
 )
+from zoo.evaluation.metrics.probing import knn_accuracy
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject import Subject
 from zoo.runs.single import fit_one, read
@@ -104,3 +108,18 @@ def test_topics_are_the_terms_that_units_add_and_their_coherence_is_that_of_pair
     curve = topic_coherence(topics)
     assert curve.value == pytest.approx(topics.coherence.mean().item())
     assert curve.table["coherence"] == sorted(curve.table["coherence"], reverse=True)
+
+
+def test_the_terms_themselves_are_references(compose_job):
+    """What a code of all features would score, as each is measured."""
+    job = compose_job("variant=svd", "data=wine", "width=2")
+    data = read(job)
+    subject = Subject(fit_one(job, data).model, data, {})
+    train, test = data.train, data.test
+    assert torch.equal(linear_probe_accuracy_of_terms(subject.pixel_probe), subject.pixel_probe)
+    expected = knn_accuracy(train[:].flatten(1), train.labels, test[:].flatten(1), test.labels)
+    assert torch.equal(knn_accuracy_of_terms(data), expected)
+    assert expected.float().mean() > 0.8
+    found = evaluate(subject.model, data, ["linear_probe_accuracy_of_terms", "knn_accuracy_of_terms"], {})
+    assert found["knn_accuracy_of_terms"]["value"] == pytest.approx(expected.double().mean().item())
+    assert found["linear_probe_accuracy_of_terms"]["value"] > 0.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,8 +11,12 @@ from torch import Tensor
 from zoo.evaluation.measures.code_plane import CodePlane
 from zoo.evaluation.measures.influence import mean, ratio
 from zoo.evaluation.measures.retrieval import Retrieval
+from zoo.evaluation.metrics.probing import majority
 from zoo.evaluation.registry import Curve, NotApplicable, metric
 from zoo.evaluation.subject.termed import Topics
+
+if TYPE_CHECKING:
+    from zoo.data.splits import Splits
 
 
 @metric("documents", "words", "lower", version=2, kinds=("counts",))
@@ -68,6 +73,33 @@ def retrieval_precision_of_terms(term_retrieval: Retrieval) -> Tensor:
     Misleads: it describes the data set, not a model.
     """
     return term_retrieval.precision[10]
+
+
+@metric("documents", "fraction", "none", kinds=("counts", "vector"))
+def linear_probe_accuracy_of_terms(pixel_probe: Tensor) -> Tensor:
+    """linear_probe_accuracy of the features themselves, without a model: a reference.
+
+        1/N sum_n [argmax_c (W x_n + b)_c = y_n], W and b those of the regression, y_n the label
+
+    Misleads: it describes the data set, not a model.
+    """
+    return pixel_probe
+
+
+@metric("documents", "fraction", "none", kinds=("counts", "vector"))
+def knn_accuracy_of_terms(data: Splits) -> Tensor:
+    """knn_accuracy of the features themselves, without a model: a reference.
+
+        1/N sum_n [argmax_c k_nc = y_n], k_nc of the 10 training samples nearest to x_n have label c, y_n the label
+
+    Training samples are evenly spaced ones of a large set.
+
+    Misleads: it describes the data set, not a model; distances of counts are mostly those of their numbers of words.
+    """
+    if not data.classes:
+        raise NotApplicable("the samples have no labels")
+    train, test = data.train.spaced(), data.test
+    return majority(train[:].flatten(1), train.labels, test[:].flatten(1)) == test.labels
 
 
 @metric("documents", "fraction", "higher", version=2, kinds=("counts", "vector"))

@@ -68,7 +68,12 @@ def knn_accuracy(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, 
     Returns:
         (M,) booleans, whether each test sample's label was predicted.
     """
+    return majority(train_codes, train_labels, test_codes) == test_labels
+
+
+def majority(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor) -> Tensor:
+    """The most frequent label among the 10 nearest training codes of each test code: (M,)."""
     _, index = nearest(test_codes, train_codes, min(NEIGHBOURS, len(train_codes)))
     found = train_labels[index]
     votes = found.new_zeros(len(found), int(found.max()) + 1).scatter_add_(1, found, torch.ones_like(found))
-    return votes.argmax(1) == test_labels
+    return votes.argmax(1)
