@@ -73,9 +73,14 @@ def test_its_commands_run(tmp_path):
     draw = "from PIL import Image; import numpy as np; r = np.random.default_rng(0)\n"
     draw += "for k in range(40): Image.fromarray(r.integers(0, 255, (16, 16, 3), 'uint8')).save(f'photos/{k}.png')"
     subprocess.run([sys.executable, "-c", draw], cwd=copy, check=True)
-    short = advise.replace("minutes=10", "minutes=0.5")
+    commands, short = [run], advise.replace("minutes=10", "minutes=0.5")
     assert short != advise
-    for command in (run, f". .venv/bin/activate && {short}"):
+    one = re.search(r"`(zoo run data=folder [^`]*)`", README)[1]
+    own = re.search(r"`conf/variant/(\w+)\.yaml`, then `(zoo run [^`]*)`", README)
+    (copy / "conf" / "variant" / f"{own[1]}.yaml").write_text(blocks("yaml")[0])
+    for said in (short, f"{one} budget.epochs=1", f"{own[2]} budget.epochs=1"):
+        commands.append(f". .venv/bin/activate && {said}")
+    for command in commands:
         done = subprocess.run(["bash", "-c", command], cwd=copy, capture_output=True, text=True, check=False)
         assert done.returncode == 0, shlex.join([command, done.stdout, done.stderr])
     assert (copy / "outputs" / "digits" / "benchmark.md").is_file()

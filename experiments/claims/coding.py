@@ -293,9 +293,9 @@ def draw(found: Mapping[str, Found]) -> Figure:
 CLAIM = Claim(
     title="The KL divergence is the number of extra bits for coding P with the code of Q",
     claim="""The surprise of an outcome of probability p is -log2 p bits. Entropy is the mean surprise. It is the least
-        mean length of any code, and a code with whole bits comes within one bit per symbol of it. Whoever codes
-        outcomes of P with the best code of Q pays the cross-entropy, which is larger by the Kullback-Leibler
-        divergence. The divergence is never negative. It is no distance, as it is not symmetric. The Q that minimises
+        mean length of any code, and a code with whole bits comes within one bit per symbol of it. Coding outcomes of P
+        with the best code for Q takes the cross-entropy: the entropy of P plus the Kullback-Leibler divergence. The
+        divergence is never negative. It is no distance, as it is not symmetric. The Q that minimises
         the cross-entropy also minimises the divergence.""",
     why="""The entropy of P does not depend on Q, so cross-entropy and divergence differ by a constant. With one-hot
         labels this constant is 0: a classifier that is fitted to the cross-entropy minimises the divergence.""",
@@ -307,8 +307,8 @@ CLAIM = Claim(
         distribution of up to {IMAGES:,} images of the first class, and Q that of the second, with half a count added to
         each symbol so that none is impossible. A range coder (constriction) coded the images of P by both and decoded
         them again. Huffman's code gives each symbol a whole number of bits. For the two directions of a pair, half of
-        the images decide which is larger, and the other half measures by how much; the interval is over the {CLASSES}
-        classes. Logits of Q were fitted to P by the gradient of the cross-entropy. A classifier of codes was scored on
+        the images choose the larger direction, and the ratio is measured on the other half, with an interval over the
+        {CLASSES} classes. Logits of Q were fitted to P by the gradient of the cross-entropy. A classifier of codes was scored on
         up to {2 * IMAGES:,} other training images against one-hot labels, and against labels of which a tenth is spread
         over all classes.""",
     fails="""Where Q gives 0 to something that P may show, the divergence is infinite and no code exists, hence the half

@@ -254,8 +254,8 @@ CLAIM = Claim(
     done=f"""A denoising autoencoder was fitted to Gaussian noise of one strength, and a plain autoencoder and PCA to
         clean images, all with codes of equal width. {IMAGES:,} test images were given noise of that strength, weaker
         and stronger noise, and other kinds of noise. Each restoration was compared with the clean image. The error is
-        divided by that of the best other way, which stands beside the number, and among which is to leave the noisy
-        image as it is. Beside the claim, {READ:,} digits were read. A digit counts as mistaken if its nearest training
+        divided by that of the best alternative, which is named beside the number; doing nothing is one of them. Beside
+        the claim, {READ:,} digits were read. A digit counts as mistaken if its nearest training
         image shows another digit, or if a classifier that was fitted to clean images takes it for another one. The same
         number of images of pure noise were given to the models, and what they make of them was compared with the
         training images by correlation, which does not depend on brightness. {PAGES} pages with drawn folds, creases and
@@ -277,8 +277,8 @@ CLAIM = Claim(
     cases=cases,
     answers={
         "ynyyynyy": """It holds for noise as strong as in training and stronger, for salt and pepper, for stains, and on
-            pages with dirt of the kinds seen in fitting. Under weak noise a median filter is better, and of coarse
-            pixels the plain autoencoder makes more."""
+            pages with dirt of the kinds seen in fitting. Under weak noise a median filter is better, and the plain
+            autoencoder restores coarse pixels better."""
     },
     draw=draw,
 )

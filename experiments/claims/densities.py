@@ -217,9 +217,9 @@ def note(ax: Axes, text: str, place: float) -> None:
 
 
 CLAIM = Claim(
-    title="An adversarial autoencoder draws better images than a VAE, which says how likely an image is",
-    claim="""A model of images can be asked three things: to draw new images, to say how likely a given one is, and to
-        give its code. A model with an explicit density answers the second, if only by a bound as a VAE does. An
+    title="An adversarial autoencoder draws better images than a VAE; only the VAE gives likelihoods",
+    claim="""A model of images can have three uses: to draw new images, to say how likely a given one is, and to give
+        its code. A model with an explicit density answers the second, if only by a bound as a VAE does. An
         adversarial autoencoder is made to draw and gives no density of images; its images are said to be better.""",
     why="""A density must give probability to all that may occur, and must be computed, which limits its form. A model
         that only has to draw may be any function of noise, and is judged by its images alone.""",
@@ -228,7 +228,7 @@ CLAIM = Claim(
         VAE: log p(x) >= E[log 1/K sum_k p(x, z_k) / q(z_k | x)]
         densities of codes: log p(z), z = f(x), by a flow or a kernel
         adversarial: x = g(z), z ~ N(0, I)""",
-    done=f"""Five methods were asked: a kernel density of pixels (along their 32 leading principal axes; a Gaussian
+    done=f"""Five methods were compared: a kernel density of pixels (along their 32 leading principal axes; a Gaussian
         along the others), a VAE, an autoencoder with a normalising flow or a kernel density fitted to its codes, and an
         adversarial autoencoder. Kernels lie on {TRAINED:,} training images. To draw: as many images as there are test
         images, at most {DRAWN:,}, were compared with these in features of a small classifier, by the Frechet distance,

@@ -116,7 +116,7 @@ CLAIM = Claim(
     claim="""A nonlinear activation, more layers and convolutions each let a code of the same width hold more of an
         image.""",
     why="""Images lie near a curved surface, which a plane through the mean fits badly. Layers with activations bend the
-        plane, and convolutions use that a stroke looks the same everywhere, which spares parameters.""",
+        plane, and convolutions reuse the same weights at every position, which saves parameters.""",
     equation="""
         x_hat = V f(W x): one activation, on the code; the reconstruction still lies in a plane of D dimensions
         x_hat = V2 f(V1 z), z = W2 f(W1 x): a hidden layer on each side, the reconstruction lies on a curved surface

@@ -327,8 +327,8 @@ CLAIM = Claim(
     measure=measure,
     cases=cases,
     answers={
-        "nynyy": """A linear autoencoder finds most of what SVD finds. Skip-gram finds other nearest words for the most
-            part, though far more of the same than by chance. An activation or a hidden layer adds nothing: neither
+        "nynyy": """A linear autoencoder finds most of what SVD finds. Most nearest words of skip-gram differ from those
+            of SVD, but far more agree than by chance. An activation or a hidden layer adds nothing: neither
             predicts another text better than SVD does.""",
     },
     draw=draw,

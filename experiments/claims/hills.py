@@ -265,8 +265,8 @@ CLAIM = Claim(
         with labels. Mixtures of other sizes were fitted to codes of the autoencoder, the likeliest of {STARTS_EACH}
         starts each, and compared by the Bayesian information criterion; with full covariances this was done again
         with {FEWER:,} codes. The numbers tried were {", ".join(map(str, HILLS["full"]))} with full covariances, and
-        {", ".join(map(str, HILLS["diagonal"]))} with diagonal ones; the interval of the best number holds those
-        between its neighbours. Covariances were compared by the log-density of test codes.""",
+        {", ".join(map(str, HILLS["diagonal"]))} with diagonal ones; its interval reaches to the next smaller and the
+        next larger number tried. Covariances were compared by the log-density of test codes.""",
     fails="""Classes are what people named; hills are what is dense. Some classes are the most frequent one in two
         hills, and others in none. A fit that starts at the classes leaves them, and ends where the codes are less
         likely than under other hills. The best number of hills depends on what a hill may look like and on the number
@@ -276,9 +276,9 @@ CLAIM = Claim(
     measure=measure,
     cases=cases,
     answers={
-        "nnny": """The hills are not the classes, for any of the three kinds of codes: a class or two are the most
-            frequent one in two hills, and as many in none. About ten is the best number of hills, but only with full
-            covariances and with so many codes.""",
+        "nnny": """The hills are not the classes, for any of the three kinds of codes: one or two classes are the
+            majority in two hills each, and one or two in none. About ten is the best number of hills, but only with
+            full covariances and with so many codes.""",
     },
     draw=draw,
 )

@@ -300,9 +300,9 @@ CLAIM = Claim(
         were joined halfway in pixels, in PCA, in an autoencoder and in a VAE. Unlikeness is 1 minus the highest
         correlation with any training image. Blur can lower it: a middle is therefore compared with a cross-fade of the
         reconstructions of the same model, and with these reconstructions, and not with those of another model. It
-        counts as no less real than these up to {ALIKE:g} times their unlikeness. Whose a middle is, says a classifier:
-        of digits, a small convolutional network fitted to training images; of people, logistic regression on {LEARNED}
-        photos of each, which are in no pair. Each person is paired with one other; all pairs of two people are
+        counts as no less real than these up to {ALIKE:g} times their unlikeness. A classifier decides whom a middle
+        shows: for digits a small convolutional network fitted to training images; for people logistic regression on
+        {LEARNED} photos of each outside all pairs. Each person is paired with one other; all pairs of two people are
         resampled together.""",
     fails="""Unlikeness favours blur: by it, photos of people whom no model saw are less real than a cross-fade of their
         pixels, as a control shows. Only images of one model are therefore compared, though these may differ in blur,

@@ -24,7 +24,7 @@ SEEDS = 3  # of the full version
 PHOTOS = 10  # of a person, one after the other
 COMMON = ("evaluation.groups=[reconstruction]", "trainer.progress=false")
 SETTINGS = {  # short fits: all claims together take minutes
-    "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=3"),
+    "mnist": ("width=16", "hidden=[256,128]", "budget.epochs=3", "budget.batch_size=256"),
     "faces": ("width=40", "hidden=[256,128]", "optimizer=adamw", "budget.epochs=40"),
     "digits": ("width=8", "hidden=[64]", "budget.epochs=15", "budget.batch_size=128"),
     "sprites_small": (

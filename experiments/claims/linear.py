@@ -344,8 +344,8 @@ CLAIM = Claim(
         onto what the training images span before they were encoded.""",
     fails="""The units of the autoencoder are no principal axes: any invertible mixture of them gives the same
         reconstruction. Where the last variance kept and the first one dropped are equal, as after whitening, many
-        subspaces have the same error, and gradients find any of them; the nearer to equal the two are, the larger is
-        the angle that is left after as many steps. At a small rate, as many steps are too few. On faces, the subspaces
+        subspaces have the same error, and gradients find any of them; after the same number of steps, the angle is
+        larger the closer the two variances are. A small rate needs more steps. On faces, the subspaces
         differ in the last few of their directions, and the errors in training show that the fits have not arrived.
         Besides, with fewer images than pixels, free weights may be close to PCA in training and far from it on test
         images: the training images do not determine what the encoder reads outside of their span. Gradients lie within

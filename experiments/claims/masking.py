@@ -179,8 +179,8 @@ CLAIM = Claim(
     claim="""An autoencoder that is fitted to give whole images from masked ones fills a masked part better than the
         mean image, than PCA fitted to the visible pixels, than a plain autoencoder and than the training images that
         are most alike.""",
-    why="""Pixels of an image depend on one another: what is visible says much about what is not. A fit that is asked
-        for the masked part only learns that dependence.""",
+    why="""Pixels of an image depend on one another: what is visible says much about what is not. Fitting to masked
+        pixels makes the model learn this dependence.""",
     equation="""
         min sum_p w_p (x_p - g(f(m x))_p)^2, m = 0 on masked pixels; w = 1 there, and 0.25 elsewhere
         the optimum on masked pixels is E[x_p | visible pixels]: a mean, blurred where several values are possible""",

@@ -269,8 +269,8 @@ CLAIM = Claim(
         error of a parametric model: a + b / n;  of a kernel density in D dimensions: c n^(-4 / (4 + D))""",
     done=f"""Models of the codes of an autoencoder were fitted to more and more training images, {SIZES[0]} to at most
         {SIZES[-1]:,}: densities, which were judged by the log-density of the codes of at most {TESTED:,} test images,
-        and classifiers, by their errors on them. The kernel's width h was chosen on a tenth of the codes, held out. To
-        help, or to be better, means by more than {LIKELIER} nats per code, or {100 * FEWER:.0f} % of errors. The
+        and classifiers, by their errors on them. The kernel's width h was chosen on a tenth of the codes, held out. A
+        difference counts if it exceeds {LIKELIER} nats per code, or {100 * FEWER:.0f} % of the errors. The
         encoder itself was fitted to all training images, without labels; only the models of its codes were fitted to
         few. Numbers kept and multiplications are counted, as if no distance were left out. Times are of one computer,
         were measured once, and are in the figure alone.""",

@@ -452,8 +452,9 @@ CLAIM = Claim(
     fails="""One network for all images gives a worse Gaussian than each image's own best one, and more epochs of the
         encoder leave most of that loss. A diagonal Gaussian is worse than a full one, which can be oblique. A search
         that starts at the encoder's Gaussian can end at a worse one than a search from the peak does. Only the encoder
-        is quick: a search for one image used the decoder more often than the weighted draws did. Of the weighted draws
-        only a part counts, and where the encoder's Gaussian lies beside the posterior, so does their mean. Some
+        is quick: a search for one image used the decoder more often than the weighted draws did. Only part of the
+        weighted draws has noticeable weight; where the encoder's Gaussian misses the posterior, their weighted mean
+        does, too. Some
         posteriors have a second hill, and chains may stay where they start, as in the last picture. All this is for
         codes of two units, for which a grid can be computed.""",
     data=("mnist",),
