@@ -308,8 +308,9 @@ CLAIM = Claim(
         each symbol so that none is impossible. A range coder (constriction) coded the images of P by both and decoded
         them again. Huffman's code gives each symbol a whole number of bits. For the two directions of a pair, half of
         the images choose the larger direction, and the ratio is measured on the other half, with an interval over the
-        {CLASSES} classes. Logits of Q were fitted to P by the gradient of the cross-entropy. A classifier of codes was scored on
-        up to {2 * IMAGES:,} other training images against one-hot labels, and against labels of which a tenth is spread
+        {CLASSES} classes. Logits of Q were fitted to P by the gradient of the cross-entropy. A classifier of codes was
+        scored on up to {2 * IMAGES:,} other training images against one-hot labels, and against labels of which a tenth
+        is spread
         over all classes.""",
     fails="""Where Q gives 0 to something that P may show, the divergence is infinite and no code exists, hence the half
         counts. Units of PCA are uncorrelated, not independent: the sum of their entropies is above the entropy of whole

@@ -44,6 +44,7 @@ CORRUPTIONS = {
     "stain_inside_mse": "under blots and creases",
 }
 LEAST_BITS = 1.0
+BEYOND = 1.1  # factor by which an axis of errors reaches beyond its lines
 KEY = 0.15  # inches of a line that names the references
 ROOM_BELOW = 0.5  # share of the least error of a variant down to which the outside references are drawn
 
@@ -87,7 +88,8 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
 def robustness_curves(records: Sequence[Record]) -> Figure | None:
     """Error of each variant against the level of a corruption, a panel per corruption; None without any.
 
-    A dozen lines are labelled: what is achieved without a model, and the best of each family first.
+    A dozen lines are labelled: what is achieved without a model, and the best of each family first. The axes are those
+    of these lines.
     """
     firsts = {name: group[0] for name, group in by_name(without_controls(records)).items()}
     panels = {}
@@ -119,6 +121,12 @@ def robustness_curves(records: Sequence[Record]) -> Figure | None:
         lines: dict[str, Points] = {name: (curve[axis], curve["model"]) for name, curve in curves.items()}
         draw(panel, lines, own, ms=3.5, lw=0.9)
         draw_references(panel, {name: (reference[axis], reference[name]) for name in rivals_of(reference)}, every)
+        labelled = [
+            *(lines[name][1] for name in own if name in lines),
+            *(reference[name] for name in rivals_of(reference)),
+        ]
+        errors = [error for line in labelled for error in line]
+        panel.set_ylim(min(errors) / BEYOND, max(errors) * BEYOND)
         panel.set_title(CORRUPTIONS[metric], loc="left", size=8)
         panel.set(xlabel=axis, xticks=reference[axis])
         panel.xaxis.set_major_formatter(PLAIN)

@@ -27,7 +27,7 @@ SMALL, NORMAL, LARGE = 7.0, 8.0, 11.0  # points
 FONT = "DejaVu Sans"  # matplotlib brings it along, so figures look alike everywhere
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#dddddd"
 LIMIT = 300_000  # bytes of a picture in the repository
-MARKERS, CHANGED = "os^Dv<>ph", "PX*d8"  # of methods, and of changed methods
+MARKERS, CHANGED = "os^Dv<>ph", "PX*d8H"  # of methods, and of changed methods
 HEAD, MARGIN = 0.66, 0.15  # inches of headline, and around a figure
 REST = "#bdbdbd"  # rows without a label
 SHADES = ((0.42, 0.13), (0.53, 0.15), (0.62, 0.15))  # lightness, chroma: dark enough to be read on white
@@ -92,8 +92,9 @@ def oklch(lightness: float, chroma: float, hue: float) -> tuple[float, float, fl
 def look(name: str) -> tuple[tuple[float, float, float], str]:
     """Colour and marker of a row, from its name alone: the same in every figure.
 
-    The methods of a family share a hue, and differ in shade and marker; a control is grey. A changed method, such as
-    "vae network=conv", has a shade and a marker that follow from the changes.
+    The methods of a family share a hue, and differ in shade and marker; families begin with different markers; a
+    control is grey. A changed method, such as "vae network=conv", has a shade and a marker that follow from the method
+    and the changes.
     """
     variant, _, changes = name.partition(" ")
     family = family_of(variant)
@@ -102,7 +103,9 @@ def look(name: str) -> tuple[tuple[float, float, float], str]:
     shift = number_of(changes) if changes else 0
     lightness, chroma = SHADES[(place + place // len(MARKERS) + shift) % len(SHADES)]
     hue = HUES.get(family, 0.0) + WITHIN * (place / max(len(names), 256 * (not names)) - 0.5)
-    marker = CHANGED[shift % len(CHANGED)] if changes else MARKERS[place % len(MARKERS)]
+    first = 2 * [*HUES].index(family) if family in HUES else 0
+    markers = CHANGED if changes else MARKERS
+    marker = markers[(first + place + shift) % len(markers)]
     return oklch(lightness, chroma if family in HUES else 0.0, hue), marker
 
 
