@@ -497,6 +497,18 @@ def test_rows_that_explain_less_than_pca_are_named_in_the_page_and_the_terminal(
     assert f"warning {told}\n" in capsys.readouterr().out
 
 
+def test_neighbours_of_words_are_a_table() -> None:
+    curve = {"word": ["orbit", "car"], "neighbours": ["moon earth", "cars bike"]}
+    about = table_records()[0].metrics["mse"] | {"curve": curve}
+    records = [replace(record, metrics=record.metrics | {"word_neighbours": about}) for record in table_records()[:1]]
+    page = markdown([*records, *table_records()[1:]], COMMAND)
+    section = page.partition("## Neighbours")[2].partition("##")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    assert rows[0] == ["word", "variant", "neighbours"]
+    assert rows[2:] == [["orbit", records[0].name, "moon earth"], ["car", records[0].name, "cars bike"]]
+    assert "## Neighbours" not in markdown(table_records(), COMMAND)
+
+
 def test_speeds_are_of_the_machine_that_measured_them() -> None:
     """Two models that were fitted on different machines are comparable when one machine has timed both."""
     about = table_records()[0].metrics["fit_seconds"] | {"group": "throughput"}

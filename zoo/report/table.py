@@ -25,6 +25,7 @@ SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "
 TRAINING = "training images"  # in curves of comparisons with test images
 NOT_MEASURED = {"value": None, "reason": "not measured"}
 RERUN = "stale=rerun"  # the setting that runs stale rows again
+NEIGHBOURS = "word_neighbours"  # the metric whose curve holds the neighbours of words
 STALE = "## Stale rows"  # the heading of the list of these
 TERMINAL, NAME = 80, 26  # characters of a line, and of the longest name that is not wrapped
 
@@ -156,6 +157,8 @@ def markdown(
         parts += [f"## {group.capitalize()}", markdown_table(records, part)]
     if beside := reported_table(records, table):
         parts += ["## Reported elsewhere", beside]
+    if near := neighbours_table(records):
+        parts += ["## Neighbours", "Words and the five words of greatest cosine, of each row's first seed.", near]
     if figures:
         parts += ["## Figures", *(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in figures)]
     if short := shortfalls(records):
@@ -187,6 +190,22 @@ def markdown_table(records: Sequence[Record], shown: Iterable[Column], seeds: bo
         text[each.name + each.unit] = each.texts(rows, "**{}**")
     alignment = ("left", *["right"] * (len(text) - 1))
     return pd.DataFrame(text).to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def neighbours_table(records: Sequence[Record]) -> str:
+    """Words, and the neighbours of each in every row's code, as a Markdown table; empty where none were measured."""
+    found = {
+        name: dict(zip(curve["word"], curve["neighbours"], strict=True))
+        for name, group in by_name(records).items()
+        if (curve := group[0].metrics.get(NEIGHBOURS, {}).get("curve"))
+    }
+    lines = [
+        {"word": word, "variant": name.replace("|", r"\|"), "neighbours": near[word]}
+        for word in dict.fromkeys(word for near in found.values() for word in near)
+        for name, near in found.items()
+        if word in near
+    ]
+    return pd.DataFrame(lines).to_markdown(index=False) if lines else ""
 
 
 def reported_table(records: Sequence[Record], table: Iterable[Column]) -> str:

@@ -239,3 +239,8 @@ def test_data_without_factors_or_with_one_that_is_constant_say_so(averages, digi
     found = measured(averages, small, ["disentanglement"])
     assert [name for name, entry in found.items() if entry["value"] is None] == list(GROUP[3:])
     assert found["dci_completeness"]["reason"].startswith("forests on 16 units take long")
+
+
+def test_the_gap_of_units_that_predict_worse_than_chance_is_not_clipped():
+    assert gap(torch.tensor([[0.4], [-0.2], [-0.1]])).item() == pytest.approx(0.5)
+    assert gap(torch.tensor([[0.4]])).item() == pytest.approx(0.4)

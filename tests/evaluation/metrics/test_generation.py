@@ -125,7 +125,7 @@ def test_gaps_of_a_linear_code(records):
 
 
 def test_a_blur_is_no_real_image(identity_model, digits):
-    """The mean image of every class is nearer to training images than test images are, and as unreal as garbage."""
+    """The mean image of every class is nearer to training images than test images are: a small distance is no merit."""
     subject = Subject(identity_model(1, 8, 8), digits, {})
     means = torch.stack([digits.train[:][digits.train.labels == digit].mean(0) for digit in range(10)])
     noise = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -52,7 +52,9 @@ def shuffled(codes: Tensor) -> Tensor:
 
 def gap(scores: Tensor) -> Tensor:
     """The largest score of each column minus the second largest: (D, F) -> (F,); a missing second one is 0."""
-    ranked: Tensor = torch.cat([scores, scores.new_zeros(1, scores.shape[1])]).topk(2, 0).values
+    if len(scores) == 1:
+        scores = torch.cat([scores, torch.zeros_like(scores)])
+    ranked: Tensor = scores.topk(2, 0).values
     return ranked[0] - ranked[1]
 
 

@@ -54,7 +54,7 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
     return by_factor(factor_names, gaps(test_codes), gaps(shuffled(test_codes)))
 
 
-@metric(GROUP, "1", "higher")
+@metric(GROUP, "1", "higher", version=2)
 def sap(
     train_codes: Tensor, train_factors: Tensor, test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]
 ) -> Curve:
