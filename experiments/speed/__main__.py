@@ -20,7 +20,7 @@ from rich.console import Console
 
 from experiments.speed import parts
 from experiments.speed.bench import Bench
-from experiments.speed.growth import growth, memory
+from experiments.speed.growth import growth, memory, words
 from experiments.speed.report import tell
 from zoo.errors import ZooError
 from zoo.files import write_atomically
@@ -34,6 +34,7 @@ PARTS = {
     "defaults": parts.defaults,
     "growth": growth,
     "memory": memory,
+    "words": words,
 }
 
 

@@ -76,6 +76,19 @@ def memory(bench: Bench) -> Findings:
     return found
 
 
+def words(bench: Bench) -> Findings:
+    """`zoo run` on the words of 20 Newsgroups: imports, the corpus, fit and evaluation by judgements; with its memory."""
+    size = bench.sizes.words
+    found = Findings(notes=["whole commands: imports, reading and counting the corpus, fit, evaluation=words"])
+    for variant, more in size.variants.items():
+        said = [f"variant={variant}", *size.said, *more]
+        with TemporaryDirectory() as home:
+            sample = command(["run", *said, f"paths.data={Path(bench.sizes.paths.data).absolute()}"], Path(home))
+        facts = {"mib": sample.facts["mib"]}
+        found.rows.append(Row("20,000 words, width 100", " ".join(said), [replace(sample, facts=facts)]))
+    return found
+
+
 def on_array(said: Sequence[str], images: int, side: int, array: Path) -> Sample:
     """A run on an array of so many images with so many pixels on a side."""
     with TemporaryDirectory() as home:

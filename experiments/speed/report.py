@@ -20,6 +20,7 @@ HEADINGS = {
     "defaults": "The zoo and Pythae, each with its own defaults",
     "growth": "Your own large arrays",
     "memory": "Memory of every method on large arrays",
+    "words": "Word embeddings",
 }
 FACTS = {
     "sse": "test error per image",

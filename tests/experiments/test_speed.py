@@ -210,3 +210,13 @@ def test_pythae_does_what_the_zoo_does(compose_job, network):
     job = compose_job("variant=deep_ae", f"network={network}", "optimizer=adamw", "optimizer.lr=1e-3", *WHOLE)
     theirs = fit_pythae(job, IMAGES, 0, the_same(job))
     assert theirs.facts["sse"] == pytest.approx(fit_zoo(job, IMAGES, 0).facts["sse"], rel=0.05)
+
+
+@pytest.mark.slow
+def test_word_embeddings_are_timed_with_their_memory(bench, corpus):
+    said = ["data=words", f"data.source.path={corpus}", "data.source.vocabulary=300", "width=4"]
+    sizes = {"said": said, "variants": {"svd": ["fit.power=0"]}}
+    (row,) = growth.words(bench(words=sizes)).rows
+    assert row.arm == " ".join(["variant=svd", *said, "fit.power=0"])
+    assert 100 < row.fact("mib") < 4_000
+    assert row.samples[0].seconds > 0

@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+COMMITTED = Path(__file__).parents[3] / "results" / "page" / "index.html"
 TABS = ("explore", "words", "train", "compare", "claims")
 
 
@@ -35,13 +36,15 @@ def visit(browser: sync_api.Browser, page_file: Path) -> Iterator[Callable[..., 
     said: list[str] = []
     contexts = []
 
-    def opened(tab: str, viewport: dict[str, int] = DESK, scheme: str = "light") -> sync_api.Page:
+    def opened(
+        tab: str, viewport: dict[str, int] = DESK, scheme: str = "light", file: Path = page_file
+    ) -> sync_api.Page:
         context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(f"{page_file.as_uri()}#{tab}")
+        page.goto(f"{file.as_uri()}#{tab}")
         page.wait_for_selector(f"#panel-{tab.partition('?')[0]}[data-ready]")
         return page
 
@@ -73,6 +76,19 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(visit, tab, view
     found = axe.Axe().run(page).response["violations"]
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
+@pytest.mark.parametrize("tab", [*TABS, "explore?data=fashion_mnist", "explore?data=faces_small"])
+def test_axe_finds_nothing_on_the_committed_page(visit, tab, viewport, scheme):
+    if not COMMITTED.exists():
+        pytest.skip("the repository has no page yet")
+    page = visit(tab, viewport, scheme, COMMITTED)
+    assert [each["id"] for each in axe.Axe().run(page).response["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if tab.startswith("explore"):
+        assert page.locator(".card").count() >= 8
+        assert page.get_by_role("button", name="16 numbers").is_visible()
 
 
 def test_pictures_have_names_before_anything_is_learned(browser, page_file):

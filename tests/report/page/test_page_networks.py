@@ -56,6 +56,20 @@ def test_encoders_and_decoders_are_those_of_pytorch(engine, page_jobs, place):
     assert torch.allclose(computed(engine, "decode", codes), images.flatten(1), atol=NEAR, rtol=0)
 
 
+@pytest.mark.parametrize("variant", ["deep_ae", "vae"])
+def test_networks_as_large_as_those_of_the_page_are_those_of_pytorch(engine, compose_job, variant):
+    """Sums over 784 pixels in half precision."""
+    model = build_model(compose_job(f"variant={variant}", "hidden=[64,32]", "width=2").config, (1, 28, 28), seed=0)
+    x = torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    engine.eval(f"var model = zoo.model({as_javascript(portable(model.eval()))})")
+    with torch.no_grad():
+        codes = model.encode(x)
+        images = model.decode(codes)
+    spread = max(1.0, float(codes.max() - codes.min()))
+    assert torch.allclose(computed(engine, "encode", x.flatten(1)), codes, atol=NEAR * spread, rtol=0)
+    assert torch.allclose(computed(engine, "decode", codes), images.flatten(1), atol=NEAR, rtol=0)
+
+
 def test_half_precision_numbers_are_read_exactly(engine):
     numbers = torch.tensor([0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 6e-8, -3.1e-6, 0.333251953125]).half()
     text = base64.b64encode(float16([numbers])).decode()
