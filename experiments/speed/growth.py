@@ -77,7 +77,7 @@ def memory(bench: Bench) -> Findings:
 
 
 def words(bench: Bench) -> Findings:
-    """`zoo run` on the words of 20 Newsgroups: imports, the corpus, fit and evaluation by judgements; with its memory."""
+    """`zoo run` on the words of 20 Newsgroups: imports, the corpus, fit and evaluation, with its memory."""
     size = bench.sizes.words
     found = Findings(notes=["whole commands: imports, reading and counting the corpus, fit, evaluation=words"])
     for variant, more in size.variants.items():
