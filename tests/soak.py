@@ -149,7 +149,7 @@ class Trial:
         for name in sorted(expected.keys() | found.keys()):
             if found.get(name) != expected.get(name):
                 self.fault("other result", name)
-        for path in hidden(self.home):
+        for path in (*hidden(self.home), *self.home.rglob("*.ckpt")):
             self.fault("left behind", path)
         self.completed += 1
         self.known = {}
@@ -476,7 +476,7 @@ a time, {plain:.0f} s when nothing happens. The study is started again until it 
 - orphan processes: still there 5 seconds after their study had ended.
 - stale locks: still held after their process had ended.
 - half-written files: records, models, checkpoints, tables and figures that are not whole, after every command.
-- left behind: locks and partial files that are still there when the study is complete.
+- left behind: locks, partial files and checkpoints that are still there when the study is complete.
 - other faults: tracebacks, wrong exit statuses, a study that could not be completed.
 {notes}
 
