@@ -114,7 +114,7 @@ def scores(vectors: Tensor, data: Splits) -> dict[str, float]:
     """Rank correlations with people's judgements, and the fraction of right analogies."""
     codes, place = unit_length(vectors), {word: row for row, word in enumerate(data.form.features)}
     right, _ = answered(codes, place, analogies())
-    pairs = {name: similarity(codes, place, word_pairs(name))[0] for name in ("wordsim353", "simlex999")}
+    pairs = {name: similarity(codes, place, word_pairs(name)).value for name in ("wordsim353", "simlex999")}
     return {**pairs, "analogies": right.float().mean().item()}
 
 

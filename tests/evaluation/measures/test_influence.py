@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from scipy.stats import spearmanr
 
-from zoo.evaluation.measures.influence import mean, of_table, ratio
+from zoo.evaluation.measures.influence import jackknifed, mean, of_table, ratio
 from zoo.evaluation.metrics.clustering import adjusted_rand_index, matched_accuracy, normalised_mutual_information
 from zoo.evaluation.metrics.documents import perplexity
 from zoo.evaluation.metrics.reconstruction import explained_variance
@@ -67,3 +68,21 @@ def test_a_function_of_a_table_by_hand():
     found = of_table(lambda shares: shares[1, 1], rows, columns)
     assert found.value == 0.5
     assert found.influence.tolist() == [-0.5, -0.5, 0.5, 0.5]
+
+
+def test_the_jackknife_of_a_mean_is_its_influence_and_of_a_rank_correlation_its_deviation(generator):
+    x = torch.randn(50, generator=generator).double()
+    found = jackknifed(lambda places: x[places].mean().item(), 50)
+    torch.testing.assert_close(found.influence, mean(x).influence)
+    pairs = torch.randn(300, 2, generator=generator).double()
+    pairs[:, 1] += pairs[:, 0]
+
+    def correlation(places):
+        return float(spearmanr(*pairs[places].T.numpy()).statistic)
+
+    moved = jackknifed(correlation, 300)
+    assert moved.value == pytest.approx(correlation(torch.arange(300)))
+    assert abs(moved.influence.mean()) < 1e-12
+    again = [correlation(torch.randint(300, (300,), generator=generator)) for _ in range(400)]
+    expected = torch.tensor(again).std().item()
+    assert (moved.influence.std() / 300**0.5).item() == pytest.approx(expected, rel=0.15)

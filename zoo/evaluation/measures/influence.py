@@ -39,6 +39,22 @@ def ratio(above: Tensor, below: Tensor) -> Moved:
     return Moved(value.item(), len(a) * (a - value * b) / b.sum())
 
 
+def jackknifed(function: Callable[[Tensor], float], count: int) -> Moved:
+    """A function of which of `count` samples there are; the influence of one is (N - 1) (value - value without it).
+
+    B. Efron, "The jackknife, the bootstrap and other resampling plans", 1982, chapter 6. Their mean is subtracted.
+
+    Args:
+        function: of places of samples, (M,) int64.
+        count: N, two or more.
+    """
+    places = torch.arange(count)
+    value = function(places)
+    without = torch.tensor([function(places[places != each]) for each in range(count)], dtype=torch.float64)
+    each = (count - 1) * (value - without)
+    return Moved(value, each - each.mean())
+
+
 def of_table(function: Callable[[Tensor], Tensor], rows: Tensor, columns: Tensor) -> Moved:
     """A function of the shares (R, C) float64 of samples that are in each row and column of a contingency table.
 

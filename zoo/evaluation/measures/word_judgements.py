@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.evaluation.measures.influence import Moved, jackknifed
 from zoo.evaluation.registry import NotApplicable
 
 FILES = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "analogies": "questions-words.txt"}
@@ -101,8 +102,8 @@ def digest_of(folder: Path) -> str:
     return sha256("\0".join(f"{name}\0{text_of(folder / FILES[name])}" for name in names).encode()).hexdigest()[:10]
 
 
-def similarity(vectors: Tensor, place: Mapping[str, int], pairs: Pairs) -> tuple[float, int]:
-    """Spearman's rank correlation of cosines with judgements, and the number of pairs of which both words are known.
+def similarity(vectors: Tensor, place: Mapping[str, int], pairs: Pairs) -> Moved:
+    """Spearman's rank correlation of cosines with judgements, over the pairs of which both words are known.
 
     Args:
         vectors: (V, D), of unit length.
@@ -121,7 +122,11 @@ def similarity(vectors: Tensor, place: Mapping[str, int], pairs: Pairs) -> tuple
     cosines = (vectors[a] * vectors[b]).sum(1)
     if (cosines == cosines[0]).all():
         raise NotApplicable("all words have the same cosine")
-    return float(spearmanr(cosines.numpy(), judged.numpy()).statistic), len(known)
+
+    def correlation(rows: Tensor) -> float:
+        return float(spearmanr(cosines[rows].numpy(), judged[rows].numpy()).statistic)
+
+    return jackknifed(correlation, len(known))
 
 
 def answered(vectors: Tensor, place: Mapping[str, int], questions: Questions) -> tuple[Tensor, list[str]]:

@@ -17,7 +17,7 @@ PROBES = (
 NEIGHBOURS = 5
 
 
-@metric("words", "rank correlation", "higher", kinds=("vector",))
+@metric("words", "rank correlation", "higher", version=2, kinds=("vector",))
 def wordsim353(word_codes: WordCodes) -> Curve:
     """Spearman's rank correlation of the cosines of 353 word pairs with how related people judge them.
 
@@ -31,7 +31,7 @@ def wordsim353(word_codes: WordCodes) -> Curve:
     return judged(word_codes, "wordsim353")
 
 
-@metric("words", "rank correlation", "higher", kinds=("vector",))
+@metric("words", "rank correlation", "higher", version=2, kinds=("vector",))
 def simlex999(word_codes: WordCodes) -> Curve:
     """Spearman's rank correlation of the cosines of 999 word pairs with how similar people judge them.
 
@@ -49,8 +49,10 @@ def simlex999(word_codes: WordCodes) -> Curve:
 def judged(found: WordCodes, name: str) -> Curve:
     """The correlation, with the number of pairs."""
     pairs = word_pairs(name, found.judgements)
-    value, count = similarity(found.codes, found.place, pairs)
-    return Curve(value, {"pairs": [float(len(pairs))], "in the vocabulary": [float(count)]}, count)
+    over = similarity(found.codes, found.place, pairs)
+    count = len(over.influence)
+    table: dict[str, list[float] | list[str]] = {"pairs": [float(len(pairs))], "in the vocabulary": [float(count)]}
+    return Curve(over.value, table, count, influence=(over.influence,))
 
 
 @metric("words", "fraction", "higher", version=2, kinds=("vector",))
