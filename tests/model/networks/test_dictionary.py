@@ -6,7 +6,7 @@ from zoo.errors import ZooError
 from zoo.model.autoencoder import build
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import NoCorruption
-from zoo.model.likelihoods import BernoulliLikelihood
+from zoo.model.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from zoo.model.networks.dictionary import Analysis, MatchingPursuit, Synthesis, dictionary, pursuit
 
 
@@ -53,6 +53,15 @@ def test_binary_images_start_at_their_mean(x):
     torch.testing.assert_close(model.decode(torch.zeros(1, 50))[0], binary.mean(0).clamp(0.001, 0.999))
     h = (x - x.mean(0)).flatten(1) @ model.decoder[0].weight
     torch.testing.assert_close(model.encoder(x), h, atol=1e-4, rtol=1e-4)
+    model.encoder(x).square().sum().backward()
+    assert (model.encoder[1].centre - x.mean(0).flatten()).abs().max() < 1e-5, "inputs of the encoder are around 0"
+    other = build((1, 4, 5), dictionary, lambda: Pointwise(50), BernoulliLikelihood(), NoCorruption(), seed=1)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.encoder(x), model.encoder(x))
+    plain = build((1, 4, 5), dictionary, lambda: Pointwise(50), GaussianLikelihood(), NoCorruption(), seed=0)
+    for module in (plain, plain.encoder[1]):
+        module.start_from_data(x)
+    assert "encoder.1.offset" not in plain.state_dict()
 
 
 def test_columns_have_unit_norm_and_an_orthogonal_gradient(network, x):

@@ -48,28 +48,45 @@ class Synthesis(nn.Linear, StartsAtMean):
 
 
 class Analysis(nn.Module, StartsFromData):
-    """h = W (x - b) + a, where b is the decoder's bias; W starts at V^T, and a where h is W (x - mean image).
+    """h = W (x - b + c) + a, where b is the decoder's bias; W starts at V^T and a at 0.
 
-    With a Gaussian likelihood b starts at the mean image, and a at 0. With others b is on another scale than images.
+    With a Gaussian likelihood b starts at the mean image, and c is 0. With others b is on the scale of logits, and c is
+    the start of b less the mean image, so that inputs stay around 0.
 
     Args:
         synthesis: the decoder's layer, with V and b.
     """
+
+    offset: Tensor | None
 
     def __init__(self, synthesis: Synthesis) -> None:
         super().__init__()
         self.weight = nn.Parameter(synthesis.weight.detach().T.clone())
         self.bias = nn.Parameter(torch.zeros(synthesis.in_features))
         self.origin = synthesis.bias
+        self.register_buffer("offset", None)
+        self.register_load_state_dict_pre_hook(_take_offset)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def start_from_data(self, images: Tensor) -> None:
-        """Set a such that the mean of images (N, C, H, W) has h = 0; called when b has started."""
-        self.bias.copy_(self.weight @ (self.origin - images.mean(0).flatten()))
+        """Set c by the mean of images: (N, C, H, W); called when b has started."""
+        offset = self.origin - images.mean(0).flatten()
+        self.offset = offset if offset.any() else None
+
+    @property
+    def centre(self) -> Tensor:
+        """b - c: (P,), on the scale of images."""
+        return self.origin if self.offset is None else self.origin - self.offset
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, P) -> (B, D)."""
-        return F.linear(x - self.origin, self.weight, self.bias)
+        return F.linear(x - self.centre, self.weight, self.bias)
+
+
+def _take_offset(module: Analysis, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Before loading, make room for a stored offset, which a new layer does not have."""
+    stored = state.get(f"{prefix}offset")
+    module.offset = None if stored is None else torch.zeros_like(stored)
 
 
 class MatchingPursuit(nn.Module):

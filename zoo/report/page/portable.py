@@ -75,7 +75,7 @@ def network_layers(module: nn.Module) -> list[Layer]:
     if isinstance(module, SHAPES):
         return []
     if isinstance(module, Analysis):
-        return [linear(module.weight, module.bias - module.weight @ module.origin)]
+        return [linear(module.weight, module.bias - module.weight @ module.centre)]
     if isinstance(module, Transposed):
         return [linear(module.weight.T, module.bias)]
     if isinstance(module, nn.Linear):
