@@ -220,9 +220,10 @@ CLAIM = Claim(
         batches of {BATCH["mnist"]} images, each image at most once. Rates that lie a factor of {FACTOR:.0f} apart were
         tried with seed 0 until both neighbours of the best one were worse, by the error of {WATCHED} validation images
         after the last step; a rate that diverges counts as worse. The best one at which no seed diverges was used with
-        three seeds, 0 among them. One optimiser gets further than another if its error of test images is below {CLEAR} of the other's. Also
-        measured: the steps that each needs to reach SGD's final validation error, which was taken every {EVERY} steps.
-        Muon moves biases by AdamW, and has a weight decay; the others have none. The reduced version uses one rate for
+        three seeds, 0 among them. One optimiser gets further than another if its error of test images is below {CLEAR}
+        of the other's. Also measured: the steps that each needs to reach SGD's final validation error, which was taken
+        every {EVERY} steps. Muon moves biases by AdamW, and has a weight decay; the others have none. The reduced
+        version uses one rate for
         each.""",
     fails="""The fits are short, and errors are still falling at their end: this compares how far optimisers get, and
         not where they end. A finer grid of rates could change the ratios. Rates are constant; with schedules, the
