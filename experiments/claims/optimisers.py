@@ -237,6 +237,8 @@ CLAIM = Claim(
         "ynnyy": """Yes for momentum against plain descent, for Adam against RMSProp and for Muon against Adam. No for
             Nesterov, which diverged at a rate that momentum still bore; and no for RMSProp, which is ahead of momentum
             early and behind it at the last step.""",
+        "y??yy": """Yes for momentum against plain descent, for Adam against RMSProp and for Muon against Adam. Whether
+            Nesterov or RMSProp gets further than momentum is undecided: seeds differ more than they do.""",
     },
     draw=draw,
 )

@@ -188,6 +188,9 @@ CLAIM = Claim(
         "yyn": """It holds for the autoencoder: with a mixture, it samples better than a VAE does from its prior, and no
             worse than a VAE with a mixture. It does not hold for every model: PCA with a mixture is worse, and its
             images are blurred.""",
+        "y?n": """It holds for the autoencoder against a VAE that draws from its prior. Whether it samples as well as a
+            VAE with a mixture is undecided. It does not hold for every model: PCA with a mixture is worse, and its
+            images are blurred.""",
     },
     draw=draw,
 )
