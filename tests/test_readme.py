@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from sklearn.datasets import load_digits
@@ -38,7 +37,6 @@ def test_its_python_runs(tmp_path, monkeypatch):
     exec(code, names)
     assert names["codes"].shape == (40, 16)
     assert names["x_hat"].shape == names["X"].shape
-    assert np.isfinite(names["new"]).all()
     assert (tmp_path / "model.safetensors").is_file()
 
 

@@ -67,9 +67,10 @@ class WinnerTakeAll(Bottleneck, CalibratesOnValidation):
     @torch.no_grad()
     def _smallest_winners(self, best: Tensor) -> Tensor:
         """The smallest active value of each map: (M,), of the largest values per image: (B, M)."""
-        if not (images := self._active(best)):
-            return self.threshold.nan_to_num(0.0)
-        smallest = smallest_of(best, images)
+        images = self._active(best)
+        if not images and not self.threshold.isnan().any():
+            return self.threshold
+        smallest = smallest_of(best, max(1, images))
         update_running_mean(self.threshold, smallest)
         return smallest
 

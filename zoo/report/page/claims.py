@@ -13,7 +13,7 @@ from PIL import Image
 from zoo.errors import ZooError
 
 NEEDED = ("title", "claim", "verdict", "cases", "numbers")
-WIDEST, QUALITY = 950, 55  # pixels across, and of 100
+WIDEST, QUALITY = 950, 60  # pixels across, and of 100
 
 
 def content(folder: Path) -> list[dict[str, Any]]:

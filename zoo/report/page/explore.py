@@ -27,7 +27,7 @@ TITLES = {
     "digits": "Digits",
 }
 DRAWN = {"mnist": 20, "digits": 8}  # sets of handwriting: pixels of the box that a digit of theirs fills
-SHOWN = 350  # test images
+SHOWN = 320  # test images
 ACROSS = 25  # images in a row of the sprite
 
 
