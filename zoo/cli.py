@@ -439,7 +439,7 @@ def run_study(
     done: list[Job] = []
     failures: list[str] = []
     for jobs in search.rounds([*table, *figures]):
-        failures += run_jobs(jobs, engine, partial(import_module, "zoo.report.publish")) if jobs else []
+        failures += run_jobs(jobs, engine, partial(import_module, "zoo.report.publish"))
         done += jobs
     tell(failures, len(done))
     try:

@@ -295,8 +295,8 @@ CLAIM = Claim(
     claim="""The surprise of an outcome of probability p is -log2 p bits. Entropy is the mean surprise. It is the least
         mean length of any code, and a code with whole bits comes within one bit per symbol of it. Coding outcomes of P
         with the best code for Q takes the cross-entropy: the entropy of P plus the Kullback-Leibler divergence. The
-        divergence is never negative. It is no distance, as it is not symmetric. The Q that minimises
-        the cross-entropy also minimises the divergence.""",
+        divergence is never negative. It is no distance, as it is not symmetric. The Q that minimises the
+        cross-entropy also minimises the divergence.""",
     why="""The entropy of P does not depend on Q, so cross-entropy and divergence differ by a constant. With one-hot
         labels this constant is 0: a classifier that is fitted to the cross-entropy minimises the divergence.""",
     equation="""

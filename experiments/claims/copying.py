@@ -180,8 +180,8 @@ def draw(found: Mapping[str, Found]) -> Figure:
 CLAIM = Claim(
     title="Wider than the input, an autoencoder copies",
     claim="""An autoencoder whose code is wider than its input learns to copy: it reconstructs even images of
-        independent random pixels. With a
-        sparse code, or noise on its input, it cannot copy; the atoms of a sparse code are then parts of digits.""",
+        independent random pixels. With a sparse code, or noise on its input, it cannot copy; the atoms of a sparse code
+        are then parts of digits.""",
     why="""With as many units as pixels, the identity is one of the linear maps, and has no error. A few active units,
         or noise in all directions, leave it only what digits have in common.""",
     equation="""

@@ -223,8 +223,7 @@ CLAIM = Claim(
         three seeds, 0 among them. One optimiser gets further than another if its error of test images is below {CLEAR}
         of the other's. Also measured: the steps that each needs to reach SGD's final validation error, which was taken
         every {EVERY} steps. Muon moves biases by AdamW, and has a weight decay; the others have none. The reduced
-        version uses one rate for
-        each.""",
+        version uses one rate for each.""",
     fails="""The fits are short, and errors are still falling at their end: this compares how far optimisers get, and
         not where they end. A finer grid of rates could change the ratios. Rates are constant; with schedules, the
         order was not measured. Where all gradients agree, momentum with rate r moves as far as plain descent with

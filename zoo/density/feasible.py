@@ -17,8 +17,8 @@ def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None, places: int = 
     """Draws z (N, D) of a density of codes, moved to the nearest codes that the bottleneck can emit.
 
     Of a discrete code, the nearest entries. Of a sparse code, as many units of largest size as codes have on average,
-    none below zero if no code is; the others are zero. If no code has two active places of a feature map, at most one
-    place of each map stays.
+    none below zero if no code is; the others are zero. Where codes have at most one active place in a feature map, so
+    have draws.
 
     Args:
         z: (N, D).

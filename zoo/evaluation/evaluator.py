@@ -38,11 +38,7 @@ LOG = logging.getLogger(__name__)
 RESAMPLES, PAIRED = 1000, 100  # of the interval, and of those that a record keeps
 CHUNKS = 20  # of the resamples, which are stored as bytes and converted chunk by chunk
 WORST = 0.01
-OUTSIDE, SEEDS, JUDGEMENTS = (
-    "outside",
-    "seeds",
-    "judgements",
-)  # settings: data sets of outliers, siblings, own judgements
+OUTSIDE, SEEDS, JUDGEMENTS = "outside", "seeds", "judgements"  # settings of a metric, see `evaluate`
 
 
 def in_groups(groups: Iterable[str]) -> list[str]:
@@ -87,7 +83,7 @@ def due(
     Raises:
         ZooError: a group, a density or a setting of it does not exist, or judgements cannot be read.
     """
-    given = (ChosenDensities(densities, trust), outside, siblings, digest_of(judgements) if judgements else None)
+    given = ChosenDensities(densities, trust), outside, siblings, digest_of(judgements)
     return [name for name in in_groups(groups) if is_due(METRICS[name], entries.get(name), *given)]
 
 
@@ -192,9 +188,8 @@ def evaluate(
         compared in pairs, "worst" the mean of the worst 1 % of images, "curve" a table of named columns. "settings"
         holds what differs from the option files in the densities that the metric uses, the names of the other data sets
         of its outliers, as "seeds" the siblings that it uses, with digests of their files, and as "judgements" the
-        digest of your own files. A metric that does not
-        apply has value null and a "reason"; one that raised an error also has "failed" true. "measured" marks
-        wall-clock times and the like, which differ from run to run.
+        digest of your own files. A metric that does not apply has value null and a "reason"; one that raised an error
+        also has "failed" true. "measured" marks wall-clock times and the like, which differ from run to run.
 
     Raises:
         ZooError: a metric, a density or a setting of it does not exist, images of `outside` have another shape, or
@@ -202,8 +197,8 @@ def evaluate(
     """
     check_shapes(outside, data)
     chosen = ChosenDensities(densities, trust)
-    judged = digest_of(judgements) if judgements else None
-    todo = {each: settings_of(each, chosen, outside, siblings, judged) for each in named(metrics)}
+    given = chosen, outside, siblings, digest_of(judgements)
+    todo = {each: settings_of(each, *given) for each in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
     with deterministic(model), arithmetic("auto", torch.get_num_threads()), torch.no_grad():
         subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings, judgements)

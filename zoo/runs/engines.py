@@ -256,7 +256,7 @@ class Ray:
         count = min(self.processes or _processes(threads, gpu), runs)
         pool = max(count, ALONE)
         own = {"num_cpus": pool * threads, "include_dashboard": False} if self.address is None else {}
-        at_end = signal.getsignal(signal.SIGTERM)
+        handler = signal.getsignal(signal.SIGTERM)
         try:
             check_reachable(self.address)
             ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -264,7 +264,7 @@ class Ray:
             token = "if it asks for a token, set RAY_AUTH_MODE=token here, too"
             raise ZooError(f"engine.address={self.address}: no Ray cluster answers there ({error}); {token}") from error
         try:
-            signal.signal(signal.SIGTERM, at_end)  # which Ray replaces by its own
+            signal.signal(signal.SIGTERM, handler)  # which Ray replaces by its own
             if self.address is not None or gpu:
                 has = ray.cluster_resources()
                 room = int(has.get("GPU", 0) if gpu else has.get("CPU", 0) // threads)

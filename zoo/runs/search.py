@@ -135,7 +135,8 @@ class Asha:
         trials = [job for group in firsts for job in self.trials_of(group)]
         yield [*trials, *(job for job in jobs if job.key not in seeds)]
         kept = {job.key for job in trials if job.recorded() is not None}
-        yield [job for job in jobs if job.key in kept and job.seed != seeds[job.key]]
+        if others := [job for job in jobs if job.key in kept and job.seed != seeds[job.key]]:
+            yield others
 
     def trials_of(self, jobs: Sequence[Job]) -> list[Job]:
         """These runs as trials of one search."""

@@ -118,7 +118,7 @@ def test_the_terms_themselves_are_references(compose_job):
     train, test = data.train, data.test
     assert torch.equal(linear_probe_accuracy_of_terms(subject.pixel_probe), subject.pixel_probe)
     expected = knn_accuracy(train[:].flatten(1), train.labels, test[:].flatten(1), test.labels)
-    assert torch.equal(knn_accuracy_of_terms(data), expected)
+    assert torch.equal(knn_accuracy_of_terms(data, test.labels), expected)
     assert expected.float().mean() > 0.8
     found = evaluate(subject.model, data, ["linear_probe_accuracy_of_terms", "knn_accuracy_of_terms"], {})
     assert found["knn_accuracy_of_terms"]["value"] == pytest.approx(expected.double().mean().item())

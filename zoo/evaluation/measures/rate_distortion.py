@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.evaluation.batches import BATCH
 from zoo.linear_algebra import principal_axes
+from zoo.spacing import spaced
 
 SCALES = tuple(2.0**k for k in range(2, -8, -1))
 ESCAPE_BITS = 32
 PRIOR = 0.5
 LEAST_COMMON = 2.0  # dB that two curves share, for their comparison to mean something
 POINTS = 1_000  # of the integral over qualities
-PROBED, BATCH = 32, 1024  # codes whose units are moved; images that are decoded at once
+PROBED = 32  # codes whose units are moved
 LEAST_GAIN = 1e-3  # of the largest
 
 
@@ -51,7 +53,7 @@ class RateDistortion:
 def rate_distortion(
     train_codes: Tensor, test_codes: Tensor, x: Tensor, decode: Callable[[Tensor], Tensor]
 ) -> RateDistortion:
-    """Quantise codes on grids of several steps, the same step for all axes of G z turned to its principal axes.
+    """Quantise codes with each of several step sizes, the same for all principal axes of the scaled code G z.
 
         z -> G^-1 (V' round(V (G z - m) / step) step + m),   G = diag(g)
 
@@ -85,7 +87,7 @@ def gains(codes: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
     over 32 evenly spaced codes (N, D). At least a thousandth of the largest, so that units without an effect have a
     code; 1 for units that do not vary, and for all where nothing moves.
     """
-    z = codes[:: max(1, len(codes) // PROBED)][:PROBED]
+    z = spaced(codes, PROBED)
     before, std = decode(z), codes.std(0, correction=0)
     squares = std.new_zeros(len(std))
     units = std.nonzero()[:, 0]

@@ -86,12 +86,14 @@ def text_of(path: Path) -> str:
         raise ZooError(f"{path}: cannot be read as UTF-8 ({error})") from error
 
 
-def digest_of(folder: Path) -> str:
-    """A digest of the files of judgements in a folder of your own, which are read to check them.
+def digest_of(folder: Path | None) -> str | None:
+    """A digest of the files of judgements in a folder of your own, which are read to check them; None without one.
 
     Raises:
         ZooError: there is no such folder, it has none of the three files, or one of them is not of its form.
     """
+    if folder is None:
+        return None
     if not folder.is_dir():
         raise ZooError(f"evaluation.judgements={folder}: no such folder")
     names = [name for name, file in FILES.items() if (folder / file).exists()]

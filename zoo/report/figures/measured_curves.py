@@ -88,8 +88,8 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
 def robustness_curves(records: Sequence[Record]) -> Figure | None:
     """Error of each variant against the level of a corruption, a panel per corruption; None without any.
 
-    A dozen lines are labelled: what is achieved without a model, and the best of each family first. The axes are those
-    of these lines.
+    A dozen lines are labelled: what is achieved without a model, and the best of each family first. The range of
+    each axis is that of these lines.
     """
     firsts = {name: group[0] for name, group in by_name(without_controls(records)).items()}
     panels = {}

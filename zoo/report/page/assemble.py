@@ -36,19 +36,16 @@ def packed(data: object) -> str:
 
     Where the data hold bytes, the JSON has {"$bytes": [start, end]}: base64 within JSON would be compressed badly.
     """
-    pieces: list[bytes] = []
-    end = 0
+    beside = bytearray()
 
     def reference(value: object) -> dict[str, list[int]]:
-        nonlocal end
         if not isinstance(value, bytes):
             raise TypeError(f"{type(value).__name__} has no JSON")
-        pieces.append(value)
-        start, end = end, end + len(value)
-        return {BYTES: [start, end]}
+        beside.extend(value)
+        return {BYTES: [len(beside) - len(value), len(beside)]}
 
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=reference).encode()
-    whole = b"".join([len(text).to_bytes(4, "little"), text, *pieces])
+    whole = len(text).to_bytes(4, "little") + text + beside
     return base64.b64encode(gzip.compress(whole, mtime=0)).decode()
 
 
