@@ -2,9 +2,12 @@ import math
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from tests.evaluation.conftest import measured
 from zoo.evaluation.metrics.code_statistics import (
+    ROWS,
+    UNITS,
     active_units,
     codebook_perplexity,
     codebook_use,
@@ -128,3 +131,16 @@ def test_collapsed_codes_have_no_spectrum(small_model, digits):
     records = measured(small_model, digits, ["code"], {})
     assert records["effective_rank"]["reason"] == "the codes of all test images are equal"
     assert records["active_units"]["value"] == 0
+
+
+@pytest.mark.parametrize("statistic", [active_units, unit_variance, l0, firing_frequency, dead_fraction])
+def test_statistics_of_wide_codes_take_little_memory(statistic):
+    """Codes of 4,096 units and 30,000 samples are 0.5 GB; a sum over zeros and ones of all at once takes 1 GB more."""
+    codes = torch.zeros(8 * ROWS, 8 * UNITS)
+    codes[::3, ::2] = 1
+    arguments = [codes[..., None]] * 2 if statistic is dead_fraction else [codes]
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+        statistic(*arguments)
+    events = sorted(found.profiler.kineto_results.events(), key=lambda event: event.start_ns())
+    held = torch.tensor([event.nbytes() for event in events if event.name() == "[memory]"]).cumsum(0)
+    assert 0 < held.max() < codes.nbytes / 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from zoo.evaluation.registry import Curve, NotApplicable, metric
 from zoo.linear_algebra import eigvalsh
 
 FREQUENCIES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 0.5, 1.0)
+UNITS, ROWS = 256, 1024  # that sums over codes take at once: PyTorch copies what it sums as 64-bit numbers
 
 
 @metric("code", "units", "none")
@@ -26,7 +29,7 @@ def active_units(test_codes: Tensor) -> float:
     Args:
         test_codes: (N, D).
     """
-    return float((test_codes.double().var(0, correction=0) > 0.01).sum())
+    return float((variance(test_codes) > 0.01).sum())
 
 
 @metric("code", "code variance", "none")
@@ -40,11 +43,11 @@ def unit_variance(test_codes: Tensor) -> Curve:
     Args:
         test_codes: (N, D).
     """
-    variance = test_codes.double().var(0, correction=0)
+    of_units = variance(test_codes)
     share = torch.linspace(0, 1, 11, dtype=torch.float64)
     return Curve(
-        variance.mean().item(),
-        {"share of units": share.tolist(), "variance": variance.quantile(share).tolist()},
+        of_units.mean().item(),
+        {"share of units": share.tolist(), "variance": of_units.quantile(share).tolist()},
     )
 
 
@@ -117,7 +120,7 @@ def l0(test_codes: Tensor) -> Tensor:
     Raises:
         NotApplicable: no entry is zero.
     """
-    return active(test_codes).sum(1).float()
+    return torch.cat([rows.sum(1) for rows in active(test_codes)]).float()
 
 
 @metric("code", "fraction", "lower", version=2)
@@ -138,7 +141,8 @@ def dead_fraction(train_maps: Tensor, test_maps: Tensor) -> Curve:
     Raises:
         NotApplicable: no entry is zero.
     """
-    dead = [1 - active(maps).any(2).any(0).float().mean().item() for maps in (train_maps, test_maps)]
+    used = [torch.stack([rows.any(0) for rows in active(maps)]).any(0) for maps in (train_maps, test_maps)]
+    dead = [1 - units.any(1).float().mean().item() for units in used]
     return Curve(dead[0], {"samples": ["training", "test"], "dead": dead}, len(train_maps))
 
 
@@ -157,10 +161,11 @@ def firing_frequency(test_codes: Tensor) -> Curve:
     Raises:
         NotApplicable: no entry is zero.
     """
-    frequency = active(test_codes).double().mean(0)
+    counts = torch.stack([rows.sum(0) for rows in active(test_codes)])
+    frequency = counts.sum(0).double() / len(test_codes)
     edges = torch.tensor(FREQUENCIES, dtype=torch.float64)
-    counts = torch.bincount(torch.bucketize(frequency, edges), minlength=len(edges))
-    return Curve(frequency.mean().item(), {"frequency up to": list(FREQUENCIES), "units": counts.tolist()})
+    units = torch.bincount(torch.bucketize(frequency, edges), minlength=len(edges))
+    return Curve(frequency.mean().item(), {"frequency up to": list(FREQUENCIES), "units": units.tolist()})
 
 
 @metric("code", "fraction", "higher", version=2)
@@ -204,12 +209,20 @@ def entry_counts(indices: Tensor, size: int, books: int) -> Tensor:
     return own.flatten().bincount(minlength=books * size).view(books, size)
 
 
-def active(codes: Tensor) -> Tensor:
-    """Where codes (N, ...) are not zero; NotApplicable if none is zero."""
-    nonzero = codes != 0
-    if nonzero.all():
+def variance(codes: Tensor) -> Tensor:
+    """Variance of each unit of codes (N, D): (D,) float64."""
+    return torch.cat([units.double().var(0, correction=0) for units in torch.split(codes, UNITS, dim=1)])
+
+
+def active(codes: Tensor) -> Iterator[Tensor]:
+    """Where codes (N, ...) are not zero, 1,024 samples at a time; in the end, NotApplicable if none was zero."""
+    sparse = False
+    for rows in torch.split(codes, ROWS):
+        nonzero = rows != 0
+        sparse = sparse or not nonzero.all()
+        yield nonzero
+    if not sparse:
         raise NotApplicable("the code is not sparse: no unit is exactly zero for any image")
-    return nonzero
 
 
 def covariance(codes: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def sse(x: Tensor, x_hat: Tensor) -> Tensor:
         x: (N, C, H, W) in [0, 1].
         x_hat: (N, C, H, W).
     """
-    return (x_hat - x).square().flatten(1).sum(1)
+    return (x_hat - x).square_().flatten(1).sum(1)
 
 
 @metric("reconstruction", "squared error per value", "lower", kinds=REAL)
@@ -35,7 +35,7 @@ def mse(x: Tensor, x_hat: Tensor) -> Tensor:
     Misleads: a blurred average of several plausible images scores better than a sharp image that is slightly off, and a
     large blank background makes every model look good.
     """
-    return (x_hat - x).square().flatten(1).mean(1)
+    return (x_hat - x).square_().flatten(1).mean(1)
 
 
 @metric("reconstruction", "absolute error per value", "lower", kinds=REAL)
@@ -44,7 +44,7 @@ def mae(x: Tensor, x_hat: Tensor) -> Tensor:
 
     Misleads: the best constant guess is the median, so leaving out thin strokes on a blank background costs little.
     """
-    return (x_hat - x).abs().flatten(1).mean(1)
+    return (x_hat - x).abs_().flatten(1).mean(1)
 
 
 @metric("reconstruction", "dB", "higher", kinds=IMAGES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import repeat
@@ -142,10 +142,8 @@ class Encoded:
         """
         masks = repeat(None) if mask is None else torch.split(mask.to(self.device), BATCH)
         inputs = zip(in_batches(images), masks, strict=False)
-        codes = joined((self.model.encode(x.to(self.device), hidden) for x, hidden in inputs), len(images))
-        if not codes.isfinite().all():
-            raise NotApplicable("the model's codes are not finite")
-        return codes
+        codes = (self.model.encode(x.to(self.device), hidden) for x, hidden in inputs)
+        return joined(finite(codes, "codes"), len(images))
 
     def decode(self, codes: Tensor) -> Tensor:
         """The decoded images of codes (N, D): (N, C, H, W).
@@ -153,10 +151,8 @@ class Encoded:
         Raises:
             NotApplicable: the images are not finite.
         """
-        images = joined((self.model.decode(z.to(self.device)) for z in torch.split(codes, BATCH)), len(codes))
-        if not images.isfinite().all():
-            raise NotApplicable("the model's decoded images are not finite")
-        return images
+        images = (self.model.decode(z.to(self.device)) for z in torch.split(codes, BATCH))
+        return joined(finite(images, "decoded images"), len(codes))
 
     @property
     def train_labels(self) -> Tensor:
@@ -221,3 +217,15 @@ def not_applicable() -> Iterator[None]:
         yield
     except ZooError as error:
         raise NotApplicable(str(error)) from error
+
+
+def finite(parts: Iterable[Tensor], what: str) -> Iterator[Tensor]:
+    """The model's codes or images part by part, as a check of all at once needs their memory twice more.
+
+    Raises:
+        NotApplicable: a value is not finite.
+    """
+    for part in parts:
+        if not part.isfinite().all():
+            raise NotApplicable(f"the model's {what} are not finite")
+        yield part
