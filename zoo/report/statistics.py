@@ -252,6 +252,12 @@ def listing(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, distinct))
 
 
+def data_of(records: Sequence[Record]) -> str:
+    """The data set of records as titles name it: its key, and of words also the corpus that they come from."""
+    name = records[0].data
+    return "words of 20 Newsgroups" if name == "words" else name
+
+
 def noun(records: Sequence[Record]) -> str:
     """What a sample of the records' data is called: "image", or "sample" for rows of tables and counts of words."""
     return "image" if records[0].kind == "image" else "sample"

@@ -16,7 +16,16 @@ from rich.table import Table
 
 from zoo.errors import ZooError
 from zoo.report.reported import reported, reported_for
-from zoo.report.statistics import Cell, by_name, cells, definitions, estimate_of, scope, timed_together
+from zoo.report.statistics import (
+    Cell,
+    by_name,
+    cells,
+    data_of,
+    definitions,
+    estimate_of,
+    scope,
+    timed_together,
+)
 from zoo.runs.bars import Terminal
 from zoo.runs.records import Record
 
@@ -147,7 +156,7 @@ def markdown(
     drawn = " (for sets of generated samples, also over draws)" if any("curve" in entry for entry in sampled) else ""
     interval = f" ± half the width of its 95 % interval over {over}{drawn}" if varies else ""
     parts = [
-        f"# {records[0].data}: {scope(records)}",
+        f"# {data_of(records)}: {scope(records)}",
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best row and all rows "
         f"that cannot be distinguished from it (95 %, over {over}). Nothing is bold in columns that rank nothing, hold "
@@ -316,7 +325,7 @@ def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> 
             left = room
         parts[-1].append(each)
         left -= width
-    console.print(f"[bold]{escape(records[0].data)}[/]: {escape(scope(records))}")
+    console.print(f"[bold]{escape(data_of(records))}[/]: {escape(scope(records))}")
     if shared:
         console.print(f"all with {escape(' '.join(shared))}")
     for part in parts:

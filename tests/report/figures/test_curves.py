@@ -273,6 +273,18 @@ def test_training_curves_and_overview_show_a_dozen_methods_and_no_control() -> N
     assert overview(many[:3]).axes[0].texts[1].get_text().endswith("; without overcomplete_ae (control)")
 
 
+def test_training_curves_of_words_name_the_corpus_and_pairs() -> None:
+    record = digits_record("deep_ae", 8, 0)
+    pairs = replace(record, data="words", config=record.config | {"data": {"source": {"vectors": "one_hot"}}})
+    for each, title, unit in (
+        (record, "Training on digits", "objective (nats per image)"),
+        (pairs, "Training on words of 20 Newsgroups", "objective (nats per image or pair of words)"),
+    ):
+        texts = [text.get_text() for text in training_curves([each]).axes[0].texts]
+        assert title in texts
+        assert unit in texts
+
+
 def test_training_curves_need_epochs() -> None:
     assert training_curves([digits_record("pca", 8, 0)]) is None
 

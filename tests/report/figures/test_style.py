@@ -94,6 +94,11 @@ def test_methods_of_a_family_share_a_hue_and_differ_in_shade_or_marker() -> None
     assert max(red, green, blue) - min(red, green, blue) < 0.01, "a control is grey"
 
 
+def test_methods_that_are_compared_often_have_markers_of_their_own() -> None:
+    names = ["pca", "deep_ae", "conv_ae", "denoising_ae", "inpainting_ae", "topk", "vae", "vq_vae"]
+    assert len({look(name)[1] for name in names}) == len(names)
+
+
 def test_a_changed_method_has_the_hue_of_the_method_and_another_marker() -> None:
     assert look("vae network=conv") == look("vae network=conv") != look("vae")
     markers = {look(name)[1] for names in members().values() for name in names}

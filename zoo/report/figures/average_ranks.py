@@ -15,7 +15,7 @@ from zoo.report.figures.panels import COLUMNS, LINE, foremost, left_out, others,
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, NORMAL, REST, SMALL, look, place, sheet, text_width
 from zoo.report.ranks import Ranking, rankings
-from zoo.report.statistics import models
+from zoo.report.statistics import data_of, models
 from zoo.runs.records import Record
 
 WIDE, GAP = 2.2, 0.12  # inches of a panel, and beside it
@@ -84,7 +84,7 @@ def average_ranks(records: Sequence[Record]) -> Figure | None:
     known = any(each.ranking.over for each in found)
     bars = "bars join rows that cannot be distinguished" if known else UNKNOWN
     most = max((each.ranking.rows for each in found), key=len)
-    title = f"Average ranks on {records[0].data}"
+    title = f"Average ranks on {data_of(records)}"
     subtitle = f"1 is best in all metrics; {bars}{others(most)}; {models(shown)}{left_out(records)}"
     drawn, ax = sheet(min(len(found), COLUMNS) * pitch, HEAD + sum(tall), title, subtitle)
     for number, each in enumerate(found):

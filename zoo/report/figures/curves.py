@@ -6,6 +6,7 @@ import math
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ from zoo.report.figures.panels import (
 )
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, look, place, sheet
-from zoo.report.statistics import by_name, cells, noun, scope, values
+from zoo.report.statistics import by_name, cells, data_of, noun, scope, values
 from zoo.runs.records import Record
 
 JUMP = 3  # times the range of nine tenths of the losses is the most that a panel shows
@@ -65,7 +66,7 @@ def error_against_width(records: Sequence[Record]) -> Figure | None:
             found.setdefault(name, {})[group[0].width] = errors
     names = sorted(found, key=lambda name: -max(found[name]))
     lines = {name: ([*line], [statistics.fmean(each) for each in line.values()]) for name, line in found.items()}
-    title = f"Error against code width on {records[0].data}"
+    title = f"Error against code width on {data_of(records)}"
     several = any(len(errors) > 1 for line in found.values() for errors in line.values())
     shaded = "range over seeds shaded; " if several else ""
     subtitle = f"{shaded}{scope(shown)}{others(names)}{left_out(records)}"
@@ -109,7 +110,7 @@ def explained_variance_against_l0(records: Sequence[Record]) -> Figure | None:
         return None
     lines: dict[str, Points] = {name: tuple(zip(*line, strict=True)) for name, line in found.items()}  # type: ignore[misc]
     names = sorted(lines, key=lambda name: -lines[name][1][-1])
-    title = f"Explained variance against active units on {records[0].data}"
+    title = f"Explained variance against active units on {data_of(records)}"
     drawn, ax = charts(names, title, f"{scope(shown)}{others(names)}")
     for panel, own, left, low in parts(drawn, names):
         draw(panel, lines, own)
@@ -147,7 +148,7 @@ def error_against_cost(records: Sequence[Record]) -> Figure | None:
     fronts = {metric: pareto({name: (cost[name], error[name]) for name in cost}) for metric, cost in costs.items()}
     own = foremost([*error], {name for front in fronts.values() for name in front})
     wide, high = 2.5, max(ALONE[1], LINE * (len(own) + 2))
-    title = f"Error against cost on {records[0].data}"
+    title = f"Error against cost on {data_of(records)}"
     subtitle = f"ringed: the Pareto front{others([*error])}; {scope(shown)}{left_out(records)}"
     size = AXIS + len(costs) * (wide + 0.2) - 0.2 + label_room(labels[name] for name in own), HEAD + high + FOOT
     drawn, ax = sheet(*size, title, subtitle)
@@ -186,7 +187,7 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
     titles = {name: textwrap.wrap(terse(name), 28) for name in groups}
     above = 0.3 + LINE * max(0, max(map(len, titles.values())) - 2)
     wide, high, pitch = 1.3, 0.95, (1.85, 1.25 + above)
-    title = f"Training on {records[0].data}"
+    title = f"Training on {data_of(records)}"
     lines = "each panel has its own scale, a line per seed; solid: validation, dotted: training, dot: the epoch kept"
     subtitle = selection(len(groups), len(every)) + lines
     drawn, ax = sheet(
@@ -199,8 +200,15 @@ def training_curves(records: Sequence[Record]) -> Figure | None:
         panel.set_title("\n".join(titles[name]), loc="left", size=SMALL, pad=3)
     ax.text(AXIS + (columns - 1) * pitch[0] / 2 + wide / 2, HEAD + rows * pitch[1] + 0.2, "epoch", ha="center")
     middle = HEAD + rows * pitch[1] / 2
-    ax.text(MARGIN, middle, f"objective (nats per {noun(records)})", rotation=90, ha="center", va="center")
+    pairs = " or pair of words" if any(is_of_pairs(group[0]) for group in groups.values()) else ""
+    ax.text(MARGIN, middle, f"objective (nats per {noun(records)}{pairs})", rotation=90, ha="center", va="center")
     return drawn
+
+
+def is_of_pairs(record: Record) -> bool:
+    """Whether a model is fitted to pairs of words and contexts, so that its objective is one of pairs."""
+    source: dict[str, Any] = record.config.get("data", {}).get("source", {})
+    return source.get("vectors") == "one_hot"
 
 
 def draw_training(panel: Axes, group: Sequence[Record]) -> None:

@@ -31,7 +31,7 @@ from zoo.report.figures.panels import (
 )
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import HEAD, INK, look, place, sheet
-from zoo.report.statistics import by_name, noun
+from zoo.report.statistics import by_name, data_of, noun
 from zoo.runs.records import Record
 
 OUTSIDE = {"bd_rate_against_jpeg": "JPEG", "bd_rate_against_webp": "WebP"}
@@ -63,7 +63,7 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
     least = ROOM_BELOW * min(min(mse) for _, mse in lines.values())
     outside = {label: line for metric, label in OUTSIDE.items() if (line := rate_line(first, metric, least))}
     controls = left_out(record for record in records if curve_of(record, "code_bits"))
-    title = f"Rate and distortion on {records[0].data}"
+    title = f"Rate and distortion on {data_of(records)}"
     stars = {name: point for name in lines if (point := rate_line(groups[name][0], "bits_back"))}
     star = "; star: sampled codes, bits-back" if stars else ""
     grey = others([*lines], MOST - len(outside))
@@ -105,7 +105,7 @@ def robustness_curves(records: Sequence[Record]) -> Figure | None:
     columns, wide, high = 3, 2.2, max(1.7, LINE * (len(own) + 1))
     rows = -(-len(panels) // columns)
     pitch = wide + 0.55, high + 0.85
-    title = f"Robustness to corruption on {records[0].data}"
+    title = f"Robustness to corruption on {data_of(records)}"
     against = f"{ERROR} against the clean {noun(records)} (log scale)"
     controls = left_out(record for record in records if any(curve_of(record, metric) for metric in panels))
     subtitle = f"{against}; black: without a model{others(names, len(own))}; seed {firsts[names[0]].seed}{controls}"

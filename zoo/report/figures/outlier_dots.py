@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from zoo.report.figures.measured_curves import curve_of
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, look, place, sheet, text_width
-from zoo.report.statistics import by_name, models, values
+from zoo.report.statistics import by_name, data_of, models, values
 from zoo.runs.records import Record
 
 SETS = {
@@ -34,7 +34,7 @@ def outlier_detection(records: Sequence[Record]) -> Figure | None:
     rows = [row for row in groups if any(areas[row] for areas in panels.values())]
     left = MARGIN + max(text_width(row, SMALL) for row in rows) + 0.1
     high = ROW * len(rows)
-    title = f"Outlier detection on {records[0].data}"
+    title = f"Outlier detection on {data_of(records)}"
     subtitle = (
         f"area under the ROC curve, mean over seeds; dashed: the best of four detectors on pixels; {models(records)}"
     )

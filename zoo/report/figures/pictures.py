@@ -30,7 +30,7 @@ from zoo.report.figures.style import (
     sheet,
     text_width,
 )
-from zoo.report.statistics import Cell, by_name, cells, listing, models, scope
+from zoo.report.statistics import Cell, by_name, cells, data_of, listing, models, scope
 from zoo.runs.records import Record
 from zoo.runs.strips import STEPS, decode_strip
 
@@ -75,7 +75,7 @@ def overview(records: Sequence[Record]) -> Figure | None:
     if not shown:
         return None
     groups = [[Row(r.name, "", decode_strip(r.images["reconstruction"]))] for r in shown]
-    title = f"Bottlenecks side by side on {records[0].data}"
+    title = f"Bottlenecks side by side on {data_of(records)}"
     names = {record.name for record in shown}
     mse = {name: cell for name, cell in cells(by_name(records), "mse").items() if name in names}
     return picture([original(shown)], groups, title, some + caption(shown, records) + left_out(records), mse)
@@ -94,7 +94,7 @@ def restorations(records: Sequence[Record]) -> Figure | None:
         ]
         for r in shown
     ]
-    title = f"Corrupted test images of {records[0].data} and their reconstructions"
+    title = f"Corrupted test images of {data_of(records)} and their reconstructions"
     return picture([original(shown)], groups, title, some + caption(shown, shown))
 
 
@@ -109,7 +109,7 @@ def samples(records: Sequence[Record]) -> Figure | None:
         first, *more = torch.split(decode_strip(record.images["samples"]), SAMPLES)
         more = [images for images in more if len(images) == len(first) and len(shown) <= FEW]
         groups.append([Row(record.name, "", first), *(Row("", "", images) for images in more)])
-    title = f"Samples from the priors of models of {records[0].data}"
+    title = f"Samples from the priors of models of {data_of(records)}"
     return picture([], groups, title, some + models(shown))
 
 
@@ -121,7 +121,7 @@ def atoms(records: Sequence[Record]) -> Figure | None:
         return None
     strips = {record.name: decode_strip(record.images["atoms"]) for record in shown}
     grey = all(strip.shape[1] == 1 for strip in strips.values())
-    title = f"Atoms of linear decoders of models of {records[0].data}"
+    title = f"Atoms of linear decoders of models of {data_of(records)}"
     scale = f"each to its own scale, {'blue below 0, red above' if grey else 'grey at 0'}"
     subtitle = f"{some}units that carry most variance, {scale}; lowest error first; {models(shown)}"
     subtitle += left_out(record for record in records if "atoms" in record.images)
@@ -165,7 +165,7 @@ def traversals(records: Sequence[Record]) -> Figure | None:
     for record in shown:
         rows = torch.split(decode_strip(record.images["traversals"]), STEPS)
         groups.append([Row("" if k else record.name, "", images) for k, images in enumerate(rows)])
-    title = f"Traversals of the code on {records[0].data}"
+    title = f"Traversals of the code on {data_of(records)}"
     return picture(
         [], groups, title, f"{some}a row for each unit that changes the image most; {caption(shown, records)}"
     )

@@ -35,6 +35,10 @@ HUES = {  # in turns; neighbours on the circle seldom meet in one study
     **{"linear": 0.71, "deterministic": 0.055, "denoising": 0.43, "masked": 0.545, "sparse": 0.17},
     **{"variational": 0.83, "discrete": 0.33, "adversarial": 0.95, OTHER: 0.62},
 }
+FIRST = {  # marker of each family's first method; so that methods that meet in one study seldom share one
+    **{"linear": 0, "deterministic": 1, "denoising": 5, "masked": 8, "sparse": 2},
+    **{"variational": 8, "discrete": 3, "adversarial": 0, OTHER: 2},
+}
 WITHIN = 0.05  # turns of the circle that the methods of a family share
 SHEET = "sheet"  # the label of an axes that counts inches
 CONTENT = "Content"  # the text of a PNG that holds the digest of what its figure shows
@@ -92,9 +96,9 @@ def oklch(lightness: float, chroma: float, hue: float) -> tuple[float, float, fl
 def look(name: str) -> tuple[tuple[float, float, float], str]:
     """Colour and marker of a row, from its name alone: the same in every figure.
 
-    The methods of a family share a hue, and differ in shade and marker; families begin with different markers; a
-    control is grey. A changed method, such as "vae network=conv", has a shade and a marker that follow from the method
-    and the changes.
+    The methods of a family share a hue, and differ in shade and marker; `FIRST` keeps apart the markers of methods of
+    different families; a control is grey. A changed method, such as "vae network=conv", has a shade and a marker that
+    follow from the method and the changes.
     """
     variant, _, changes = name.partition(" ")
     family = family_of(variant)
@@ -103,9 +107,8 @@ def look(name: str) -> tuple[tuple[float, float, float], str]:
     shift = number_of(changes) if changes else 0
     lightness, chroma = SHADES[(place + place // len(MARKERS) + shift) % len(SHADES)]
     hue = HUES.get(family, 0.0) + WITHIN * (place / max(len(names), 256 * (not names)) - 0.5)
-    first = 2 * [*HUES].index(family) if family in HUES else 0
     markers = CHANGED if changes else MARKERS
-    marker = markers[(first + place + shift) % len(markers)]
+    marker = markers[(FIRST.get(family, 0) + place + shift) % len(markers)]
     return oklch(lightness, chroma if family in HUES else 0.0, hue), marker
 
 

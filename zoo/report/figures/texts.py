@@ -42,7 +42,7 @@ from zoo.report.figures.style import (
     sheet,
     text_width,
 )
-from zoo.report.statistics import by_name, models, scope, values
+from zoo.report.statistics import by_name, data_of, models, scope, values
 from zoo.runs.records import Record
 
 SCORES = {
@@ -82,7 +82,7 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
     labels = short(names)
     pitch = PANEL[0] + BETWEEN + label_room([*labels.values(), *outside])
     high = max(PANEL[1], LINE * (len(names) + len(outside) + 2))
-    title = f"Scores against code width on {records[0].data}"
+    title = f"Scores against code width on {data_of(records)}"
     black = "; black: without a model" if outside else ""
     drawn, ax = sheet(
         AXIS + len(panels) * pitch,
@@ -139,7 +139,7 @@ def retrieval_curves(records: Sequence[Record]) -> Figure | None:
     order = sorted(lines, key=lambda name: -statistics.fmean(lines[name][1]))
     names = foremost(order)
     high = max(3.0, LINE * (len(names) + 2))
-    title, seed = f"Retrieval on {records[0].data}", next(iter(groups.values()))[0].seed
+    title, seed = f"Retrieval on {data_of(records)}", next(iter(groups.values()))[0].seed
     subtitle = f"each document is the query in turn, the others are ranked by the cosine of codes; seed {seed}"
     labels = short(names)
     drawn, ax = sheet(AXIS + 4.6 + label_room(labels.values()), HEAD + high + FOOT, title, subtitle)
@@ -167,7 +167,7 @@ def topics(records: Sequence[Record]) -> Figure | None:
     best = sorted(distinct.values(), key=lambda name: -statistics.fmean(values(groups[name], "topic_coherence")))
     lists = {n: [*zip(found[n]["coherence"], found[n]["terms"], strict=True)][:LISTED] for n in best[:METHODS]}
     heads = {n: f"{terse(n)} (mean {statistics.fmean(values(groups[n], 'topic_coherence')):.2f})" for n in lists}
-    title = f"Topics on {records[0].data}"
+    title = f"Topics on {data_of(records)}"
     subtitle = f"the {LISTED} most coherent of each method, {len(lists)} of {len(best)} methods; coherence at the left"
     rows = [(heads[n], [(f"{coherence:.2f}", shown(terms)) for coherence, terms in each]) for n, each in lists.items()]
     return listed(rows, [look(name)[0] for name in lists], title, subtitle)
@@ -182,7 +182,7 @@ def neighbours(records: Sequence[Record]) -> Figure | None:
         return None
     best = agreeing(found, groups)
     rows = [(terse(name), [*zip(found[name]["word"], found[name]["neighbours"], strict=True)]) for name in best]
-    title = f"Nearest neighbours of {records[0].data}"
+    title = f"Nearest neighbours of {data_of(records)}"
     subtitle = f"by the cosine of codes, {len(best)} of {len(found)} methods; {models(records)}"
     return listed(rows, [look(name)[0] for name in best], title, subtitle)
 
@@ -235,7 +235,7 @@ def document_maps(records: Sequence[Record]) -> Figure | None:
     curves = {name: curve_of(groups[name][0], "document_map") or {} for name in best[:MAPS]}
     kinds = sorted({group.partition(".")[0] for curve in curves.values() for group in curve["group"]})
     colours = {kind: oklch(0.6, 0.15, k / len(kinds)) for k, kind in enumerate(kinds)}
-    title = f"Documents of {records[0].data} on a plane"
+    title = f"Documents of {data_of(records)} on a plane"
     subtitle = f"the two leading axes of codes of width {least}; colours: first part of the group's name"
     drawn, ax, panels = maps(curves, title, subtitle, 0.25)
     for name, panel in panels.items():
@@ -266,7 +266,7 @@ def word_maps(records: Sequence[Record]) -> Figure | None:
         f"{models(records)}"
     )
     side = 4.6
-    drawn, _, panels = maps(curves, f"Neighbours of {records[0].data} on a plane", subtitle, 0.0, side=side, columns=2)
+    drawn, _, panels = maps(curves, f"Neighbours of {data_of(records)} on a plane", subtitle, 0.0, side=side, columns=2)
     for name, panel in panels.items():
         words, x, y = curves[name].values()
         panel.plot(x, y, "o", color=look(name)[0], ms=2, mec="none")
