@@ -19,6 +19,7 @@ import joblib
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 from tests.launched import results, threads_of_a_run
 from zoo.errors import ZooError
@@ -246,6 +247,24 @@ def test_a_study_on_dask_that_is_killed_leaves_no_worker(launch, tmp_path):
     os.kill(command.process.pid, signal.SIGKILL)
     command.end(5)
     assert command.gone()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_a_study_on_an_engine_that_is_ended_says_so_and_leaves_no_worker(engine, number, launch, tmp_path):
+    installed(engine)
+    command = launch(*SWEEP, "variant=vae", "budget.epochs=5000", "seed=0,1", f"engine={engine}")
+    command.waits_for(re.compile(LOCK), tmp_path)
+    time.sleep(2)  # the fits have begun
+    (os.killpg if number == signal.SIGINT else os.kill)(command.process.pid, number)
+    status, said = command.end()
+    assert status == 128 + number, said
+    assert said.splitlines()[-1].endswith("finished runs are kept; the same command resumes"), said
+    assert "Traceback" not in said
+    assert command.gone()
+    for path in tmp_path.rglob(".*.lock"):  # which a worker that outlives its study still holds
+        with FileLock(path, timeout=5):
+            pass
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])

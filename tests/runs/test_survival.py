@@ -114,16 +114,16 @@ def test_a_run_whose_worker_is_killed_twice_has_failed_and_the_study_goes_on(lau
     assert hidden(tmp_path) == []
 
 
-def test_two_studies_at_once_fit_every_run_once(launch, tmp_path):
+def test_three_studies_at_once_fit_every_run_once(launch, tmp_path):
     arguments = (*SWEEP, *SHORT, "seed=0,1,2,3,4,5")
-    both = [launch(*arguments, "processes=1") for _ in range(2)]
+    every = [launch(*arguments, "processes=1") for _ in range(3)]
     models, made = tmp_path / "outputs" / "models", {}
-    while any(command.process.poll() is None for command in both):
+    while any(command.process.poll() is None for command in every):
         for path in models.rglob("*.safetensors"):
             if not path.parent.name.startswith("."):
                 made.setdefault(path, set()).add(path.stat().st_ino)
         time.sleep(0.01)
-    for command in both:
+    for command in every:
         status, said = command.end()
         assert status == 0, said
     assert len(made) == 6
