@@ -224,9 +224,9 @@ def steps_batch(images: int, batch_size: int) -> int:
     """Images per step: `batch_size`, or fewer where an epoch of fewer than 1,000 images would have under 10 steps.
 
     Epochs bound a fit, but steps fit a model: 91 images with 128 per step take one step an epoch, and 50 steps leave a
-    convolutional autoencoder far from PCA. A smaller batch costs no more operations per epoch. A batch has at least 8
-    images, so that fewer than 80 images have fewer than 10 steps; none has a single image, of which statistics over the
-    batch are undefined. A reduced batch is logged as a warning, once.
+    convolutional autoencoder far from PCA. A smaller batch costs no more operations per epoch. A reduced batch has at
+    least 8 images, so that fewer than 80 images have fewer than 10 steps, and leaves no single image for the last step,
+    of which statistics over the batch are undefined. It is logged as a warning, once.
 
     Limitations: quantities that are defined over a batch (the active units of batch_topk and winner_take_all, the
     estimate of total correlation) depend on its size.
