@@ -9,6 +9,7 @@ from math import log
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from zoo.data.sources import contexts
 from zoo.data.sources.contexts import END, corpus, neighbours_of, numbered, ppmi, read, thinned, words
@@ -89,16 +90,27 @@ def test_ppmi_by_hand():
     contexts = {"x": 3, "y": 3, "z": 2}
     smoothed = {word: n**0.75 for word, n in contexts.items()}
     found = ppmi(pairs, 0.75).toarray()
-    assert found[0, 1] == pytest.approx(max(0, log(2 / (3 * smoothed["y"] / sum(smoothed.values())))), rel=1e-6)
-    assert found[0, 2] == pytest.approx(max(0, log(1 / (3 * smoothed["z"] / sum(smoothed.values())))), rel=1e-6)
+    assert found[0, 1] == pytest.approx(log(2 / (3 * smoothed["y"] / sum(smoothed.values()))), rel=1e-6)
+    assert found[0, 2] == pytest.approx(log(1 / (3 * smoothed["z"] / sum(smoothed.values()))), rel=1e-6)
     assert found[0, 0] == 0
 
 
-def test_a_text_file_is_read_in_parts_cut_between_words(tmp_path, monkeypatch):
+def test_information_below_zero_is_none_and_is_not_stored():
+    pairs = csr_matrix(np.array([[8.0, 1.0], [1.0, 0.0]], np.float32))  # x beside y more seldom than by chance
+    assert log(1 * 10 / (9 * 1)) > 0 > log(8 * 10 / (9 * 9))
+    found = ppmi(pairs, 1.0)
+    assert found.toarray() == pytest.approx(np.array([[0, log(10 / 9)], [log(10 / 9), 0]]), rel=1e-6)
+    assert found.nnz == 2
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "\t"])
+def test_a_text_file_is_read_in_parts_cut_between_words(space, tmp_path, monkeypatch):
     path = tmp_path / "text"
-    path.write_text("one two three four five six seven")
+    path.write_text(space.join(["one", "two", "three", "four", "five", "six", "seven"]))
     monkeypatch.setattr("zoo.data.sources.contexts.READ", 9)
-    assert " ".join(read([path])).split() == path.read_text().split()
+    parts = list(read([path]))
+    assert len(parts) > 2
+    assert " ".join(parts).split() == path.read_text().split()
     source = words("", str(path), vocabulary=5, window=2)
     assert source.train.shape == (1, 1, 5)
     assert source.form.features == ("five", "four", "one", "seven", "six")

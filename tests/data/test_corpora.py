@@ -120,3 +120,11 @@ def test_newsgroups_that_are_not_there_say_how_to_get_them(tmp_path, monkeypatch
     monkeypatch.setattr(datasets, "fetch_20newsgroups", offline)
     with pytest.raises(ZooError, match=r"cannot be downloaded \(no route to host\).*20news-bydate_py3\.pkz"):
         newsgroups(str(tmp_path))
+
+
+def test_documents_without_terms_are_left_out_and_told(tmp_path, caplog):
+    for number, text in enumerate(["apple pear", "pear plum", "plum apple", "apple plum", "pear apple", "", "12 ?"]):
+        (tmp_path / f"{number}.txt").write_text(text)
+    source = texts(str(tmp_path), terms=3)
+    assert len(source.train) + len(source.test) == 5
+    assert "2 of 7 documents are left out: they hold none of the terms" in caplog.text

@@ -107,7 +107,7 @@ ARRAYS = {  # file name: (content, what is told)
 TABLES = {
     "zero.csv": (b"", "an empty file"),
     "bytes.csv": (bytes(range(256)) * 20, "no text in UTF-8"),
-    "names.csv": (b"a,b\n", "it needs rows of numbers"),
+    "names.csv": (b"a,b\n", "it needs rows of values"),
     "one.csv": (b"a,b\n1,2\n", "train and test need at least one"),
     "nul.csv": (b"a,b\n1,\x002\n3,4\n", "holds text or dates"),
     "huge.csv": (b"a,b\n" + b"1e400,2\n" * 20, "holds infinite values"),

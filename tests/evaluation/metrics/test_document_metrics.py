@@ -123,3 +123,15 @@ def test_the_terms_themselves_are_references(compose_job):
     found = evaluate(subject.model, data, ["linear_probe_accuracy_of_terms", "knn_accuracy_of_terms"], {})
     assert found["knn_accuracy_of_terms"]["value"] == pytest.approx(expected.double().mean().item())
     assert found["linear_probe_accuracy_of_terms"]["value"] > 0.8
+
+
+def test_units_that_never_vary_have_no_topic(subject):
+    dead = subject.train_codes.clone()
+    dead[:, 1] = 0.5
+    other = Subject(subject.model, subject.data, subject.fit)
+    other.__dict__["train_codes"] = dead
+    assert len(other.topics.terms) == len(subject.topics.terms) - 1
+    other = Subject(subject.model, subject.data, subject.fit)
+    other.__dict__["train_codes"] = torch.ones_like(dead)
+    with pytest.raises(NotApplicable, match="equal"):
+        _ = other.topics

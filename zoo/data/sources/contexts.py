@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Vectors = Literal["ppmi", "one_hot"]
 WORD = re.compile(r"[^\W\d_]+")
 READ = 1 << 24  # characters of a text that are read at once
+SPACES = " \n\t"  # that a text is cut at
 TOKENS = 1 << 20  # that are paired at once
 END = -1  # of a document, in a sequence of words' numbers
 
@@ -134,9 +135,11 @@ def read(files: Iterable[Path]) -> Iterator[str]:
             with open(file, encoding="utf-8-sig") as text:
                 left = ""
                 while part := text.read(READ):
-                    whole, space, rest = (left + part).rpartition(" ")
-                    left = rest if space else left + part
-                    yield whole
+                    known = left + part
+                    end = 1 + max(map(known.rfind, SPACES))
+                    if end:
+                        yield known[:end]
+                    left = known[end:]
                 yield left
         except UnicodeDecodeError as error:
             raise ZooError(
@@ -165,33 +168,42 @@ def numbered(documents: Iterable[str], vocabulary: int) -> tuple[tuple[str, ...]
             found.append(END)
             found.tofile(file)
         tokens = mapped(file)
-    starts = range(0, len(tokens), TOKENS)
-    frequency = np.zeros(len(first) + 1, np.int64)  # of ends, too
-    for start in starts:
-        frequency += np.bincount(tokens[start : start + TOKENS] + 1, minlength=len(frequency))
-    order = sorted(first, key=lambda word: (-frequency[first[word] + 1], word))[:vocabulary]
+    frequency = frequencies(tokens, len(first))
+    order = sorted(first, key=lambda word: (-frequency[first[word]], word))[:vocabulary]
     place = np.full(len(first) + 1, len(first), np.int32)
     place[-1] = END  # of the end of a document, which -1 picks
     place[[first[word] for word in order]] = np.arange(len(order))
     kept = 0
-    for start in starts:
-        renamed = place[tokens[start : start + TOKENS]]
+    for part in in_parts(tokens):
+        renamed = place[part]
         renamed = renamed[renamed < max(1, len(order))]
         tokens[kept : kept + len(renamed)] = renamed
         kept += len(renamed)
     return tuple(order), tokens[:kept]
 
 
+def frequencies(tokens: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+    """How often each of so many words occurs: (size,)."""
+    found = np.zeros(size + 1, np.int64)  # of ends, too
+    for part in in_parts(tokens):
+        found += np.bincount(part + 1, minlength=size + 1)
+    return found[1:]
+
+
+def in_parts(tokens: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
+    """A corpus, a million words at a time."""
+    return (tokens[start : start + TOKENS] for start in range(0, len(tokens), TOKENS))
+
+
 def thinned(tokens: NDArray[np.int32], size: int, subsample: float) -> NDArray[np.int32]:
     """A corpus after frequent words have been thinned out, see `words`, in a temporary file."""
-    parts = [slice(start, start + TOKENS) for start in range(0, len(tokens), TOKENS)]
-    frequency = sum((np.bincount(tokens[part] + 1, minlength=size + 1) for part in parts), np.zeros(size + 1, np.int64))
-    ratio = subsample * frequency[1:].sum() / np.maximum(frequency[1:], 1)
+    frequency = frequencies(tokens, size)
+    ratio = subsample * frequency.sum() / np.maximum(frequency, 1)
     chance = np.append(np.sqrt(ratio) + ratio, np.inf)  # all ends of documents are kept
     rng = np.random.default_rng(0)
     with TemporaryFile() as file:
-        for part in parts:
-            words_there = np.asarray(tokens[part])
+        for part in in_parts(tokens):
+            words_there = np.asarray(part)
             words_there[rng.random(len(words_there)) < chance[words_there]].tofile(file)
         return mapped(file)
 

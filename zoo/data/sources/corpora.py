@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Weights = Literal["tfidf", "counts"]
 TERM = r"(?u)\b[^\W\d_]{2,}\b"  # two letters or more
 LEAST_WORDS = 10  # of a docstring
+LOG = logging.getLogger(__name__)
 MODULES = (
     *("argparse", "ast", "asyncio", "calendar", "collections", "concurrent.futures", "configparser", "csv", "datetime"),
     *("decimal", "difflib", "email.message", "fractions", "http.client", "http.server", "inspect", "ipaddress"),
@@ -187,7 +189,10 @@ def _texts(
     """`texts`; `seen` makes the cache miss where a file has changed."""
     corpus = in_folder(Path(path), seen) if Path(path).is_dir() else in_table(path, column, label)
     train, test = divided_corpus(path, corpus, test_fraction, split_seed)
-    return vectors("texts", train, test, terms, weights, stop_words)
+    source = vectors("texts", train, test, terms, weights, stop_words)
+    if lost := len(corpus.texts) - len(source.train) - len(source.test):
+        LOG.warning("%s: %d of %d documents are left out: they hold none of the terms", path, lost, len(corpus.texts))
+    return source
 
 
 def in_folder(folder: Path, seen: Seen) -> Corpus:
@@ -272,10 +277,16 @@ def vectors(name: str, train: Corpus, test: Corpus, terms: int, weights: Weights
     try:
         counts = [counter.fit_transform(train.texts), counter.transform(test.texts)]
     except ValueError as error:
-        raise ZooError(f"{name}: no training document holds a word ({error})") from error
+        raise ZooError(
+            f"{name}: no training document holds a word ({error}); data.source.stop_words=true counts words such as "
+            "'the', too"
+        ) from error
     filled = [np.flatnonzero(np.diff(each.indptr)) for each in counts]
     if min(map(len, filled)) < 1 or len(filled[0]) < 2:
-        raise ZooError(f"{name}: {len(filled[0])} training and {len(filled[1])} test documents hold any of the terms")
+        raise ZooError(
+            f"{name}: {len(filled[0])} training and {len(filled[1])} test documents hold any of the terms; at least "
+            "two and one are needed: add documents, or raise data.source.terms"
+        )
     matrices: list[csr_matrix] = [each[index] for each, index in zip(counts, filled, strict=True)]
     if weights == "tfidf":
         weigh = TfidfTransformer().fit(matrices[0])

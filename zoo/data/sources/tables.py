@@ -143,7 +143,7 @@ def frame_in(path: str) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise ZooError(f"{path}: no text in UTF-8 ({error}); save it as UTF-8, or as .parquet or .npy") from error
     except pd.errors.EmptyDataError as error:
-        raise ZooError(f"{path}: an empty file; it needs a row of names, and rows of numbers") from error
+        raise ZooError(f"{path}: an empty file; it needs a row of names, and rows of values") from error
     except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         told = " ".join(str(error).split())
         raise ZooError(f"{path}: no table that can be read ({told}); each row needs as many values as names") from error
@@ -151,7 +151,7 @@ def frame_in(path: str) -> pd.DataFrame:
     if twice := [name for name, n in Counter(frame.columns).items() if n > 1]:
         raise ZooError(f"{path}: two columns are called {twice[0]}; rename one")
     if frame.empty:
-        raise ZooError(f"{path}: {len(frame)} rows and {frame.shape[1]} columns; it needs rows of numbers")
+        raise ZooError(f"{path}: {len(frame)} rows and {frame.shape[1]} columns; it needs rows of values")
     return frame
 
 

@@ -118,14 +118,14 @@ def retrieval_curve(code_retrieval: Retrieval) -> Curve:
     return Curve(found.value, table, len(found.influence), influence=(found.influence,))
 
 
-@metric("documents", "1", "higher", kinds=("counts", "vector"))
+@metric("documents", "1", "higher", kinds=("counts", "vector"), version=2)
 def topic_coherence(topics: Topics) -> Curve:
     """How often the ten terms that a unit increases most occur together: normalised mutual information, -1 to 1.
 
         log(p(a, b) / (p(a) p(b))) / -log p(a, b), mean over pairs (a, b) of the ten terms,
         p(a, b) the fraction of training documents that hold both
 
-    Mean over units; the curve has every unit's terms.
+    Mean over units that vary over training documents; the curve has the terms of each.
 
     Misleads: units that all have the same coherent terms score high although they describe a single topic.
     """

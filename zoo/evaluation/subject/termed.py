@@ -96,14 +96,19 @@ class Termed(Encoded):
     def topics(self) -> Topics:
         """The ten terms that each unit adds most to when it grows by its standard deviation over training codes.
 
+        Units that are the same for all training samples add to no term and have no topic.
+
         Coherence of a pair of terms is log(p(a, b) / (p(a) p(b))) / -log p(a, b), with the fractions p of training
         documents that hold them, and -1 for a pair that never occurs together. G. Bouma, "Normalized (pointwise)
         mutual information in collocation extraction", 2009; as a measure of topics: J. Lau, D. Newman, T. Baldwin,
         "Machine reading tea leaves", 2014.
         """
         names, codes = self.terms, self.train_codes
-        step, middle = codes.std(0), codes.mean(0, keepdim=True)
-        moved = self.decode(torch.cat([middle, middle + torch.diag(step)])).flatten(1)
+        varying = (codes != codes[0]).any(0)
+        if not varying.any():
+            raise NotApplicable("the codes of all training samples are equal")
+        steps, middle = torch.diag(codes.std(0))[varying], codes.mean(0, keepdim=True)
+        moved = self.decode(torch.cat([middle, middle + steps])).flatten(1)
         best = (moved[1:] - moved[:1]).topk(min(TERMS, len(names)), 1).indices
         chosen, place = torch.unique(best, return_inverse=True)
         present = torch.cat([x.flatten(1)[:, chosen] > 0 for x in self.data.train.batches(1024)]).double()
