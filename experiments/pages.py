@@ -36,7 +36,7 @@ def methods() -> str:
     table = ["| variant | family | method | source |", "| --- | --- | --- | --- |", *rows]
     paragraphs = [
         f"## {v.name}\n\n{v.method}{f' ({v.source})' if v.source else ''}.\n\n    {v.equation}\n\n"
-        f"Limitations: {v.limitations}\n\nDiffers from the source: {v.differs}\n"
+        f"Limitations: {v.limitations}\n" + (f"\nDiffers from the source: {v.differs}\n" if v.source else "")
         for v in found
     ]
     return "\n".join([METHODS_HEAD, *table, "", *paragraphs])

@@ -66,3 +66,12 @@ FAMILIES = (
     *("linear", "deterministic", "denoising", "masked", "sparse", "variational", "discrete", "adversarial"),
     CONTROL,
 )
+TITLES = {  # of data sets whose keys do not say enough
+    **{"mnist": "MNIST", "binary_mnist": "binary MNIST", "fashion_mnist": "Fashion-MNIST", "faces_small": "faces"},
+    **{"newsgroups": "20 Newsgroups", "words": "words of 20 Newsgroups"},
+}
+
+
+def title_of(data: str) -> str:
+    """The name of a data set in titles, from its key."""
+    return TITLES.get(data, data)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from zoo.catalogue import title_of
 from zoo.errors import ZooError
 from zoo.runs.records import Record
 
@@ -253,9 +254,8 @@ def listing(numbers: Iterable[int]) -> str:
 
 
 def data_of(records: Sequence[Record]) -> str:
-    """The data set of records as titles name it: its key, and of words also the corpus that they come from."""
-    name = records[0].data
-    return "words of 20 Newsgroups" if name == "words" else name
+    """The data set of records as titles name it."""
+    return title_of(records[0].data)
 
 
 def noun(records: Sequence[Record]) -> str:

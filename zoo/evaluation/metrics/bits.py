@@ -116,7 +116,7 @@ def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve
         max(0, min(max q, max q_pca) - max(min q, min q_pca)), q and q_pca the PSNRs on the lower convex hulls of bits
         over PSNR, of the points with 1 bit or more of the code and of PCA
 
-    Misleads: a wide range is no merit of a code: it says how much bd_rate_against_pca rests on.
+    Misleads: a wide range does not make a code better: it says how much bd_rate_against_pca rests on.
     """
     low, high = common_quality(rate_curve, pca_curve)
     return Curve(max(high - low, 0.0), {}, rate_curve.n)

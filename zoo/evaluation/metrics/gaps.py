@@ -54,7 +54,7 @@ def gap_reencoding_shift(gap_points: GapPoints) -> Curve:
     It is 0 for every linear code that its encoder inverts, so methods are not ranked by it. The curve shows each kind
     of point, and the codes of test images ("reconstructions").
 
-    Misleads: a decoder that draws a realistic image from every gap moves the code far, which is no fault.
+    Misleads: a decoder that draws a realistic image from every gap moves the code far, which is not an error.
     """
     return curve("shift", gap_points.shift)
 

@@ -147,7 +147,7 @@ def retrieval_curves(records: Sequence[Record]) -> Figure | None:
     draw(panel, lines, names, ms=3)
     panel.set(xscale="log", xlabel="recall (log scale)", ylabel="precision")
     panel.grid(True)
-    first = {name: (lines[name][0][-1], lines[name][1][-1]) for name in names}
+    first = {name: (lines[name][0][0], lines[name][1][0]) for name in names}  # where the curves are apart
     label_right(ax, panel, first, labels)
     return drawn
 

@@ -18,6 +18,7 @@ from zoo.runs.strips import decode_strip, encode_strip
 CURVES = ("train_nll", "validation_nll")
 POINTS = 50  # of a curve
 PICTURED = 8  # images of a strip
+TEXTS, OF_TEXTS, COLUMNS = ("words", "documents"), 5, 10  # groups; and columns that a table shows at first
 RESULTS = Path("..")  # the folder of the records, seen from the page
 
 
@@ -44,7 +45,6 @@ def content(tables: Sequence[Table]) -> dict[str, Any]:
     return {
         "families": [[family, HUES.get(family)] for family in (*FAMILIES, OTHER)],  # with their hues, in turns
         "methods": {variant.name: variant.method for variant in variants()},
-        "shown": list(SUMMARY),
         "studies": [study(table, strips) for table in tables],
         "strips": strips.found,
     }
@@ -79,9 +79,23 @@ def study(table: Table, strips: Strips) -> dict[str, Any]:
         "scope": scope(records),
         "shared": shared,
         "metrics": [metric(each) for each in filled],
+        "shown": columns_first(filled),
         "rows": rows,
         "empty": missing(shown, filled),
     }
+
+
+def columns_first(filled: Sequence[Column]) -> list[str]:
+    """The columns that a table shows at first; rows are sorted by the first of them.
+
+    What a study of words or documents is about comes before what every study has, and first what most rows have; errors
+    of corrupted images fill up.
+    """
+    filled = sorted(filled, key=lambda each: -len(each.cells))
+    better = {each.metric: each.about["group"] for each in filled if each.about["direction"] != "none"}
+    texts, errors = ([name for name in better if better[name] in groups] for groups in (TEXTS, ("robustness",)))
+    known = [*texts[:OF_TEXTS], *(name for name in SUMMARY if name in better)]
+    return [*known, *errors[: max(0, COLUMNS - len(known))]]
 
 
 def metric(column: Column) -> dict[str, str]:

@@ -13,19 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.catalogue import variants
+from zoo.catalogue import title_of, variants
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
 from zoo.report.page.portable import float16, portable
 
-TITLES = {
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "faces": "Faces",
-    "faces_small": "Faces",
-    "digits": "Digits",
-}
 DRAWN = {"mnist": 20, "digits": 8}  # sets of handwriting: pixels of the box that a digit of theirs fills
 SHOWN = 320  # test images
 ACROSS = 25  # images in a row of the sprite
@@ -55,7 +48,7 @@ def content(data: Splits, views: Sequence[Sequence[Shown]]) -> dict[str, Any]:
     x = test[:]
     return {
         "name": data.name,
-        "title": TITLES.get(data.name, data.name),
+        "title": title_of(data.name),
         "height": data.shape[1],
         "width": data.shape[2],
         "ink": bool(x.mean() < 0.5),

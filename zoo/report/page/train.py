@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.catalogue import title_of
 from zoo.data.splits import Splits
 from zoo.linear_algebra import principal_axes
-from zoo.report.page.explore import ACROSS, TITLES, sprite
+from zoo.report.page.explore import ACROSS, sprite
 
 WIDEST = 8  # units of the code
 PICTURED = 10  # classes, of each of which one test image and its reconstruction are shown
@@ -19,7 +20,7 @@ def content(data: Splits) -> dict[str, Any]:
     """What the tab needs: images, training ones first, and the test error of PCA at each width."""
     train, test = data.train, data.test
     return {
-        "title": TITLES.get(data.name, data.name),
+        "title": title_of(data.name),
         "height": data.shape[1],
         "width": data.shape[2],
         "ink": True,

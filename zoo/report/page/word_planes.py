@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from zoo.catalogue import variants
+from zoo.catalogue import title_of, variants
 from zoo.data.splits import Splits
 from zoo.evaluation.measures.code_plane import plane_of
 from zoo.evaluation.metrics.words import PROBES
@@ -18,7 +18,6 @@ from zoo.evaluation.subject import Subject
 from zoo.model.autoencoder import Autoencoder
 from zoo.report.page.portable import float16
 
-TITLES = {"words": "20 Newsgroups"}
 SHOWN = 800  # words
 SHORTEST = 3  # letters of a word that is shown
 NEIGHBOURS = 6
@@ -54,7 +53,7 @@ def content(name: str, embeddings: Sequence[Embedding]) -> dict[str, Any]:
     words = [first.data.form.features[row] for row in rows]
     return {
         "name": name,
-        "title": TITLES.get(name, name),
+        "title": title_of(name).removeprefix("words of "),
         "words": words,
         "vocabulary": len(first.data.form.features),
         "first": next((words.index(word) for word in PROBES if word in words), 0),

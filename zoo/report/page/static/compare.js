@@ -36,14 +36,20 @@
       families: list("families"), columns: list("columns"), row: address.get("row"), brush: asBrush(address.get("brush")),
     };
 
+    /** Best first, by the first column. */
+    function best() {
+      const sort = first(study.shown[0]);
+      return { sort, down: metric(sort).direction === "higher" };
+    }
+
     function settle() {
       if (!metric(state.x)) state.x = first("macs", "parameters");
-      if (!metric(state.y)) state.y = first("mse", "sse");
-      if (!metric(state.sort) && state.sort !== "name") Object.assign(state, { sort: first("mse"), down: false });
+      if (!metric(state.y)) state.y = first("mse", study.shown[0]);
+      if (!metric(state.sort) && state.sort !== "name") Object.assign(state, best());
       for (const axis of ["X", "Y"]) {
         if (state[`log${axis}`] === null) state[`log${axis}`] = spread(axis) > 20 ? "1" : "0";
       }
-      state.columns = (state.columns || data.shown).filter(metric);
+      state.columns = (state.columns || study.shown).filter(metric);
       const families = present();
       state.families = state.families ? families.filter((each) => state.families.includes(each)) : families.filter((each) => each !== CONTROL);
       if (!state.families.length) state.families = families;
@@ -87,7 +93,7 @@
       zoo.keep("compare", {
         study: study.name, x: state.x, y: state.y, logx: state.logX, logy: state.logY, sort: state.sort, down: state.down ? "1" : null,
         name: state.text, families: state.families.join() === every.join() ? null : state.families.join(),
-        columns: state.columns.join() === data.shown.filter(metric).join() ? null : state.columns.join(), row: state.row,
+        columns: state.columns.join() === study.shown.filter(metric).join() ? null : state.columns.join(), row: state.row,
         brush: asText(state.brush),
       });
     }
