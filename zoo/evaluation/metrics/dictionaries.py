@@ -26,8 +26,8 @@ def atom_coherence(atoms: Tensor) -> Curve:
     cosine of at least sqrt((M - P) / (P (M - 1))): L. Welch, "Lower bounds on the maximum cross correlation of
     signals", 1974.
 
-    Misleads: low coherence alone does not make a code better: PCA has orthogonal atoms, which need not be features of the
-    data.
+    Misleads: low coherence alone does not make a code better: PCA has orthogonal atoms, which need not be features of
+    the data.
 
     Args:
         atoms: (M, P), unit vectors.
