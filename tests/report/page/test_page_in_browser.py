@@ -357,6 +357,7 @@ def test_a_table_sorts_filters_and_opens_rows_and_its_link_keeps_all(visit):
     page.get_by_label("Name").fill("ae")
     assert rows.count() == 4
     page.locator("tbody tr", has_text="deep_ae").click()
+    assert "no prior, so there are no samples" in page.locator("#panel-compare").inner_text()
     command = page.locator(".command code").inner_text()
     assert command.startswith("zoo run variant=deep_ae data=digits width=2 seed=0")
     assert page.locator(".strip img").count() >= 2

@@ -322,12 +322,18 @@
       samples: "samples", atoms: "atoms of the decoder", planted: "atoms of the data",
     };
 
+    const ABSENT = {  // what a row without such images says
+      corrupted: "Fitted without damaged images, so none are shown.",
+      samples: "Its code has no prior, so there are no samples.",
+    };
+
     function paintDetails() {
       const row = named(study.rows, state.row);
       if (!row) return details.replaceChildren(zoo.el("p", { className: "note" }, "Choose a row or a dot: its images, training curve, configuration and command appear here. Drag in the plot to filter the table."));
       const pictures = Object.entries(STRIPS).filter(([kind]) => kind in row.strips).map(([kind, label]) =>
         zoo.el("div", { className: "strip" }, zoo.el("span", {}, label), zoo.el("img", { src: `data:image/png;base64,${data.strips[row.strips[kind]]}`, alt: `${label} of ${row.name}` }))
       );
+      const absent = pictures.length ? Object.keys(ABSENT).filter((kind) => !(kind in row.strips)).map((kind) => ABSENT[kind]) : [];
       const code = zoo.el("code", {}, row.command);
       const copy = zoo.button("Copy", () => navigator.clipboard.writeText(row.command).then(() => (copy.textContent = "Copied"), () => getSelection().selectAllChildren(code)));
       const json = JSON.stringify(recordOf(row), null, 1);
@@ -336,6 +342,7 @@
         zoo.el("div", { className: "title" }, zoo.el("h2", {}, row.name), zoo.el("span", { className: "quiet" }, `${row.family} · seed${row.seeds.length > 1 ? "s" : ""} ${row.seeds.join(", ")}`)),
         zoo.el("p", { className: "quiet" }, data.methods[row.variant] || ""),
         zoo.el("div", { className: "strips" }, pictures),
+        zoo.el("p", { className: "note" }, absent.join(" ")),
         curve(row),
         zoo.el("div", { className: "command" }, code, copy),
         zoo.el("details", {}, zoo.el("summary", {}, "Configuration"), zoo.el("pre", { tabIndex: 0 }, yaml(row.config))),
