@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,10 @@ class Command:
         """Wait for it: its exit status, and everything that was printed."""
         said, _ = self.process.communicate(timeout=within)
         return self.process.returncode, said
+
+    def interrupt(self, number: int) -> None:
+        """As a terminal does, all its processes at once (SIGINT), or as a system does, the first of them."""
+        (os.killpg if number == signal.SIGINT else os.kill)(self.process.pid, number)
 
     def alive(self) -> list[int]:
         """Its processes that run."""

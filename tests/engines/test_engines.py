@@ -256,7 +256,7 @@ def test_a_study_on_an_engine_that_is_ended_says_so_and_leaves_no_worker(engine,
     command = launch(*SWEEP, "variant=vae", "budget.epochs=5000", "seed=0,1", f"engine={engine}")
     command.waits_for(re.compile(LOCK), tmp_path)
     time.sleep(2)  # the fits have begun
-    (os.killpg if number == signal.SIGINT else os.kill)(command.process.pid, number)
+    command.interrupt(number)
     status, said = command.end()
     assert status == 128 + number, said
     assert said.splitlines()[-1].endswith("finished runs are kept; the same command resumes"), said

@@ -41,10 +41,7 @@ def test_a_study_that_is_ended_leaves_no_process(launch, number):
     command = launch(*SWEEP, *LONG, "seed=0,1", "processes=2")
     command.holder(lock(0))
     command.holder(lock(1))
-    if number == signal.SIGINT:
-        os.killpg(command.process.pid, number)  # as a terminal does
-    else:
-        os.kill(command.process.pid, number)
+    command.interrupt(number)
     assert command.gone()
     status, said = command.end()
     if number != signal.SIGKILL:
@@ -179,11 +176,6 @@ def says(command, pattern, within=60):
         said += read.decode()
 
 
-def interrupt(command, number):
-    """As a terminal does, all its processes at once, or as a system does, the first of them."""
-    (os.killpg if number == signal.SIGINT else os.kill)(command.process.pid, number)
-
-
 def ended_in_one_line(command, number):
     status, said = command.end()
     last = said.splitlines()[-1]
@@ -202,21 +194,21 @@ def test_a_command_that_is_ended_at_work_says_so_in_one_line(prepared, launch, n
     while len(files(prepared, pattern, before)) < count:
         assert command.process.poll() is None, command.end()
         time.sleep(0.02)
-    interrupt(command, number)
+    command.interrupt(number)
     ended_in_one_line(command, number)
 
 
 def test_advice_that_is_terminated_says_so_in_one_line(launch):
     command = launch(*ADVISE)
     says(command, "^.*width.*\n")  # a fit
-    interrupt(command, signal.SIGTERM)
+    command.interrupt(signal.SIGTERM)
     ended_in_one_line(command, signal.SIGTERM)
 
 
 def test_advice_that_is_interrupted_is_of_the_finished_fits(launch, tmp_path):
     command = launch(*ADVISE)
     says(command, "^.*width.*\n")
-    interrupt(command, signal.SIGINT)
+    command.interrupt(signal.SIGINT)
     status, said = command.end()
     assert status == 0, said
     assert any(line.startswith("interrupted") for line in said.splitlines()), said
@@ -228,7 +220,7 @@ def test_advice_that_is_interrupted_is_of_the_finished_fits(launch, tmp_path):
 def test_advice_that_is_interrupted_twice_says_so_in_one_line(launch):
     command = launch(*ADVISE)
     says(command, "^.*width.*\n")
-    interrupt(command, signal.SIGINT)
+    command.interrupt(signal.SIGINT)
     says(command, "^interrupted.*\n")
-    interrupt(command, signal.SIGINT)
+    command.interrupt(signal.SIGINT)
     ended_in_one_line(command, signal.SIGINT)

@@ -41,7 +41,7 @@ def test_every_group_has_a_panel_with_its_mean_ranks() -> None:
         assert lines == list(zip(low, high, strict=True))
     bars = [line for line in sheet.lines if line.get_linewidth() == 2]
     assert len(bars) == sum(len(each.joined(each.rows)) for each in found)
-    assert "4 rows; 95 %: seeds and test samples" in " ".join(said(figure))
+    assert "4 rows; 95 % over seeds and test samples" in " ".join(said(figure))
     assert all(said(figure).count(terse(name)) == 2 for name in VARIANTS)
     boxes = [text.get_window_extent() for text in sheet.texts]
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 for box in boxes)

@@ -202,6 +202,6 @@ def test_a_table_shows_first_what_its_study_is_about(groups, first):
     every = {"perplexity": 2, "fit_seconds": 5, "mse": 5, "denoising_gaussian_mse": 5, "retrieval_precision": 5}
     every |= {"wordsim353": 5}
     filled = [column(name, rows) for name, rows in every.items() if METRICS[name].group in groups]
-    found = compare.columns_first(filled)
+    found = compare.opened(filled)
     assert found[0] == first
     assert set(found) == {each.metric for each in filled}

@@ -143,7 +143,7 @@ class Encoded:
         masks = repeat(None) if mask is None else torch.split(mask.to(self.device), BATCH)
         inputs = zip(in_batches(images), masks, strict=False)
         codes = (self.model.encode(x.to(self.device), hidden) for x, hidden in inputs)
-        return joined(finite(codes, "codes"), len(images))
+        return joined(checked(codes, "codes"), len(images))
 
     def decode(self, codes: Tensor) -> Tensor:
         """The decoded images of codes (N, D): (N, C, H, W).
@@ -152,7 +152,7 @@ class Encoded:
             NotApplicable: the images are not finite.
         """
         images = (self.model.decode(z.to(self.device)) for z in torch.split(codes, BATCH))
-        return joined(finite(images, "decoded images"), len(codes))
+        return joined(checked(images, "decoded images"), len(codes))
 
     @property
     def train_labels(self) -> Tensor:
@@ -219,8 +219,8 @@ def not_applicable() -> Iterator[None]:
         raise NotApplicable(str(error)) from error
 
 
-def finite(parts: Iterable[Tensor], what: str) -> Iterator[Tensor]:
-    """The model's codes or images part by part, as a check of all at once needs their memory twice more.
+def checked(parts: Iterable[Tensor], what: str) -> Iterator[Tensor]:
+    """The same parts of the model's codes or images, each checked as it comes: a check of all at once copies them.
 
     Raises:
         NotApplicable: a value is not finite.

@@ -119,9 +119,9 @@ def draw_ranking(panel: Axes, ranked: Ranked) -> None:
 def write_around(ax: Axes, ranked: Ranked, x: float, y: float, room: float) -> None:
     """Write around a panel at (x, y): the group, the basis of its ranks, the rows, and which rows are not ranked."""
     ranking = ranked.ranking
-    over = f"; 95 %: {ranking.over}" if ranking.over else ""
+    over = f"; 95 % over {ranking.over}" if ranking.over else ""
     ax.text(x, y - 0.24, ranking.group, size=NORMAL)
-    ax.text(x, y - 0.1, f"{len(ranking.metrics)} metrics, {len(ranking.rows)} rows{over}", size=SMALL, color=MUTED)
+    ax.text(x, y - 0.1, f"{len(ranking.rows)} rows{over}", size=SMALL, color=MUTED)
     for k, (name, lines) in enumerate(zip(ranked.rows, ranked.labels, strict=True)):
         for j, line in enumerate(lines):
             at = y + ranked.pitch * (k + 0.5) + LINE * (j - (len(lines) - 1) / 2)

@@ -79,17 +79,17 @@ def study(table: Table, strips: Strips) -> dict[str, Any]:
         "scope": scope(records),
         "shared": shared,
         "metrics": [metric(each) for each in filled],
-        "shown": columns_first(filled),
+        "shown": opened(filled),
         "rows": rows,
         "empty": missing(shown, filled),
     }
 
 
-def columns_first(filled: Sequence[Column]) -> list[str]:
-    """The columns that a table shows at first; rows are sorted by the first of them.
+def opened(filled: Sequence[Column]) -> list[str]:
+    """The columns that a table shows when it is opened; its rows are sorted by the first of them.
 
-    What a study of words or documents is about comes before what every study has, and first what most rows have; errors
-    of corrupted images fill up.
+    Scores of words and documents come first, those that most rows have before others. Then come the metrics that most
+    studies share, and errors of corrupted images while there is room.
     """
     filled = sorted(filled, key=lambda each: -len(each.cells))
     better = {each.metric: each.about["group"] for each in filled if each.about["direction"] != "none"}

@@ -53,7 +53,7 @@ def content(name: str, embeddings: Sequence[Embedding]) -> dict[str, Any]:
     words = [first.data.form.features[row] for row in rows]
     return {
         "name": name,
-        "title": title_of(name).removeprefix("words of "),
+        "title": title_of(name),
         "words": words,
         "vocabulary": len(first.data.form.features),
         "first": next((words.index(word) for word in PROBES if word in words), 0),

@@ -342,7 +342,7 @@
         zoo.el("div", { className: "title" }, zoo.el("h2", {}, row.name), zoo.el("span", { className: "quiet" }, `${row.family} · seed${row.seeds.length > 1 ? "s" : ""} ${row.seeds.join(", ")}`)),
         zoo.el("p", { className: "quiet" }, data.methods[row.variant] || ""),
         zoo.el("div", { className: "strips" }, pictures),
-        zoo.el("p", { className: "note" }, absent.join(" ")),
+        ...(absent.length ? [zoo.el("p", { className: "note" }, absent.join(" "))] : []),
         curve(row),
         zoo.el("div", { className: "command" }, code, copy),
         zoo.el("details", {}, zoo.el("summary", {}, "Configuration"), zoo.el("pre", { tabIndex: 0 }, yaml(row.config))),

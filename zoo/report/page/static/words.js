@@ -250,7 +250,7 @@
         "div", { className: "side" },
         zoo.el("label", { className: "field" }, zoo.el("span", {}, "Find a word"), field), options, missing,
         zoo.el("div", { className: "row" }, title, another), near,
-        zoo.el("p", { className: "note" }, `Each method turns a word of ${data.title} into ${methods[0].width} numbers. Its neighbours are the nearest of the ${number(words.length)} frequent words shown, by the cosine of all ${methods[0].width} numbers; bold: named by more than one method. A plane shows the two directions in which these words differ most, so neighbours may lie apart in it. Colours: direction in the first plane.`),
+        zoo.el("p", { className: "note" }, `Each method turns each of the ${data.title} into ${methods[0].width} numbers. Its neighbours are the nearest of the ${number(words.length)} frequent words shown, by the cosine of all ${methods[0].width} numbers; bold: named by more than one method. A plane shows the two directions in which these words differ most, so neighbours may lie apart in it. Colours: direction in the first plane.`),
         zoo.el("p", { className: "note" }, "Point at a word, or click to keep it. Keyboard: Tab to a plane, arrow keys go to the next word.")
       ),
       planes
