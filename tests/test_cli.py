@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from importlib import import_module
 
 import pytest
 
@@ -190,3 +192,22 @@ def test_a_disk_that_is_full_within_a_library_is_one_sentence(said, monkeypatch)
 
     monkeypatch.setattr(cli, "dispatch", full)
     assert said("variants") == (2, "error: File too large; make room\n")
+
+
+def test_an_interrupt_is_noticed_although_a_module_swallows_it_in_its_import(tmp_path, monkeypatch, capsys):
+    (tmp_path / "swallows.py").write_text(
+        "import os, signal, time\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(0.1)\nexcept BaseException:\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def dispatch(*_):
+        import_module("swallows")
+        time.sleep(30)
+        return 0
+
+    monkeypatch.setattr(cli, "dispatch", dispatch)
+    with pytest.raises(SystemExit) as left:
+        main(["study", "digits"])
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "\ninterrupted: finished runs are kept; the same command resumes\n"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import errno
 import io
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError, nearest
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from zoo.runs.search import Search
 
 MISTAKE, FAILED, INTERRUPTED, UNREAD, TERMINATED = 2, 1, 130, 141, 143  # exit statuses
+IMPORTING = 0.05  # seconds until a signal that came during an import is noticed again
 RESUMES = ("run", "study", "evaluate", "claims")  # commands that keep what is finished
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # a full disk, for which the system names no file
 PAGE = "page"  # what `zoo report` is asked for by this word
@@ -201,9 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest at its end
             status = UNREAD
         except Exception as error:
-            if came:  # within an import, an interrupt may come out as another error
-                status = ended(came, given)
-            elif too_large(error):
+            if too_large(error):
                 status = refused(f"there is not enough memory ({str(error).splitlines()[0]}); choose smaller sizes")
             elif isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
                 status = refused(in_words(error))
@@ -214,12 +215,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def noticing_signals() -> Iterator[list[int]]:
-    """Inside, Ctrl-C raises KeyboardInterrupt and SIGTERM `Terminated`; yields the signals received."""
-    came: list[int] = []
+    """Inside, Ctrl-C raises KeyboardInterrupt and SIGTERM `Terminated`; yields the signals received.
 
-    def raised(number: int, _: object) -> None:
+    A signal that comes while a module is imported is raised after it, as some packages would lose the exception.
+    """
+    came: list[int] = []
+    later: list[threading.Timer] = []
+
+    def raised(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        if importing(frame):
+            later.append(threading.Timer(IMPORTING, _thread.interrupt_main, (number,)))
+            later[-1].start()
+        else:
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
     if threading.current_thread() is not threading.main_thread():  # where signals never arrive
         yield came
@@ -228,8 +237,20 @@ def noticing_signals() -> Iterator[list[int]]:
     try:
         yield came
     finally:
+        for timer in later:
+            timer.cancel()
+            timer.join()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def importing(frame: FrameType | None) -> bool:
+    """Whether a command imports a module in this frame."""
+    while frame is not None and frame.f_code is not dispatch.__code__:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def refused(message: str) -> int:

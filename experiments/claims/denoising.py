@@ -19,6 +19,7 @@ from experiments.claims.claim import Case, Claim, Found, Number, Numbers
 from experiments.claims.drawing import canvas, draw_lines, draw_rows, rows_box
 from experiments.claims.lab import Lab
 from experiments.claims.models import per_image
+from zoo.catalogue import title_of
 from zoo.evaluation.measures.neighbours import nearest
 from zoo.evaluation.measures.restoration import median_filter
 from zoo.model.corruptions import GaussianNoise, Pixelate, SaltAndPepper, Stain
@@ -232,7 +233,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     for k, (data, one) in enumerate(images.items()):
         pictures, curves = panels[2 * k : 2 * k + 2]
         draw_rows(pictures, one.shown["rows"])
-        pictures.set_title(f"test images of {data}")
+        pictures.set_title(f"test images of {title_of(data)}")
         draw_lines(curves, {name: (STDS, each) for name, each in one.shown["curves"].items()})
         curves.set(yscale="log", xlabel="std of Gaussian noise", ylabel=SQUARED)
         curves.axvline(TRAINED, lw=0.8, ls="--", color="grey")

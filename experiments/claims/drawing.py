@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.claims.claim import Number, plain
+from zoo.catalogue import title_of
 from zoo.report.figures.panels import PLAIN, log_axis
 from zoo.report.figures.style import HEAD, INK, MARGIN, MUTED, SMALL, oklch, place, sheet
 
@@ -46,7 +47,7 @@ def canvas(
     """
     width = max(left + wide for left, _, wide, _ in boxes) + MARGIN + right
     height = max(top + high for _, top, _, high in boxes) + HEAD + FOOT
-    figure, _ = sheet(width, height, title, f"{', '.join(found)}: {subtitle}")
+    figure, _ = sheet(width, height, title, f"{', '.join(map(title_of, found))}: {subtitle}")
     return figure, [place(figure, left, HEAD + top, wide, high) for left, top, wide, high in boxes]
 
 

@@ -19,6 +19,7 @@ from experiments.claims.drawing import Box, canvas, draw_dots, look
 from experiments.claims.drawing import errors as bars
 from experiments.claims.lab import Lab
 from experiments.claims.models import errors, per_image, reconstructed
+from zoo.catalogue import title_of
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.linear_decoder import columns
 from zoo.report.figures.style import INK
@@ -287,10 +288,10 @@ def draw(found: Mapping[str, Found]) -> Figure:
             ranks, colour = np.arange(1, each.shape[1] + 1), look(number)["color"]
             angles.fill_between(ranks, each.min(0), each.max(0), color=colour, alpha=0.2, lw=0)
             angles.plot(ranks, each.mean(0), label=way, ms=3, mec="white", mew=0.3, **look(number))
-        angles.set(xlabel="principal angle, smallest first", ylabel="degrees", ylim=(-2, 92), title=data)
+        angles.set(xlabel="principal angle, smallest first", ylabel="degrees", ylim=(-2, 92), title=title_of(data))
         angles.grid(True)
         draw_ratios(ratios, {way: one.numbers[f"{TRAINING}, {way}"] for way in (*WAYS.values(), WHITE)})
-        ratios.set(xlabel=TRAINING, title=f"{data}, training images (colours of both panels)")
+        ratios.set(xlabel=TRAINING, title=f"{title_of(data)}, training images (colours of both panels)")
     gaps, last = next(iter(found.values())).shown["gaps"], panels[-2]
     each = list(gaps.values())
     last.errorbar(list(gaps), [one.value for one in each], bars(each), ms=4, capsize=2, **look(1))
@@ -305,7 +306,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     }
     data, one = list(found.items())[-1]
     draw_ratios(panels[-1], {name: one.numbers[key] for name, key in names.items() if key in one.numbers})
-    panels[-1].set(xlabel=TEST, title=f"{data}, test images")
+    panels[-1].set(xlabel=TEST, title=f"{title_of(data)}, test images")
     return figure
 
 

@@ -16,6 +16,7 @@ from experiments.claims.claim import Case, Claim, Found, Number, Numbers
 from experiments.claims.drawing import canvas, draw_dots, draw_rows, rows_box
 from experiments.claims.lab import Lab
 from experiments.claims.models import encoded
+from zoo.catalogue import title_of
 from zoo.model.corruptions import BlockMask, PixelMask
 from zoo.model.linear_decoder import columns
 from zoo.types import Corruption
@@ -166,7 +167,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
     for k, (data, one) in enumerate(found.items()):
         pictures, dots = panels[2 * k : 2 * k + 2]
         draw_rows(pictures, one.shown["rows"])
-        pictures.set_title(f"{data}: pixels outside the block are the image's own")
+        pictures.set_title(f"{title_of(data)}: pixels outside the block are the image's own")
         draw_dots(dots, one.shown["means"])
         dots.set(xlabel=SQUARED, yticklabels=[])
         dots.margins(x=0.12)  # room for the values

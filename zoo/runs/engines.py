@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -33,6 +34,7 @@ ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds to wait for a scheduler, for a wo
 MOST_JOBS = 10
 ALONE = 2  # processes of a pool for one run at a time, as joblib takes one for this process
 REPLACED = "A worker stopped while some jobs"  # loky's warning when it replaces a worker whose memory has grown
+LEAKED = "ignore:resource_tracker"  # warnings of a process that removes the semaphores of an interrupted command
 TERMINATED = 143  # exit status after SIGTERM
 
 
@@ -100,6 +102,8 @@ class Local:
         start = {"initializer": begin_worker, "initargs": (os.getpid(),)}
         backend = {"backend": "loky", "inner_max_num_threads": 1, **start}
         count = min(self.processes or _processes(threads, gpu), runs)
+        if LEAKED not in (filters := os.environ.get("PYTHONWARNINGS", "")):
+            os.environ["PYTHONWARNINGS"] = f"{filters},{LEAKED}".lstrip(",")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", REPLACED)
             yield Workers(backend, count, (TerminatedWorkerError,), start_late=True)
@@ -307,6 +311,7 @@ def without_interrupts() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
+    resource_tracker.ensure_running()  # Python before 3.12 ends the block when it starts it, with the first process
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

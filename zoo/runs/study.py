@@ -6,7 +6,7 @@ import os
 import socket
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,14 +146,15 @@ def computed(
 ) -> Iterator[tuple[int, list[tuple[Job, Outcome]] | None]]:
     """What `attempt` returns for these arguments, as it comes."""
     shield = without_interrupts() if workers.start_late else nullcontext()
-    with joblib.parallel_config(**workers.backend), shield:
-        # a cluster gets all at once, as it may grow; processes of this machine get what they need next
-        ahead: str | int = "2*n_jobs" if workers.start_late else "all"
-        if at_once < ALONE and not workers.start_late:
-            at_once, ahead = ALONE, 1
-        pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
-        found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
+    found: Generator[Any] = (_ for _ in ())
     try:
+        with joblib.parallel_config(**workers.backend), shield:
+            # a cluster gets all at once, as it may grow; processes of this machine get what they need next
+            ahead: str | int = "2*n_jobs" if workers.start_late else "all"
+            if at_once < ALONE and not workers.start_late:
+                at_once, ahead = ALONE, 1
+            pool = joblib.Parallel(at_once, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
+            found = pool(joblib.delayed(attempt)(*arguments) for arguments in calls)
         meanwhile()
         for one in found:  # noqa: UP028 (`yield from` would close it without the filter below)
             yield one
