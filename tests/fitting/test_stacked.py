@@ -13,7 +13,7 @@ from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.augment import Shift
-from zoo.fitting.gradient import KeepBest
+from zoo.fitting.gradient import KeepBest, record_epoch
 from zoo.fitting.muon import Muon
 from zoo.fitting.stacked import fit_stacked, stackable
 from zoo.model.io import build_model
@@ -129,6 +129,49 @@ def test_a_loss_of_one_model_that_is_not_finite_stops_the_fit(parts, data):
         next(models[1].parameters()).fill_(1e30)
     with pytest.raises(ZooError, match=r"epoch 1: .*total.* not a finite number; lower optimizer\.lr"):
         fit_stacked(fit, models, data, objective, SEEDS)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["variant=deep_ae", "schedule=cosine"],
+        ["variant=conv_ae", "network.filters=[4]", "optimizer=momentum"],
+        ["variant=rae_l2", "objective.warmup=0.5", "fit.validate_every=2"],
+    ],
+    ids=" ".join,
+)
+def test_an_interrupted_fit_resumes_bit_for_bit(parts, data, tmp_path, monkeypatch, caplog, overrides):
+    fit, models, objective = parts(*overrides, "budget.epochs=5")
+    fit = fit.resuming(tmp_path / "kept.ckpt", {"seeds": list(SEEDS)}, 0)
+    interrupted, resumed, other = deepcopy(models), deepcopy(models), deepcopy(models)
+    whole = fit_stacked(replace(fit, checkpoints=None), models, data, objective, SEEDS)
+
+    def cut(history, epoch, *rest):
+        if epoch == 4:
+            raise KeyboardInterrupt
+        return record_epoch(history, epoch, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.fitting.stacked.record_epoch", cut)
+        with pytest.raises(KeyboardInterrupt):
+            fit_stacked(fit, interrupted, data, objective, SEEDS)
+    reports = fit_stacked(fit, resumed, data, objective, SEEDS)
+    assert "resumed after epoch 3 of 5" in caplog.text
+    assert [replace(one, seconds=0) for one in reports] == [replace(one, seconds=0) for one in whole]
+    for one, expected in zip(resumed, models, strict=True):
+        assert torch.equal(weights(one), weights(expected))
+
+    caplog.clear()
+    fit_stacked(fit.resuming(tmp_path / "kept.ckpt", {"seeds": [7]}, 1e6), other, data, objective, SEEDS)
+    assert "resumed" not in caplog.text, "a checkpoint of other seeds"
+
+
+def test_a_checkpoint_that_cannot_be_written_is_reported_and_the_fit_continues(parts, data, tmp_path, caplog):
+    fit, models, objective = parts("variant=linear_ae")
+    (tmp_path / "file").write_text("")
+    reports = fit_stacked(fit.resuming(tmp_path / "file" / "kept.ckpt", {}, 0), models, data, objective, SEEDS)
+    assert "no checkpoint can be written" in caplog.text
+    assert [report.epochs for report in reports] == [3, 3, 3]
 
 
 # What can be stacked

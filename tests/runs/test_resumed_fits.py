@@ -19,16 +19,19 @@ RUN = (
 )
 
 
+TWO = ("-m", "variant=deep_ae", "optimizer=adamw", "seed=0,1", "trainer.stacked=2", "budget.epochs=400", "processes=1")
+
+
 def one(folder, pattern):
     (found,) = folder.rglob(pattern)
     return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trainer", ["cpu", "ddp"])
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(process, repository, home, trainer):
+@pytest.mark.parametrize("more", [("trainer=cpu",), ("trainer=ddp",), TWO], ids=["cpu", "ddp", "two seeds at once"])
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(process, repository, home, more):
     killed, whole = home / "killed", home / "whole"
-    settings = (*RUN, f"trainer={trainer}")
+    settings = (*RUN, *more)
     arguments = [sys.executable, "-m", "experiments.run", *settings, f"paths.home={killed}"]
     first = subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(repository)})
     while all(path.parent.name.startswith(".") for path in killed.rglob("*.ckpt")):  # as long as it is written
@@ -42,10 +45,13 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(process, repository
     assert outcome.status == 0, outcome.said
     assert "resumed after epoch" in outcome.said
     assert process(*settings, f"paths.home={whole}").status == 0
-    assert one(killed, "*.safetensors").read_bytes() == one(whole, "*.safetensors").read_bytes()
-    resumed, expected = (read_record(one(folder, "*.json")) for folder in (killed, whole))
-    assert resumed.fit["history"] == expected.fit["history"]
-    assert resumed.metrics["mse"]["value"] == expected.metrics["mse"]["value"]
+    pairs = {kind: [sorted(folder.rglob(kind)) for folder in (killed, whole)] for kind in ("*.safetensors", "*.json")}
+    for one_of, other in zip(*pairs["*.safetensors"], strict=True):
+        assert one_of.read_bytes() == other.read_bytes()
+    for resumed, expected in zip(*(map(read_record, paths) for paths in pairs["*.json"]), strict=True):
+        assert resumed.fit["history"] == expected.fit["history"]
+        assert resumed.fit.get("stacked") == expected.fit.get("stacked") == (2 if more is TWO else None)
+        assert resumed.metrics["mse"]["value"] == expected.metrics["mse"]["value"]
     assert not list(killed.rglob("*.ckpt"))
 
 

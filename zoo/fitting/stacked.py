@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -16,6 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from zoo.arithmetic import arithmetic
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
+from zoo.fitting.checkpoints import RUN, Checkpoints, WholeFiles
 from zoo.fitting.gradient import Gradient, Means, calibrate, initialise_from_data, record_epoch, steps_batch
 from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices
@@ -26,6 +29,7 @@ from zoo.types import Fit, FitReport
 
 ELEMENTWISE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
 TRIAL_IMAGES = 8
+LOG = logging.getLogger(__name__)
 
 
 def fit_stacked(
@@ -35,7 +39,8 @@ def fit_stacked(
 
     Weights of one name are stacked to (M, ...), and each step is mapped over them. A model's loss does not depend on
     the weights of others, so that the gradient of the sum of losses contains the gradient of each. Each model receives
-    the training images in the order of its own seed, and keeps the weights of its own best epoch.
+    the training images in the order of its own seed, and keeps the weights of its own best epoch. Where `fit` has
+    checkpoints, an interrupted fit resumes from the last one, and ends with the weights of an uninterrupted one.
 
     Args:
         fit: the settings.
@@ -64,12 +69,21 @@ def fit_stacked(
     rate = optimizer.param_groups[0]["lr"]  # which the schedule changes
     schedule = fit.schedule(optimizer, steps)
     histories: list[dict[str, list[float]]] = [{} for _ in models]
+    done, seconds = 0, 0.0
+    if (path := fit.resumed_from()) is not None:
+        saved = WholeFiles().load_checkpoint(path)
+        done, seconds, histories = saved["epoch"] + 1, saved["seconds"], saved["histories"]
+        for part in (stack, optimizer, schedule):
+            part.load_state_dict(saved[type(part).__name__])
+        for order in orders:
+            order.set_epoch(done)
     keep_freed_memory()
-    start, step = time.perf_counter(), 0
+    start = last = time.perf_counter()
+    step = done * len(orders[0])
     # Without Lightning's trainer, which has one loss, one order of the images and one best epoch.
     with arithmetic(fit.matmul, fit.threads), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="There is a performance drop")  # some functions are mapped by a loop
-        for epoch in range(1, fit.epochs + 1):
+        for epoch in range(done + 1, fit.epochs + 1):
             means = {"train": Means()}
             for batches in zip(*orders, strict=True):
                 with fabric.autocast():
@@ -87,11 +101,25 @@ def fit_stacked(
             each = {stage: found.read() for stage, found in means.items()}
             for i, history in enumerate(histories):
                 record_epoch(history, epoch, {stage: found[i] for stage, found in each.items()}, rate)
-    seconds = (time.perf_counter() - start) / len(models)
+            now = time.perf_counter()
+            if fit.checkpoints is not None and epoch < fit.epochs and now - last >= fit.checkpoints.every:
+                state = {type(part).__name__: part.state_dict() for part in (stack, optimizer, schedule)}
+                told = {"epoch": epoch - 1, "seconds": seconds + now - start, "histories": histories}
+                write_checkpoint(fit.checkpoints, told | state)
+                last = time.perf_counter()
+    seconds = (seconds + time.perf_counter() - start) / len(models)
     best_epochs = stack.restore()
     for model in models:
         calibrate(model, data)
     return [FitReport(seconds, fit.epochs, *found) for found in zip(best_epochs, histories, strict=True)]
+
+
+def write_checkpoint(checkpoints: Checkpoints, state: Mapping[str, Any]) -> None:
+    """Write the state of a fit; if it cannot be written, that is reported, and the fit continues."""
+    try:
+        WholeFiles().save_checkpoint({RUN: checkpoints.run, **state}, checkpoints.path)
+    except OSError as error:
+        LOG.warning("%s: no checkpoint can be written (%s); the fit continues", checkpoints.path, error.strerror)
 
 
 def stackable(fit: Fit, models: Sequence[Autoencoder], data: Splits, objective: Objective) -> bool:
@@ -175,6 +203,19 @@ class StackedModels:
         self._least[better], self._best_epochs[better] = now[better], epoch
         for name, weight in self.weights.items():
             self._best[name][better] = weight.detach()[better]
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        best = {"best": self._best, "least": self._least, "best_epochs": self._best_epochs}
+        return {"weights": {name: weight.detach() for name, weight in self.weights.items()}} | best
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """From a checkpoint."""
+        for name, weight in self.weights.items():
+            weight.copy_(state["weights"][name])
+            self._best[name].copy_(state["best"][name])
+        self._least, self._best_epochs = state["least"], state["best_epochs"]
 
     @torch.no_grad()
     def restore(self) -> list[int]:

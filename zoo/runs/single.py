@@ -65,20 +65,22 @@ class Fitted:
     stacked: int = 1
 
 
-def run_one(job: Job, fitted: Fitted | None = None) -> Record:
+def run_one(job: Job, kept: tuple[Fitted, Record] | None = None) -> Record:
     """Fit, measure and record one run, except for what its record already holds.
 
     A fit is saved before it is measured, and a record only ever gains metrics.
 
     Args:
         job: the run.
-        fitted: its model, if it was fitted among others.
+        kept: its model and its record, if it was fitted among others.
 
     Raises:
         ZooError: a mistake of the user; nothing is written.
     """
-    due = job.due(None)
+    due = due_of(job)
     torch.set_num_threads(job.threads)
+    if kept is not None:
+        return measured(job, kept[1], kept[0].model, kept[0].data, due)
     record = job.existing()
     if record is not None:
         due = job.due(record)
@@ -91,14 +93,17 @@ def run_one(job: Job, fitted: Fitted | None = None) -> Record:
                 f"{job.model_path}: this model is not on this machine, so the {len(due)} metrics that its record lacks "
                 "cannot be measured; refit=true fits it again, and measures all metrics of the record again"
             )
-    before = job.recorded()  # of an earlier fit: no metric that it held is lost
-    due = [*due, *(name for name in job.measurable(before) if name not in due)]
-    if fitted is None:
-        check_parts(job)
-    data = read(job) if fitted is None else fitted.data
+    check_parts(job)
+    data = read(job)
     _ = outside_images(job.outliers, data, due, job.trust)  # reports unreadable data before the fit
-    fitted = fitted or fit_one(job, data)
+    fitted = fit_one(job, data)
     return measured(job, keep(job, fitted, due), fitted.model, fitted.data, due)
+
+
+def due_of(job: Job) -> list[str]:
+    """The metrics of a new fit: those asked for, and those that the record of an earlier fit held."""
+    due = job.due(None)
+    return [*due, *(name for name in job.measurable(job.recorded()) if name not in due)]
 
 
 def check_parts(job: Job) -> None:
@@ -154,15 +159,16 @@ def checkpointed(job: Job) -> dict[str, Any]:
     return {"hash": job.key, "seed": job.seed, "code": job.code, "versions": versions()}
 
 
-def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
-    """Fit models that differ only in their seeds together; an empty list if that would change the result.
+def fit_together(jobs: Sequence[Job]) -> list[tuple[Fitted, Record]]:
+    """Fit models that differ only in their seeds together, and save them all; an empty list if that changes the result.
 
     The list is also empty if the history is logged, because epochs of models fitted together end together.
 
     Raises:
-        ZooError: the loss of one of them is no longer a finite number, or outliers of another data set cannot be read.
+        ZooError: the loss of one of them is no longer a finite number, outliers of another data set cannot be read, or
+            a model cannot be saved.
     """
-    first = jobs[0]
+    first, seeds = jobs[0], [job.seed for job in jobs]
     check_parts(first)
     data = read(first)
     _ = outside_images(first.outliers, data, first.due(None), first.trust)  # as in run_one
@@ -173,11 +179,15 @@ def fit_together(jobs: Sequence[Job]) -> list[Fitted]:
     models = [build_model(first.config, data.shape, job.seed, job.trust, data.kind) for job in jobs]
     if not isinstance(first.make_logger(), Silent) or not stackable(fit, models, data, objective):
         return []
+    if first.checkpoint_seconds is not None:
+        fit = fit.resuming(first.checkpoint_path, checkpointed(first) | {"seed": seeds}, first.checkpoint_seconds)
     with peak_memory() as peak:
-        reports = fit_stacked(fit, models, data, objective, [job.seed for job in jobs])
-    return [
-        Fitted(model.eval(), data, report, peak(), len(jobs)) for model, report in zip(models, reports, strict=True)
-    ]
+        reports = fit_stacked(fit, models, data, objective, seeds)
+    kept = []
+    for job, model, report in reversed([*zip(jobs, models, reports, strict=True)]):  # the first has the checkpoint
+        fitted = Fitted(model.eval(), data, report, peak(), len(jobs))
+        kept.append((fitted, keep(job, fitted, due_of(job))))
+    return kept[::-1]
 
 
 def keep(job: Job, fitted: Fitted, due: Sequence[str]) -> Record:

@@ -226,17 +226,17 @@ def run_group(jobs: Sequence[Job]) -> list[tuple[Job, Outcome]]:
     """The outcomes of runs that differ in their seeds, fitted at once where that is the same."""
     from zoo.runs.single import fit_together, run_one
 
-    fitted: dict[Path, Fitted] = {}
+    kept: dict[Path, tuple[Fitted, Record]] = {}
     new = [job for job in jobs if job.existing() is None]  # others may have been done since
     if len(new) > 1:
         try:
-            fitted = {job.record_path: model for job, model in zip(new, fit_together(new), strict=False)}
+            kept = {job.record_path: one for job, one in zip(new, fit_together(new), strict=False)}
         except Exception as error:  # the loss of one diverged, or memory is short
             print(f"{jobs[0].name}: joint fit of {len(new)} seeds failed ({error}); fitting one by one", flush=True)
     found: list[tuple[Job, Outcome]] = []
     for job in jobs:
         try:
-            found.append((job, run_one(job, fitted.get(job.record_path))))
+            found.append((job, run_one(job, kept.get(job.record_path))))
         except Pruned as pruned:
             found.append((job, pruned))
         except Exception as error:
