@@ -250,11 +250,15 @@ def test_a_study_on_dask_that_is_killed_leaves_no_worker(launch, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_a_study_on_an_engine_that_is_ended_says_so_and_leaves_no_worker(engine, number, launch, tmp_path):
+@pytest.mark.parametrize("engine", ["dask", "ray", "slurm"])
+def test_a_study_on_an_engine_that_is_ended_says_so_and_leaves_no_worker(engine, number, launch, tmp_path, request):
     installed(engine)
-    command = launch(*SWEEP, "variant=vae", "budget.epochs=5000", "seed=0,1", f"engine={engine}")
-    command.waits_for(re.compile(LOCK), tmp_path)
+    asked = [f"engine={engine}"]
+    if engine == "slurm":
+        request.getfixturevalue("slurm")
+        asked.append("engine.memory=1GB")
+    command = launch(*SWEEP, "variant=vae", "budget.epochs=5000", "seed=0,1", *asked)
+    command.waits_for(re.compile(LOCK), tmp_path, 120)
     time.sleep(2)  # the fits have begun
     command.interrupt(number)
     status, said = command.end()
@@ -265,6 +269,8 @@ def test_a_study_on_an_engine_that_is_ended_says_so_and_leaves_no_worker(engine,
     for path in tmp_path.rglob(".*.lock"):  # which a worker that outlives its study still holds
         with FileLock(path, timeout=5):
             pass
+    if engine == "slurm":
+        assert output_of("squeue", "--noheader", "--states=pending,running") == ""
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])

@@ -260,15 +260,14 @@ class Ray:
         count = min(self.processes or _processes(threads, gpu), runs)
         pool = max(count, ALONE)
         own = {"num_cpus": pool * threads, "include_dashboard": False} if self.address is None else {}
-        handler = signal.getsignal(signal.SIGTERM)
         try:
             check_reachable(self.address)
-            ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+            with keeping_handlers():
+                ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except (OSError, ValueError, RuntimeError) as error:
             token = "if it asks for a token, set RAY_AUTH_MODE=token here, too"
             raise ZooError(f"engine.address={self.address}: no Ray cluster answers there ({error}); {token}") from error
         try:
-            signal.signal(signal.SIGTERM, handler)  # which Ray replaces by its own
             if self.address is not None or gpu:
                 has = ray.cluster_resources()
                 room = int(has.get("GPU", 0) if gpu else has.get("CPU", 0) // threads)
@@ -306,6 +305,18 @@ def begin_worker(parent: int) -> None:
 
 
 @contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Inside, packages may replace the handlers of Ctrl-C and SIGTERM by their own, as Ray and dask-jobqueue do."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():  # others may not, and nor may those packages
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextmanager
 def without_interrupts() -> Iterator[None]:
     """Inside, Ctrl-C is deferred until the end; processes that start inside ignore it."""
     if sys.platform == "win32":
@@ -330,7 +341,8 @@ def _check_processes(processes: int | None, name: str = "processes") -> None:
 
 def _package(name: str, extra: str) -> ModuleType:
     try:
-        return import_module(name)
+        with keeping_handlers():
+            return import_module(name)
     except ImportError as error:
         raise ZooError(f"engine={extra} needs other packages: pip install 'bottleneck-zoo[{extra}]'") from error
 
