@@ -13,6 +13,7 @@ import pytest
 from zoo.catalogue import variants
 from zoo.cli import QUOTING
 from zoo.options import names
+from zoo.report.figures.style import look
 from zoo.report.publish import PAGE, check_study, quoted_in, quotes
 from zoo.report.reported import reported
 from zoo.runs.identity import digest
@@ -51,6 +52,11 @@ def test_committed_files_are_what_the_records_give(page: Path, jobs) -> None:
     assert changed == [], f"these differ from the records; run `{command}`"
     figures = re.findall(r"^!\[.*\]\((.*)\)$", page.read_text(), flags=re.M)
     assert sorted(path.name for path in page.parent.glob("*.png")) == sorted(figures)
+
+
+def test_rows_of_a_study_look_different(jobs) -> None:
+    names = {job.name for job in jobs[0]}
+    assert len({look(name) for name in names}) == len(names)
 
 
 def test_pages_quote_tables_of_committed_studies() -> None:
