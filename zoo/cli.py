@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MISTAKE, FAILED, INTERRUPTED, UNREAD, TERMINATED = 2, 1, 130, 141, 143  # exit statuses
 IMPORTING = 0.05  # seconds until a signal that came during an import is noticed again
 RESUMES = ("run", "study", "evaluate", "claims")  # commands that keep what is finished
-NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # a full disk, for which the system names no file
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # a full disk
 PAGE = "page"  # what `zoo report` is asked for by this word
 TRUST = "trust="
 OWN = "paths.results=results"  # the repository's own results
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except Exception as error:
             if too_large(error):
                 status = refused(f"there is not enough memory ({str(error).splitlines()[0]}); choose smaller sizes")
-            elif isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
+            elif isinstance(error, OSError) and error.errno is not None:  # no bug, which has no number of the system
                 status = refused(in_words(error))
             else:
                 raise
@@ -417,8 +417,10 @@ def run_there(job: Job, engine: Engine) -> Record:
     """One run on a worker of an engine."""
     from zoo.runs.study import run_jobs
 
+    before = job.recorded()
     failures = run_jobs([job], engine)
-    if (record := job.recorded()) is None:
+    record = job.recorded()
+    if record is None or (failures and record == before):
         raise ZooError(failures[0])
     return record
 
@@ -432,10 +434,10 @@ def sweep(overrides: Sequence[str]) -> int:
 
     if named := [override for override in overrides if override.startswith("study=")]:
         raise ZooError(f"{named[0]}: a study is a grid of runs already; leave out -m")
-    cfg = composed("config", [o for o in overrides if o.lstrip("+").startswith((*ENGINE, *SEARCH, *PLACES))])
+    cfg = composed("config", for_all_runs(overrides))
     search, engine = search_of(cfg), engine_of(cfg)
     jobs = search.jobs(overrides)
-    failures = run_jobs(jobs, engine, partial(import_module, "zoo.report.table"))
+    failures = run_jobs(jobs, engine, partial(prepare, jobs, "zoo.report.table"))
     from zoo.report.table import print_tables
 
     tell(failures, len(jobs))
@@ -444,6 +446,32 @@ def sweep(overrides: Sequence[str]) -> int:
         print(f"records below {jobs[0].results / 'records'}")
     search.conclude(jobs)
     return FAILED if failures else 0
+
+
+def for_all_runs(overrides: Sequence[str]) -> list[str]:
+    """Those overrides of a sweep that say where runs are computed, which of them, and where files lie.
+
+    Raises:
+        ZooError: one has several values.
+    """
+    from zoo.runs.compose import parsed_overrides
+
+    found = [o for o in overrides if o.lstrip("+").startswith((*ENGINE, *SEARCH, *PLACES))]
+    if several := [override.input_line for override in parsed_overrides(found) if override.is_sweep_override()]:
+        raise ZooError(f"{several[0]}: holds for all runs of a sweep; give one value")
+    return found
+
+
+def prepare(jobs: Sequence[Job], module: str) -> None:
+    """While workers start, check the settings of all runs, and import what shows their records.
+
+    Raises:
+        ZooError: a part refuses its settings.
+    """
+    from zoo.runs.single import check_all
+
+    check_all(jobs)
+    import_module(module)
 
 
 def run_study(
@@ -460,7 +488,7 @@ def run_study(
     done: list[Job] = []
     failures: list[str] = []
     for jobs in search.rounds([*table, *figures]):
-        failures += run_jobs(jobs, engine, partial(import_module, "zoo.report.publish"))
+        failures += run_jobs(jobs, engine, partial(prepare, jobs, "zoo.report.publish"))
         done += jobs
     tell(failures, len(done))
     try:
@@ -477,8 +505,8 @@ def in_words(error: Exception) -> str:
     """What an error says, and of which file if the system names one."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return f"{error.strerror}; make room"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{error.strerror}; make room" if error.errno in NO_ROOM else f"a file: {error.strerror}"
     return str(error)
 
 
@@ -514,6 +542,7 @@ def studies(folder: Path | None) -> list[tuple[str, str]]:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Metrics of saved models."""
+    from zoo.files import check_writable
     from zoo.runs.compose import as_yaml, composed, composing, required
     from zoo.runs.rescore import Rescoring, find_records, rescore
 
@@ -524,6 +553,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
             return 0
         asked, where = Rescoring.of(cfg), required(cfg, "run", "a record's file, or a folder of records")
     failures, paths = [], find_records(Path(where))
+    for folder in {path.parent for path in paths}:
+        check_writable("run", folder)
     for path in paths:
         try:
             record, measured = rescore(path, asked)

@@ -379,3 +379,16 @@ def test_every_engine_is_described(repository):
     page = (repository / "docs" / "clusters.md").read_text()
     for engine in names("engine"):
         assert f"engine={engine}" in page
+
+
+def test_a_single_run_that_fails_on_a_worker_fails(launch, tmp_path):
+    """Also where it has a record, from before its model was lost."""
+    installed("dask")
+    run = ("run", "data=digits", "variant=pca")
+    status, said = launch(*run, "evaluation.groups=[reconstruction]").end()
+    assert status == 0, said
+    next(tmp_path.rglob("*.safetensors")).unlink()
+    for engine in ("local", "dask"):
+        status, said = launch(*run, "evaluation.groups=[reconstruction,code]", f"engine={engine}", "processes=1").end()
+        assert status == 2, said
+        assert "this model is not on this machine" in said

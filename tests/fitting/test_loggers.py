@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 import warnings
 
 import pytest
@@ -67,9 +68,10 @@ def test_tensorboard(fitted, tmp_path):
 
 def test_where_a_run_of_mlflow_is_kept(tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
-    assert loggers.MLflow().open(tmp_path, "digits/vae", "0-s0")[1] == "http://server:5000"
-    assert loggers.MLflow("http://other:5000").open(tmp_path, "digits/vae", "0-s0")[1] == "http://other:5000"
+    given, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("given", "other"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert loggers.MLflow().open(tmp_path, "digits/vae", "0-s0")[1] == given
+    assert loggers.MLflow(other).open(tmp_path, "digits/vae", "0-s0")[1] == other
 
 
 def test_an_address_where_mlflow_cannot_log_is_one_sentence(tmp_path):
@@ -77,6 +79,10 @@ def test_an_address_where_mlflow_cannot_log_is_one_sentence(tmp_path):
     told = r"^logger\.uri=nonsense://x: MLflow cannot log there \("
     with pytest.raises(ZooError, match=told):
         loggers.MLflow("nonsense://x").open(tmp_path, "digits/vae", "1")
+    start = time.monotonic()
+    with pytest.raises(ZooError, match=r"^logger\.uri=http://127\.0\.0\.1:1: MLflow cannot log there \("):
+        loggers.MLflow("http://127.0.0.1:1").open(tmp_path, "digits/vae", "1")
+    assert time.monotonic() - start < 60, "where nothing answers, MLflow itself tries for four minutes"
 
 
 def test_mlflow(fitted, tmp_path, monkeypatch):
@@ -100,23 +106,53 @@ def test_mlflow(fitted, tmp_path, monkeypatch):
         assert [entry.value for entry in found[term]] == pytest.approx(history[term])
 
 
-def test_a_resumed_fit_has_a_whole_log(compose_job, tmp_path, monkeypatch):
+@pytest.fixture
+def resumed(compose_job, tmp_path, monkeypatch):
+    """The name of a logger -> the report of a fit that was interrupted and resumed."""
     from zoo.fitting.gradient import GradientModule
-
-    job = compose_job(*SHORT, f"paths.home={tmp_path}", "logger=csv", "trainer.checkpoint_seconds=0")
 
     def interrupt(module):
         if module.current_epoch == 2:
             raise KeyError("interrupted")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(GradientModule, "on_train_epoch_start", interrupt)
-        with pytest.raises(KeyError):
-            fit_one(job, read(job))
-    report = fit_one(job, read(job)).report
+    def one(logger):
+        job = compose_job(*SHORT, f"paths.home={tmp_path}", f"logger={logger}", "trainer.checkpoint_seconds=0")
+        with monkeypatch.context() as patched:
+            patched.setattr(GradientModule, "on_train_epoch_start", interrupt)
+            with pytest.raises(KeyError):
+                fit_one(job, read(job))
+        return fit_one(job, read(job)).report
+
+    return one
+
+
+def test_a_resumed_fit_has_a_whole_log(resumed, tmp_path):
+    report = resumed("csv")
     (path,) = tmp_path.rglob("metrics.csv")
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [float(row["train_total"]) for row in rows] == pytest.approx(report.history["train_total"])
+
+
+def test_a_resumed_fit_replaces_its_events_of_tensorboard(resumed, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    resumed("tensorboard")
+    assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1
+
+
+def test_a_run_of_mlflow_that_was_killed_ends_when_the_fit_resumes(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    runs = [loggers.MLflow().open(tmp_path, "digits/vae", version)[0] for version in ("1-s0", "2-s0", "1-s0")]
+    status = [run.experiment.get_run(run.run_id).info.status for run in runs]
+    assert status == ["KILLED", "RUNNING", "RUNNING"]
+
+
+def test_processes_that_begin_together_share_the_database_of_mlflow(launch):
+    pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    arguments = ("run", "-m", "data=digits", "variant=linear_ae", "budget.epochs=1", "evaluation.groups=[cost]")
+    command = launch(*arguments, "seed=0,1,2", "logger=mlflow", "processes=3")
+    status, said = command.end(180)
+    assert status == 0, said
 
 
 def test_a_logger_changes_neither_result_nor_identity(fitted, compose_job):

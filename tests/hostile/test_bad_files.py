@@ -60,6 +60,21 @@ def test_what_is_no_file_is_refused_at_once(command, tmp_path, data, place):
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize("data", ["array", "table"])
+def test_a_folder_in_place_of_a_file_is_refused_before_it_is_read(command, tmp_path, data):
+    (tmp_path / "folder").mkdir()
+    with (tmp_path / "folder" / "large").open("wb") as file:
+        file.truncate(100 << 30)  # zeros that take no room, but a minute and more to read
+    start = time.monotonic()
+    refused(command(*FAST, f"data={data}", "data.source.path=folder"), "folder: ", tmp_path)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file whose reading fails, as Linux has it")
+def test_a_file_that_the_system_cannot_read_is_one_sentence(command, tmp_path):
+    refused(command(*FAST, "data=array", "data.source.path=/proc/self/mem"), "Input/output error", tmp_path)
+
+
 @pytest.mark.parametrize("data", ["texts", "words"])
 def test_a_pipe_among_texts_is_refused_at_once(command, tmp_path, data):
     (tmp_path / "folder").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from zoo.evaluation import evaluator
 from zoo.evaluation.evaluator import in_groups
 from zoo.runs.records import read_record, write_record
 
@@ -80,6 +82,41 @@ def test_a_model_that_is_gone_is_told_and_the_others_are_measured(records, again
     )
     assert "active_units" in read_record(records[1]).metrics
     assert "active_units" not in read_record(records[0]).metrics
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("evaluation.groups=[nope]", "evaluation.groups=[nope]: no such group"),
+        ("evaluation.groups=[]", "evaluation.groups=[]: nothing would be measured"),
+        ("evaluation.outliers=nope", "evaluation.outliers=nope: no such data set"),
+    ],
+)
+def test_what_is_asked_for_is_checked_once_and_first(records, again, asked, told):
+    outcome = again("run=outputs/records", asked)
+    assert outcome.status == 2
+    assert outcome.said.count("error: ") == outcome.said.count(told) == 1
+
+
+def test_records_that_cannot_be_written_are_told_before_models_are_measured(records, again, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *arguments: False)  # for root, every folder is writable
+    outcome = again("run=outputs/records", "evaluation.groups=[code]")
+    assert outcome.status == 2
+    assert "nothing can be written to" in outcome.said
+
+
+def test_a_model_that_is_fitted_again_meanwhile_gets_no_metrics_of_the_older_one(records, again, monkeypatch):
+    path, measure = records[0], evaluator.evaluate
+
+    def meanwhile(*arguments):
+        write_record(path.parents[3], replace(read_record(path), weights="f" * 64, metrics={}))
+        return measure(*arguments)
+
+    monkeypatch.setattr(evaluator, "evaluate", meanwhile)
+    outcome = again(f"run={path}", "evaluation.groups=[code]", "trainer.progress=false")
+    assert outcome.status == 1
+    assert "was fitted again meanwhile" in outcome.said
+    assert read_record(path).metrics == {}
 
 
 def test_a_record_that_was_moved_is_refused(records, again, tmp_path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
 from zoo.runs.records import read_record
@@ -41,10 +44,21 @@ def test_seeds_are_compared_as_they_appear(zoo, command, tmp_path):
     assert {seed: set(each[0]) for seed, each in found.items()} == {0: {"1", "11"}, 1: {"0"}, 11: {"0", "1"}}
 
 
-def test_siblings_are_the_models_that_differ_in_their_seed(tmp_path):
-    for name in ("ab-s0", "ab-s1", "ab-s11", "abc-s2", "ab-sx", "ab-s3.png"):
-        (tmp_path / name).with_suffix(".png" if name.endswith("png") else ".safetensors").touch()
-    assert siblings_of(tmp_path / "ab-s1.safetensors") == {
-        seed: tmp_path / f"ab-s{seed}.safetensors" for seed in (0, 11)
-    }
-    assert siblings_of(tmp_path / "nowhere" / "ab-s1.safetensors") == {}
+def test_siblings_are_the_models_that_differ_in_their_seed_and_say_so(command, tmp_path):
+    """A name alone makes no sibling: neither a copy, nor another model, nor a file of another kind."""
+    for seed in (0, 1, 11):
+        command(*FIT[:2], "evaluation.groups=[cost]", f"seed={seed}")
+    command(*FIT[:2], "evaluation.groups=[cost]", "seed=2", "width=3")
+    records = map(read_record, tmp_path.rglob("pca/*-s*.json"))
+    keys = {record.width: record.hash for record in records}
+    other = keys.pop(3)
+    (key,) = keys.values()
+    (folder,) = tmp_path.rglob("models/digits/pca")
+    model = folder / f"{key}-s1.safetensors"
+    shutil.copy(folder / f"{key}-s0.safetensors", folder / f"{key}-s7.safetensors")
+    shutil.copy(folder / f"{other}-s2.safetensors", folder / f"{key}-s2.safetensors")
+    for name in (f"{key}-s3.png", f"{key}-sx.safetensors", f"{key}-s4.safetensors"):
+        (folder / name).touch()
+    os.mkfifo(folder / f"{key}-s5.safetensors")
+    assert siblings_of(model) == {seed: folder / f"{key}-s{seed}.safetensors" for seed in (0, 11)}
+    assert siblings_of(tmp_path / "nowhere" / model.name) == {}

@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,8 +25,9 @@ from zoo.runs.engines import Workers
 from zoo.runs.job import Job
 from zoo.runs.records import read_record
 from zoo.runs.single import run_one
-from zoo.runs.study import together
+from zoo.runs.study import attempt, own_folder, together
 from zoo.runs.trials import Pruned
+from zoo.runs.versions import needed
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = """
@@ -100,6 +102,27 @@ def test_results_that_cannot_be_written_are_told_before_the_first_run(study, com
     assert records() == []
 
 
+def test_a_mistake_of_one_run_is_told_before_others_are_fitted(process, records):
+    sweep = ("-m", "variant=vae", "data=digits", "budget.epochs=2000", "optimizer.lr=1e-3,-1", "processes=1")
+    outcome = process(*sweep)
+    assert outcome.status == 2, outcome.said
+    assert re.search(r"^error: vae .*optimizer\.lr=-1.* width \d+: .*", outcome.said, flags=re.M), outcome.said
+    assert records() == []
+
+
+def test_a_worker_that_lacks_the_folder_of_the_study_works_in_its_own(compose_job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own_folder.cache_clear()
+    places = [f"paths.{name}={name}" for name in ("results", "models")]
+    job = compose_job("variant=pca", "data=digits", "evaluation.groups=[reconstruction]", *places)
+    _, found = attempt(0, [job], needed(()), "/nowhere/at/all", True)
+    assert [(one.seed, record.variant) for one, record in found] == [(0, "pca")]
+    (folder,) = tmp_path.glob("zoo-*")
+    assert len(list(folder.rglob("*.safetensors"))) == 1
+    own_folder.cache_clear()
+
+
 def test_sweeps_are_products_in_hydras_syntax(repository):
     variants = sorted(path.stem for path in (repository / "conf" / "variant").glob("*.yaml"))
     with composing():
@@ -110,8 +133,15 @@ def test_sweeps_are_products_in_hydras_syntax(repository):
             ("variant=vae", "seed=1", "data=digits"),
         ]
         assert [one for (one,) in product(["variant=glob(*)"])] == [f"variant={variant}" for variant in variants]
-        with pytest.raises(ZooError, match=r"variant=glob\(zzz\*\): matches no option"):
-            product(["variant=glob(zzz*)"])
+        for sweep, told in (
+            ("variant=glob(zzz*)", r"variant=glob\(zzz\*\): matches no option"),
+            ("seed=range(0,3,0)", r"seed=range\(0,3,0\): cannot be read as a sweep \(.*\); write key=a,b"),
+            ("width=sort(8,a)", r"width=sort\(8,a\): cannot be read as a "),
+            ("width=choice()", r"width=choice\(\): cannot be read as a "),
+            ("width=int(8.9,a)", r"width=int\(8\.9,a\): cannot be read as a "),
+        ):
+            with pytest.raises(ZooError, match=told):
+                product([sweep])
 
 
 def test_a_run_of_a_study_is_the_run_alone(study_jobs):
@@ -384,3 +414,16 @@ def test_a_study_of_another_form_is_one_sentence(text, said, tmp_path, monkeypat
         assert re.search(said, message)
         assert message.count("\n") == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "study"]
+
+
+@pytest.mark.parametrize("said", ["engine=local,dask", "processes=1,2", "search=none,asha", "paths.results=a,b"])
+def test_what_holds_for_all_runs_of_a_sweep_has_one_value(command, said):
+    outcome = command("-m", "variant=pca", "data=digits", said)
+    assert outcome.status == 2
+    assert outcome.said == f"error: {said}: holds for all runs of a sweep; give one value\n"
+
+
+def test_several_values_for_a_study_point_to_its_file(zoo):
+    outcome = zoo("study", "digits", "seed=0,1")
+    assert outcome.status == 2
+    assert "seed=0,1: a study's runs are in its file, conf/study/<name>.yaml" in outcome.said

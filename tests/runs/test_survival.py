@@ -60,6 +60,19 @@ def test_a_fit_that_is_ended_says_so_in_one_line(launch, number):
     assert said.splitlines()[1:] == ["", TOLD[number][1]], "below the name of the run"
 
 
+def test_a_fit_by_several_processes_of_which_one_is_killed_says_so_in_one_line(launch):
+    command = launch("run", *LONG, "data=digits", "trainer=ddp")
+    command.holder(lock(0))
+    while len(command.alive()) < 3:  # itself and two
+        time.sleep(0.1)
+    time.sleep(5)  # they fit
+    os.kill(max(command.alive()), signal.SIGKILL)
+    status, said = command.end()
+    assert status == 2
+    assert re.search(r"^error: process \d .*did it run out of memory\? the same command resumes the fit$", said, re.M)
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_fit_by_several_processes_that_is_ended_leaves_none(launch, number):
     command = launch("run", *LONG, "data=digits", "trainer=ddp")

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
+from zoo.files import locked
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 FOLDER = "logs"  # below the results
+QUICKLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # MLflow tries for minutes
 
 
 class RunLogger(ABC):
@@ -65,10 +67,12 @@ class TensorBoard(RunLogger):
         check_installed("tensorboard")
 
     def open(self, results: Path, name: str, version: str) -> tuple[Logger | None, str]:
-        """Files below the results."""
+        """Files below the results; those of the same run are replaced."""
         from lightning.pytorch.loggers import TensorBoardLogger
 
         logger = TensorBoardLogger(results / FOLDER, name, version, default_hp_metric=False)
+        for earlier in Path(logger.log_dir).glob("events.out.tfevents.*"):
+            earlier.unlink()
         return logger, logger.log_dir
 
 
@@ -89,19 +93,28 @@ class MLflow(RunLogger):
 
     def __post_init__(self) -> None:
         check_installed("mlflow")
+        if not self.experiment:
+            raise ZooError("logger.experiment= is empty: give a name, or leave it out")
 
     def open(self, results: Path, name: str, version: str) -> tuple[Logger | None, str]:
-        """A run of that experiment."""
+        """A run of that experiment; an earlier one of the same name that has not ended, as it was killed, ends."""
+        for key, value in QUICKLY.items():
+            os.environ.setdefault(key, value)
         from lightning.pytorch.loggers import MLFlowLogger
 
-        uri = self.uri or os.environ.get("MLFLOW_TRACKING_URI")
-        if uri is None:
-            folder = (results / FOLDER).resolve()
-            folder.mkdir(parents=True, exist_ok=True)
-            uri = f"sqlite:///{folder}/mlflow.db"
+        uri, folder = self.uri or os.environ.get("MLFLOW_TRACKING_URI"), (results / FOLDER).resolve()
+        uri = uri or f"sqlite:///{folder}/mlflow.db"
+        own = f"{name} {version}"
         try:
-            logger = MLFlowLogger(self.experiment, f"{name} {version}", uri)
-            _ = logger.experiment  # connects
+            # processes that begin together would all create the database; and warnings are MLflow's, of its own parts
+            with locked(folder / "mlflow.db"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                logger = MLFlowLogger(self.experiment, own, uri)
+                client, experiment = logger.experiment, logger.experiment_id  # connects
+                assert experiment is not None
+                for run in client.search_runs([experiment], f"run_name = '{own}' and status = 'RUNNING'"):
+                    if run.info.run_id != logger.run_id:
+                        client.set_terminated(run.info.run_id, "KILLED")
         except Exception as error:  # of many kinds, by MLflow, its database and its HTTP client
             raise ZooError(
                 f"logger.uri={uri}: MLflow cannot log there ({' '.join(str(error).split())[:200]})"

@@ -75,7 +75,7 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
         axis, _, option = str(error.missing_cfg_file).rpartition("/")
         raise ZooError(f"{axis}={option}: no such {axis}{nearest(option, error.options or ())}") from error
     except OverrideParseException as error:
-        raise ZooError(f"{error.override}: cannot be read as a setting; {quoting_of(str(error.override))}") from error
+        raise unread(error) from error
     except yaml.YAMLError as error:
         raise ZooError(unreadable(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -160,27 +160,44 @@ def as_yaml(cfg: DictConfig) -> str:
 
 
 def parsed_overrides(overrides: Sequence[str]) -> list[Override]:
-    """Overrides, parsed by Hydra."""
+    """Overrides, parsed by Hydra.
+
+    Raises:
+        ZooError: Hydra cannot read one.
+    """
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    return list(parser.parse_overrides(list(overrides)))
+    try:
+        return list(parser.parse_overrides(list(overrides)))
+    except OverrideParseException as error:
+        raise unread(error) from error
+
+
+def unread(error: OverrideParseException) -> ZooError:
+    """The message for an override that Hydra cannot read."""
+    return ZooError(f"{error.override}: cannot be read as a setting; {quoting_of(str(error.override))}")
 
 
 def product(sweep: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Every combination of the values of a sweep's overrides, in Hydra's syntax (`seed=0,1`, `variant=glob(*)`)."""
+    return itertools.product(*map(values_of, parsed_overrides(sweep)))
+
+
+def values_of(override: Override) -> list[str]:
+    """An override for each value of an override of a sweep.
+
+    Raises:
+        ZooError: it stands for no value, or cannot be read.
+    """
+    if not override.is_sweep_override():
+        return [override.input_line or ""]
     try:
-        parsed = parsed_overrides(sweep)
-    except OverrideParseException as error:
-        raise ZooError(f"{error.override}: cannot be read as a sweep; write key=value1,value2") from error
-    axes = [
-        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-        if override.is_sweep_override()
-        else [override.input_line or ""]
-        for override in parsed
-    ]
-    for override, values in zip(parsed, axes, strict=True):
-        if not values:
-            raise ZooError(f"{override.input_line}: matches no option")
-    return itertools.product(*axes)
+        values = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    except (HydraException, TypeError, ValueError) as error:  # of Hydra's functions, such as range
+        reason = " ".join(str(error).split())
+        raise ZooError(f"{override.input_line}: cannot be read as a sweep ({reason}); write key=a,b") from error
+    if not values:
+        raise ZooError(f"{override.input_line}: matches no option")
+    return values
 
 
 def refuse_foreign(parsed: Sequence[Override]) -> None:
@@ -195,8 +212,10 @@ def refuse_foreign(parsed: Sequence[Override]) -> None:
             raise ZooError(f"{override.input_line}: a setting cannot be removed; give it another value")
         if override.is_sweep_override():
             line = override.input_line or ""
-            one = quoted(key, line.partition("=")[2])
-            raise ZooError(f"{line}: several values are a sweep; add -m to run them all, or if it is one, write {one}")
+            one = f"if it is one value, write {quoted(key, line.partition('=')[2])}"
+            if any(each.key_or_group == "study" for each in parsed):
+                raise ZooError(f"{line}: a study's runs are in its file, conf/study/<name>.yaml; give one value; {one}")
+            raise ZooError(f"{line}: several values are a sweep; add -m to run them all; or {one}")
 
 
 def refuse_unknown_options(parsed: Sequence[Override]) -> None:

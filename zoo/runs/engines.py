@@ -198,9 +198,11 @@ class Slurm:
         count = min(self.jobs or MOST_JOBS, runs)
         gpus = int(gpu) if self.gpus is None else self.gpus
         try:
-            _package("dask.utils", "slurm").parse_bytes(self.memory)
-        except ValueError as error:
-            raise ZooError(f"engine=slurm: engine.memory={self.memory}: {error}; say 4GB, for example") from error
+            enough = _package("dask.utils", "slurm").parse_bytes(self.memory) > 0
+        except (ValueError, TypeError, OverflowError):
+            enough = False
+        if not enough:
+            raise ZooError(f"engine=slurm: engine.memory={self.memory}: no amount of memory; say 4GB, for example")
         lines = ["--requeue" if self.requeue else "--no-requeue", *([f"--gres=gpu:{gpus}"] if gpus else [])]
         with _retries_left_to_the_zoo(), ExitStack() as stack:
             cluster = stack.enter_context(

@@ -39,6 +39,7 @@ UNCOUNTED = (
     "zoo.data.sources.download",
 )
 CHUNK = 1 << 22
+SINGLE = ("array", "table")  # data of your own that are one file
 ZOO = Path(__file__).parents[1]
 
 
@@ -56,9 +57,14 @@ def determining(axes: Mapping[str, Node]) -> dict[str, Node]:
 
 
 def own_content(axes: Mapping[str, Node]) -> str | None:
-    """Digest of your own files that a run reads; None for published data, or if they do not exist yet."""
+    """Digest of your own files that a run reads; None for published data, or if they are not there.
+
+    Nor has a folder one in place of a file, which the source refuses; it might be anything, and take minutes to read.
+    """
     path = own_path(axes)
-    return None if path is None or not path.exists() else content_digest(path)
+    if path is None or not path.exists() or (axes["data"]["option"] in SINGLE and path.is_dir()):
+        return None
+    return content_digest(path)
 
 
 def own_path(axes: Mapping[str, Node]) -> Path | None:

@@ -25,6 +25,7 @@ from zoo.runs.trials import SweepTrial
 AXES = ("data", "network", "bottleneck", "corruption", "likelihood", "objective", "fit")
 SEEDS = 2**32  # distinct seeds of numpy, and so of scikit-learn
 FEATURED = {"generation", "learned_generation", "inception", "gaps"}  # groups of metrics that keep a network
+ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
 THREADS = 1024  # with very many, the system ends the process
 STALE = ("keep", "rerun")
 NOT_IN_NAME = (
@@ -91,8 +92,6 @@ class Job:
 
     def __post_init__(self) -> None:
         check_seed(self.seed, "seed")
-        if not self.groups:
-            raise ZooError("evaluation.groups=[]: nothing would be measured; name groups, or leave it out")
         check_count(self.stacked, "trainer.stacked")
         if self.stale not in STALE:
             raise ZooError(f"stale={self.stale}: choose one of {', '.join(STALE)}")
@@ -118,7 +117,7 @@ class Job:
             width=setting(cfg, "width", "int"),
             seed=resolved(cfg, "seed"),
             axes=nodes,
-            groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
+            groups=groups_of(cfg),
             densities=density_nodes(cfg, trust),
             outliers=outside_node(setting(cfg, "evaluation.outliers", "str", "None"), places(cfg), trust),
             judgements=judgements_of(cfg),
@@ -251,6 +250,14 @@ def places(cfg: DictConfig) -> dict[str, str]:
     return {"root": str(place(cfg, "paths.data")), "decoded": str(place(cfg, "paths.decoded"))}
 
 
+def groups_of(cfg: DictConfig) -> list[str]:
+    """The groups of metrics to measure."""
+    groups: list[str] = setting(cfg, "evaluation.groups", "Sequence[str]")
+    if not groups:
+        raise ZooError("evaluation.groups=[]: nothing would be measured; name groups, or leave it out")
+    return groups
+
+
 def judgements_of(cfg: DictConfig) -> Path | None:
     """Folder with the user's own files of judgements of words; None for those of gensim."""
     return None if setting(cfg, "evaluation.judgements", "str", "None") is None else place(cfg, "evaluation.judgements")
@@ -270,10 +277,12 @@ def check_at_most(count: int, name: str) -> None:
 
 
 def check_machine(fit: Node) -> None:
-    """ZooError for a fit with more threads or devices than any machine has."""
+    """ZooError for a fit with more threads or devices than any machine has, or on hardware that torch alone lacks."""
     for name in ("threads", "devices"):
         if isinstance(count := fit.get(name), int):
             check_at_most(count, f"fit.{name}")
+    if (kind := fit.get("accelerator", "cpu")) not in ACCELERATORS:
+        raise ZooError(f"trainer.accelerator={kind}: choose one of {', '.join(ACCELERATORS)}")
 
 
 def checkpoint_seconds_of(cfg: DictConfig) -> float | None:
@@ -302,9 +311,10 @@ def check_division(settings: Node, name: str) -> None:
     for key in ("seed", "split_seed"):
         if key in settings:
             check_seed(settings[key], f"{name}.{key}")
-    fraction = settings.get("test_fraction", 0.5)
-    if not is_finite(fraction) or not 0 < fraction < 1:
-        raise ZooError(f"{name}.test_fraction={fraction}: must be between 0 and 1, both excluded")
+    for key in ("test_fraction", "validation_fraction"):
+        fraction = settings.get(key)
+        if fraction is not None and not (is_finite(fraction) and 0 < fraction < 1):
+            raise ZooError(f"{name}.{key}={fraction}: must be between 0 and 1, both excluded")
 
 
 def _of_any(keys: Iterable[str], override: str) -> bool:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
-from torch.multiprocessing.spawn import ProcessRaisedException, spawn
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from zoo.errors import ZooError
 from zoo.runs.engines import begin_worker
@@ -42,6 +42,8 @@ def fit_by_processes(job: Job, devices: int, model: Autoencoder) -> tuple[FitRep
             spawn(fit_in_process, given, nprocs=devices, daemon=True)  # type: ignore[no-untyped-call]
         except ProcessRaisedException as error:
             raise mistake_in(error) or error from None
+        except ProcessExitedException as error:
+            raise ZooError(f"{error}; did it run out of memory? the same command resumes the fit") from error
         result = torch.load(Path(folder) / RESULT, weights_only=True)
     model.load_state_dict(result["model"])
     return FitReport(**result["report"]), result["peak_memory"]

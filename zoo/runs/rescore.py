@@ -14,7 +14,7 @@ from zoo.files import existing, locked
 from zoo.options import Node, build, content, template
 from zoo.runs.compose import place, setting
 from zoo.runs.identity import content_digest
-from zoo.runs.job import density_nodes, judgements_of, places, threads_of
+from zoo.runs.job import density_nodes, groups_of, judgements_of, places, threads_of
 from zoo.runs.outside import outside_images, outside_node
 from zoo.runs.records import Record, lock_of, read_record, record_path, write_record
 from zoo.runs.siblings import siblings_of
@@ -55,9 +55,13 @@ class Rescoring:
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Rescoring:
-        """Read from a composed configuration."""
-        return cls(
-            groups=setting(cfg, "evaluation.groups", "Sequence[str]"),
+        """Read from a composed configuration.
+
+        Raises:
+            ZooError: a group, a density or a data set does not exist, or nothing is asked for.
+        """
+        asked = cls(
+            groups=groups_of(cfg),
             densities=density_nodes(cfg, cfg.trust),
             outliers=setting(cfg, "evaluation.outliers", "str", "None"),
             judgements=judgements_of(cfg),
@@ -70,6 +74,11 @@ class Rescoring:
             progress=setting(cfg, "trainer.progress", "bool"),
             trust=tuple(cfg.trust),
         )
+        from zoo.evaluation.evaluator import due  # torch takes a second to import
+
+        due({}, asked.groups, asked.densities, asked.trust, judgements=asked.judgements)
+        outside_node(asked.outliers, asked.places, asked.trust)
+        return asked
 
 
 def find_records(run: Path) -> list[Path]:
@@ -120,7 +129,10 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
         about = (asked.features, *given, outside, siblings, asked.judgements)
         found = evaluate(model, data, names, record.fit, show, *about)
     with locked(lock_of(path)):  # keep metrics that others have added meanwhile
-        record = read_record(path).measured(found, commit(), machine())
+        now = read_record(path)
+        if now.weights != record.weights:
+            raise ZooError(f"{path}: was fitted again meanwhile; what was measured is of the older model: repeat it")
+        record = now.measured(found, commit(), machine())
         write_record(root, record)
     return record, list(found)
 

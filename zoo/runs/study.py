@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 NAME = 34  # characters of a row's name in a line of progress
 TRIES = 2  # of runs whose worker is killed
 KILLED = "the process that computed it was killed, twice; did it run out of memory?"
+OTHER_CODE = "they need bottleneck-zoo in the same version as here"
 UNBEGUN = "processes were killed three times before a run began; is there enough memory to start them?"
 Outcome = Record | Pruned | str  # a record, or why there is none
 
@@ -136,7 +140,8 @@ def outcomes(
         except ZooError:
             raise
         except Exception as error:
-            advice = "they need bottleneck-zoo in the same version as here"
+            gone = isinstance(error, (OSError, CancelledError))  # a connection ended
+            advice = "did the scheduler end? the same command resumes" if gone else OTHER_CODE
             raise ZooError(f"the workers cannot compute runs ({type(error).__name__}: {error}); {advice}") from error
         meanwhile = bool  # once is enough
 
@@ -212,7 +217,7 @@ def attempt(
     """
     check_worker(expected, jobs[0].trust)
     try:
-        os.chdir(folder)  # a worker that served an earlier study may stand elsewhere
+        os.chdir(folder if Path(folder).is_dir() else own_folder())  # it may stand elsewhere after an earlier study
         with ExitStack() as stack:
             locks = sorted({job.lock for job in jobs})
             if not all(stack.enter_context(locked(lock, wait)) for lock in locks):
@@ -220,6 +225,12 @@ def attempt(
             return index, run_group(jobs)
     except OSError as error:
         return index, [(job, f"{socket.gethostname()}: {error}") for job in jobs]
+
+
+@cache
+def own_folder() -> str:
+    """A new folder of this process, for a worker that does not share the folder of the study."""
+    return tempfile.mkdtemp(prefix="zoo-")
 
 
 def run_group(jobs: Sequence[Job]) -> list[tuple[Job, Outcome]]:
