@@ -147,8 +147,9 @@ def test_a_run_of_mlflow_that_was_killed_ends_when_the_fit_resumes(tmp_path, mon
     assert status == ["KILLED", "RUNNING", "RUNNING"]
 
 
-def test_processes_that_begin_together_share_the_database_of_mlflow(launch):
+def test_processes_that_begin_together_share_the_database_of_mlflow(launch, monkeypatch):
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # which MLflow itself sets
     arguments = ("run", "-m", "data=digits", "variant=linear_ae", "budget.epochs=1", "evaluation.groups=[cost]")
     command = launch(*arguments, "seed=0,1,2", "logger=mlflow", "processes=3")
     status, said = command.end(180)
