@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,6 +159,16 @@ def test_the_memory_of_a_method_is_measured_on_two_arrays(bench):
     assert (row.comparison, row.arm) == ("300 and 600 images of 8x8 bytes", "pca seed=1")
     assert 100 < row.fact("mib") < 4_000
     assert abs(row.fact("grown")) < 100
+
+
+def test_what_the_docs_say_about_memory_is_what_was_measured(repository):
+    text = (repository / "docs" / "your-own-data.md").read_text()
+    (limit, names) = re.search(r"at most ([\d.]+) GiB of memory.*Only (.*?), whose codes", text, flags=re.S).groups()
+    found = {}
+    for part in ("growth", "memory"):
+        rows = json.loads((repository / "results" / "speed" / f"{part}.json").read_text())["rows"]
+        found |= {row["arm"].split()[0]: row["facts"]["mib"] for row in rows}
+    assert {name for name, mib in found.items() if mib > 1024 * float(limit)} == set(re.findall(r"`(\w+)`", names))
 
 
 def test_every_part_has_sizes_and_a_heading():
