@@ -106,6 +106,8 @@ def test_an_augmentation_is_a_part(augment):
         ("trainer.threads=0", r"^trainer\.threads=0: must be a whole number, at least 1"),
         ("trainer.threads=100000", r"^trainer\.threads=100000: at most 1,024"),  # torch would end the process
         ("trainer.stacked=0", r"^trainer\.stacked=0: must be a whole number, at least 1"),
+        ("trainer.accelerator=tpu", r"^trainer\.accelerator=tpu: choose one of cpu, gpu, "),
+        ("data.validation_fraction=0", r"^data\.validation_fraction=0: must be between 0 and 1, both excluded"),
     ],
 )
 def test_numbers_of_a_run_are_checked_before_it_starts(compose_job, override, told):

@@ -368,6 +368,15 @@ def test_a_slurm_that_takes_no_jobs_is_one_sentence(tmp_path, monkeypatch, answe
         pass
 
 
+@pytest.mark.parametrize("memory", ["-1GB", "0GB", "", "1e400GB", "much"])
+def test_memory_of_a_job_that_is_none_is_one_sentence(memory):
+    installed("slurm")
+    settings = {key: value for key, value in template("engine", "slurm").items() if key != "_target_"}
+    engine = build("engine", settings | {"option": "slurm", "memory": memory, "jobs": 1, "logs": "logs"})
+    with pytest.raises(ZooError, match=rf"engine\.memory={memory}: no amount of memory; say 4GB"):
+        engine.workers(1, 1, False).__enter__()
+
+
 @pytest.mark.parametrize("processes", [0, -7, 1.5, True, "two"])
 def test_a_number_of_processes_that_is_none_is_refused(processes):
     for engine in (engines.Local, engines.Dask, engines.Ray):

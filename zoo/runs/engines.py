@@ -31,7 +31,7 @@ from zoo.runs.compose import resolved
 
 LOOK = 1.0  # seconds between checks that the parent of a worker is alive
 ANSWER, JOIN, QUEUE = 10, 60, 10**7  # seconds to wait for a scheduler, for a worker, for a queued job
-MOST_JOBS = 10
+MOST_JOBS, LEAST_MEMORY = 10, 10**6  # at a time; bytes
 ALONE = 2  # processes of a pool for one run at a time, as joblib takes one for this process
 REPLACED = "A worker stopped while some jobs"  # loky's warning when it replaces a worker whose memory has grown
 LEAKED = "ignore:resource_tracker"  # warnings of a process that removes the semaphores of an interrupted command
@@ -198,7 +198,7 @@ class Slurm:
         count = min(self.jobs or MOST_JOBS, runs)
         gpus = int(gpu) if self.gpus is None else self.gpus
         try:
-            enough = _package("dask.utils", "slurm").parse_bytes(self.memory) > 0
+            enough = _package("dask.utils", "slurm").parse_bytes(self.memory) >= LEAST_MEMORY  # "" is one byte for it
         except (ValueError, TypeError, OverflowError):
             enough = False
         if not enough:
