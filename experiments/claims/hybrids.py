@@ -16,6 +16,7 @@ from experiments.claims.claim import Case, Claim, Found, Number, Numbers
 from experiments.claims.drawing import canvas, draw_dots, draw_rows, rows_box
 from experiments.claims.lab import Lab
 from experiments.claims.models import decoded, encoded
+from zoo.catalogue import title_of
 from zoo.evaluation.measures.code_points import spherical, straight
 from zoo.evaluation.measures.neighbours import nearest
 from zoo.model.autoencoder import Autoencoder
@@ -265,7 +266,7 @@ def draw(found: Mapping[str, Found]) -> Figure:
         pictures, unlike, shares = panels[3 * k : 3 * k + 3]
         rows = one.shown["rows"]
         draw_rows(pictures, rows)
-        pictures.set_title(data)
+        pictures.set_title(title_of(data))
         level_dots(unlike, {way: one.numbers[f"{UNLIKE}, {way}"] for way in rows})
         for place, way in enumerate(rows):
             if way in (PCA, AE, VAE):

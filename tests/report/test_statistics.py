@@ -18,6 +18,7 @@ from zoo.report.statistics import (
     estimate,
     estimate_of,
     half_width,
+    leading,
     listing,
     models,
     scope,
@@ -113,6 +114,24 @@ def test_a_row_without_error_comes_last() -> None:
     record = digits_record("pca", 8, 0)
     without = replace(record, name="unknown", metrics={"mse": record.metrics["mse"] | {"value": None}})
     assert list(by_name([without, *table_records()]))[-1] == "unknown"
+
+
+def test_rows_without_mse_are_in_order_of_the_first_metric_that_most_have():
+    assert leading(table_records()) == ("mse", 1)
+    scores = {
+        "bits": {"value": 1.0, "direction": "none"},
+        "perplexity": {"value": None, "direction": "lower"},
+        "precision": {"value": 0.5, "direction": "higher"},
+        "parameters": {"value": 7, "direction": "lower"},
+    }
+    records = [
+        replace(one, name=str(k), metrics={n: e | {"value": e["value"] and e["value"] + k} for n, e in scores.items()})
+        for k, one in enumerate(table_records()[:3])
+    ]
+    records[0] = replace(records[0], metrics=scores | {"perplexity": {"value": 9.0, "direction": "lower"}})
+    assert leading(records) == ("precision", -1)
+    assert list(by_name(records)) == ["2", "1", "0"]
+    assert leading([replace(one, metrics={}) for one in records]) == ("mse", 1)
 
 
 def test_one_name_with_two_configurations_is_refused() -> None:

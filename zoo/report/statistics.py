@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from zoo.catalogue import title_of
 from zoo.errors import ZooError
 from zoo.runs.records import Record
 
+RANKS = {"lower": 1, "higher": -1}  # directions of metrics that rank rows
 EXACT = "cost"  # the group of metrics that do not depend on samples
 
 
@@ -128,7 +130,7 @@ def definitions(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
 
 
 def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Records grouped by name, seeds ascending, names in order of their mean mse (those without one last).
+    """Records grouped by name, seeds ascending; names in order of their mean of `leading`, best first, others last.
 
     Raises:
         ZooError: one name has several data sets or configurations, or a seed twice.
@@ -140,11 +142,27 @@ def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
         check_same_row(name, group)
         group.sort(key=lambda record: record.seed)
 
+    metric, better = leading([record for group in groups.values() for record in group])
+
     def rank(name: str) -> tuple[float, str]:
-        mse = estimate(values(groups[name], "mse"))
-        return (math.inf if mse is None else mse.mean), name
+        found = estimate(values(groups[name], metric))
+        return (math.inf if found is None else better * found.mean), name
 
     return {name: groups[name] for name in sorted(groups, key=rank)}
+
+
+def leading(records: Sequence[Record]) -> tuple[str, int]:
+    """The metric by which rows are sorted, and -1 if higher is better, else 1.
+
+    It is the mse where a record has one; for words and documents, the first of the metrics that rank rows and that most
+    records have.
+    """
+    every = [(name, entry) for record in records for name, entry in record.metrics.items()]
+    known = Counter(name for name, entry in every if entry.get("value") is not None)
+    ranking = {name: RANKS[entry["direction"]] for name, entry in every if entry.get("direction") in RANKS}
+    if not ranking or known["mse"]:
+        return "mse", 1
+    return max(ranking.items(), key=lambda each: known[each[0]])
 
 
 def timed_together(records: Sequence[Record]) -> list[Record]:

@@ -23,6 +23,7 @@ from zoo.report.statistics import (
     data_of,
     definitions,
     estimate_of,
+    leading,
     scope,
     timed_together,
 )
@@ -160,7 +161,8 @@ def markdown(
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best row and all rows "
         f"that cannot be distinguished from it (95 %, over {over}). Nothing is bold in columns that rank nothing, hold "
-        "measured times, have values of at most half of the rows, or distinguish no row from the best. Sorted by mse.",
+        "measured times, have values of at most half of the rows, or distinguish no row from the best. "
+        f"Sorted by {leading(records)[0]}.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
         parts += [f"## {group.capitalize()}", markdown_table(records, part)]
@@ -255,7 +257,7 @@ def words(name: str) -> list[str]:
 
 
 def excerpt(records: Sequence[Record], rows: Sequence[str], metrics: Sequence[str]) -> str:
-    """Some rows and metrics of the benchmark as a Markdown table, rows in the order of their mse.
+    """Some rows and metrics of the benchmark as a Markdown table, rows sorted as in the benchmark.
 
     Which rows are bold is decided among these rows alone.
 

@@ -126,14 +126,14 @@ def test_arrow_keys_move_a_code_and_a_screen_reader_is_told(visit):
     page.wait_for_function("document.getElementById('said').textContent.startsWith('vae at')")
 
 
-def test_noise_and_a_hidden_square_change_what_is_encoded_but_not_what_errors_are_measured_against(visit):
+def test_noise_and_a_masked_square_change_what_is_encoded_but_not_what_errors_are_measured_against(visit):
     page = visit("explore")
     clean = errors(page)
     page.get_by_label("Noise").fill("0.5")
     assert errors(page) != clean
     page.get_by_label("Noise").fill("0")
     assert errors(page) == clean
-    page.get_by_label("Hidden square").fill("0.5")
+    page.get_by_label("Masked square").fill("0.5")
     hidden = errors(page)
     assert hidden != clean
     page.reload()
@@ -368,6 +368,16 @@ def test_a_table_sorts_filters_and_opens_rows_and_its_link_keeps_all(visit):
     page.wait_for_selector("#panel-compare[data-ready]")
     assert page.locator(".command code").inner_text() == command
     assert page.locator("tbody th").count() == 4
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_every_study_shows_numbers_beside_its_names(visit, viewport):
+    page = visit("compare", viewport, file=COMMITTED)
+    choice = page.get_by_label("Study")
+    for study in choice.locator("option").evaluate_all("all => all.map((option) => option.value)"):
+        choice.select_option(study)
+        share = "document.querySelector('tbody th').offsetWidth / document.querySelector('.scroller').clientWidth"
+        assert page.evaluate(share) < 0.5, study
 
 
 def test_a_brush_in_the_plot_filters_the_table(visit):

@@ -7,6 +7,7 @@ import statistics
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -60,6 +61,7 @@ LETTERS = 16  # of a title, for each inch
 TINY, LETTER = 5.5, 0.046  # points of a word on a map, and inches of its letters
 LISTED, TERMS = 8, 8  # topics of a list, and terms of a topic
 METHODS = 4  # lists
+INNER = (0.015, 0.985)  # quantiles of the places that a map shows
 
 
 @figure
@@ -236,7 +238,9 @@ def document_maps(records: Sequence[Record]) -> Figure | None:
     kinds = sorted({group.partition(".")[0] for curve in curves.values() for group in curve["group"]})
     colours = {kind: oklch(0.6, 0.15, k / len(kinds)) for k, kind in enumerate(kinds)}
     title = f"Documents of {data_of(records)} on a plane"
-    subtitle = f"the two leading axes of codes of width {least}; colours: first part of the group's name"
+    subtitle = (
+        f"the two leading axes of codes of width {least}, without outliers; colours: first part of a group's name"
+    )
     drawn, ax, panels = maps(curves, title, subtitle, 0.25)
     for name, panel in panels.items():
         curve = curves[name]
@@ -245,6 +249,11 @@ def document_maps(records: Sequence[Record]) -> Figure | None:
             panel.plot(
                 *zip(*points, strict=True) if points else ((), ()), "o", color=colour, ms=2.2, mec="none", alpha=0.8
             )
+        _, *places = curve.values()
+        low, high = np.quantile(places, INNER, axis=1)
+        ends = np.array([-0.6, 0.6]) * (high - low).max()
+        x, y = (low + high) / 2
+        panel.set(xlim=x + ends, ylim=y + ends)
     x = MARGIN
     for kind, colour in colours.items():
         ax.plot(x + 0.05, HEAD, "o", color=colour, ms=4, mec="none")

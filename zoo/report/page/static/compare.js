@@ -133,7 +133,9 @@
         return heading(name, name.replaceAll("_", " ") + ARROWS[direction], `${unit === "1" ? "" : `${unit}. `}${definition}`, direction);
       });
       const body = rows.map((row) => {
-        const open = zoo.button(row.name, () => select(row.name));
+        const [variant, ...changes] = row.name.split(" ");
+        const open = zoo.button(variant, () => select(row.name));
+        if (changes.length) open.append(" ", zoo.el("small", {}, changes.join(" ")));
         const name = zoo.el("th", { scope: "row" }, zoo.el("i", { className: "dot", style: `--dot: ${colour(row.family)}` }), open);
         const line = zoo.el("tr", {}, name, state.columns.map((each) => cell(row, each)));
         if (row.name === state.row) line.className = "selected";
@@ -323,7 +325,7 @@
     };
 
     const ABSENT = {  // what a row without such images says
-      corrupted: "Fitted without damaged images, so none are shown.",
+      corrupted: "Fitted without a corruption, so no corrupted images are shown.",
       samples: "Its code has no prior, so there are no samples.",
     };
 

@@ -501,7 +501,7 @@
     });
     const undo = zoo.button("Reset", () => show(state.image));
     const noisy = zoo.slider("Noise", { value: 0, text: (value) => value.toFixed(2) }, (value) => { state.noise = value; update(); }, keep);
-    const hide = zoo.slider("Hidden square", { value: 0, max: MOST_HIDDEN, text: percent }, (value) => { state.hidden = value; update(); }, keep);
+    const hide = zoo.slider("Masked square", { value: 0, max: MOST_HIDDEN, text: percent }, (value) => { state.hidden = value; update(); }, keep);
     const morph = zoo.slider("Morph to another image", { value: 0, text: percent }, (value) => {
       if (state.drawer || state.drawing) Object.assign(state, { drawer: null, drawing: null, pen: false });
       state.morph = value;
@@ -573,7 +573,7 @@
       const sparse = cards.find((made) => made.sparse);
       help.textContent = plane
         ? `Each method turns ${pixels} pixels into two numbers, a place in its plane. Drag in a plane: its method draws what that place means, and the others encode the drawing. Keyboard: Tab to a plane, arrow keys move, Shift moves further.${sparse ? ` ${sparse.method.name} has ${sparse.size} numbers; its plane is that of the image's two strongest.` : ""}`
-        : `Each method turns ${pixels} pixels into ${view.numbers} numbers, the bars. Add noise or hide a square and see who repairs the image. Drag a bar: its method draws.`;
+        : `Each method turns ${pixels} pixels into ${view.numbers} numbers, the bars. Add noise or mask a square and see who repairs the image. Drag a bar: its method draws.`;
       update();
       paintGrounds();
     }
