@@ -83,15 +83,15 @@ def run_one(job: Job, kept: tuple[Fitted, Record] | None = None) -> Record:
         return measured(job, kept[1], kept[0].model, kept[0].data, due)
     record = job.existing()
     if record is not None:
-        due = job.due(record)
-        if not due:
+        lacking = job.due(record)
+        if not lacking:
             return record
         if job.model_path.exists():
-            return measured(job, record, model_of(record, job.model_path, job.trust), read(job), due)
+            return measured(job, record, model_of(record, job.model_path, job.trust), read(job), lacking)
         if not job.refit:
             raise ZooError(
-                f"{job.model_path}: this model is not on this machine, so the {len(due)} metrics that its record lacks "
-                "cannot be measured; refit=true fits it again, and measures all metrics of the record again"
+                f"{job.model_path}: this model is not on this machine, so the {len(lacking)} metrics that its record "
+                "lacks cannot be measured; refit=true fits it again, and measures all metrics of the record again"
             )
     check_parts(job)
     data = read(job)
