@@ -224,6 +224,7 @@ def noticing_signals() -> Iterator[list[int]]:
 
     def raised(number: int, frame: FrameType | None) -> None:
         came.append(number)
+        threading.excepthook = lambda _: None  # of threads that lack what the main thread has ended
         if importing(frame):
             later.append(threading.Timer(IMPORTING, _thread.interrupt_main, (number,)))
             later[-1].start()
@@ -233,10 +234,12 @@ def noticing_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():  # where signals never arrive
         yield came
         return
+    hook = threading.excepthook
     before = {number: signal.signal(number, raised) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield came
     finally:
+        threading.excepthook = hook
         for timer in later:
             timer.cancel()
             timer.join()
@@ -437,7 +440,7 @@ def sweep(overrides: Sequence[str]) -> int:
     cfg = composed("config", for_all_runs(overrides))
     search, engine = search_of(cfg), engine_of(cfg)
     jobs = search.jobs(overrides)
-    failures = run_jobs(jobs, engine, partial(prepare, jobs, "zoo.report.table"))
+    failures = run_jobs(jobs, engine, partial(import_module, "zoo.report.table"))
     from zoo.report.table import print_tables
 
     tell(failures, len(jobs))
@@ -462,18 +465,6 @@ def for_all_runs(overrides: Sequence[str]) -> list[str]:
     return found
 
 
-def prepare(jobs: Sequence[Job], module: str) -> None:
-    """While workers start, check the settings of all runs, and import what shows their records.
-
-    Raises:
-        ZooError: a part refuses its settings.
-    """
-    from zoo.runs.single import check_all
-
-    check_all(jobs)
-    import_module(module)
-
-
 def run_study(
     name: str,
     overrides: Sequence[str],
@@ -488,7 +479,7 @@ def run_study(
     done: list[Job] = []
     failures: list[str] = []
     for jobs in search.rounds([*table, *figures]):
-        failures += run_jobs(jobs, engine, partial(prepare, jobs, "zoo.report.publish"))
+        failures += run_jobs(jobs, engine, partial(import_module, "zoo.report.publish"))
         done += jobs
     tell(failures, len(done))
     try:

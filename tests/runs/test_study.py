@@ -102,14 +102,6 @@ def test_results_that_cannot_be_written_are_told_before_the_first_run(study, com
     assert records() == []
 
 
-def test_a_mistake_of_one_run_is_told_before_others_are_fitted(process, records):
-    sweep = ("-m", "variant=vae", "data=digits", "budget.epochs=2000", "optimizer.lr=1e-3,-1", "processes=1")
-    outcome = process(*sweep)
-    assert outcome.status == 2, outcome.said
-    assert re.search(r"^error: vae .*optimizer\.lr=-1.* width \d+: .*", outcome.said, flags=re.M), outcome.said
-    assert records() == []
-
-
 def test_a_worker_that_lacks_the_folder_of_the_study_works_in_its_own(compose_job, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -117,19 +117,6 @@ def check_parts(job: Job) -> None:
             build("density", node, job.trust)  # as its file has it, a density is right, and may take long to import
 
 
-def check_all(jobs: Sequence[Job]) -> None:
-    """`check_parts` of runs that are not done, once for those that differ in their seeds.
-
-    Raises:
-        ZooError: the first mistake, with the name of its run.
-    """
-    for job in {job.key: job for job in jobs if job.existing() is None}.values():
-        try:
-            check_parts(job)
-        except ZooError as error:
-            raise ZooError(f"{job.name} width {job.width}: {error}") from error
-
-
 def fit_one(job: Job, data: Splits) -> Fitted:
     """Fit the model of one run on its data, by this process or by several."""
     devices = job.axes["fit"].get("devices")
