@@ -497,7 +497,7 @@ def in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{error.strerror}; make room" if error.errno in NO_ROOM else f"a file: {error.strerror}"
+        return f"{error.strerror}; make room" if error.errno in NO_ROOM else f"cannot read or write: {error.strerror}"
     return str(error)
 
 

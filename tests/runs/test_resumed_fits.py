@@ -17,8 +17,6 @@ RUN = (
     *("variant=vae", "data=digits", "hidden=[16]", "budget.epochs=40", "evaluation.groups=[reconstruction]"),
     *("trainer.progress=false", "trainer.checkpoint_seconds=0"),
 )
-
-
 TWO = ("-m", "variant=deep_ae", "optimizer=adamw", "seed=0,1", "trainer.stacked=2", "budget.epochs=400", "processes=1")
 
 
@@ -46,8 +44,8 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(process, repository
     assert "resumed after epoch" in outcome.said
     assert process(*settings, f"paths.home={whole}").status == 0
     pairs = {kind: [sorted(folder.rglob(kind)) for folder in (killed, whole)] for kind in ("*.safetensors", "*.json")}
-    for one_of, other in zip(*pairs["*.safetensors"], strict=True):
-        assert one_of.read_bytes() == other.read_bytes()
+    for resumed, expected in zip(*pairs["*.safetensors"], strict=True):
+        assert resumed.read_bytes() == expected.read_bytes()
     for resumed, expected in zip(*(map(read_record, paths) for paths in pairs["*.json"]), strict=True):
         assert resumed.fit["history"] == expected.fit["history"]
         assert resumed.fit.get("stacked") == expected.fit.get("stacked") == (2 if more is TWO else None)

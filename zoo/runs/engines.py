@@ -35,6 +35,7 @@ MOST_JOBS, LEAST_MEMORY = 10, 10**6  # at a time; bytes
 ALONE = 2  # processes of a pool for one run at a time, as joblib takes one for this process
 REPLACED = "A worker stopped while some jobs"  # loky's warning when it replaces a worker whose memory has grown
 LEAKED = "ignore:resource_tracker"  # warnings of a process that removes the semaphores of an interrupted command
+ENDING = (signal.SIGINT, signal.SIGTERM)
 TERMINATED = 143  # exit status after SIGTERM
 
 
@@ -309,7 +310,7 @@ def begin_worker(parent: int) -> None:
 @contextmanager
 def keeping_handlers() -> Iterator[None]:
     """Inside, packages may replace the handlers of Ctrl-C and SIGTERM by their own, as Ray and dask-jobqueue do."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
         yield
     finally:
@@ -326,17 +327,16 @@ def without_interrupts() -> Iterator[None]:
         return
     resource_tracker.ensure_running()  # Python before 3.12 ends the block when it starts it, with the first process
     came: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit, unlike handlers
     try:
-        yield
+        with keeping_handlers():
+            for number in ENDING:
+                signal.signal(number, lambda number, _: came.append(number))
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit, unlike handlers
+            try:
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler or signal.SIG_DFL)
         if came:
             signal.raise_signal(came[0])
 

@@ -59,7 +59,7 @@ def determining(axes: Mapping[str, Node]) -> dict[str, Node]:
 def own_content(axes: Mapping[str, Node]) -> str | None:
     """Digest of your own files that a run reads; None for published data, or if they are not there.
 
-    Nor has a folder one in place of a file, which the source refuses; it might be anything, and take minutes to read.
+    A folder where the data should be one file has no digest either: the source refuses it, and it may be very large.
     """
     path = own_path(axes)
     if path is None or not path.exists() or (axes["data"]["option"] in SINGLE and path.is_dir()):

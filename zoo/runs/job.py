@@ -277,7 +277,7 @@ def check_at_most(count: int, name: str) -> None:
 
 
 def check_machine(fit: Node) -> None:
-    """ZooError for a fit with more threads or devices than any machine has, or on hardware that torch alone lacks."""
+    """ZooError for a fit with more threads or devices than any machine has, or hardware beyond torch itself."""
     for name in ("threads", "devices"):
         if isinstance(count := fit.get(name), int):
             check_at_most(count, f"fit.{name}")

@@ -77,10 +77,10 @@ def run_one(job: Job, kept: tuple[Fitted, Record] | None = None) -> Record:
     Raises:
         ZooError: a mistake of the user; nothing is written.
     """
-    due = due_of(job)
     torch.set_num_threads(job.threads)
     if kept is not None:
-        return measured(job, kept[1], kept[0].model, kept[0].data, due)
+        fitted, saved = kept
+        return measured(job, saved, fitted.model, fitted.data, job.due(saved))
     record = job.existing()
     if record is not None:
         lacking = job.due(record)
@@ -93,6 +93,7 @@ def run_one(job: Job, kept: tuple[Fitted, Record] | None = None) -> Record:
                 f"{job.model_path}: this model is not on this machine, so the {len(lacking)} metrics that its record "
                 "lacks cannot be measured; refit=true fits it again, and measures all metrics of the record again"
             )
+    due = due_of(job)
     check_parts(job)
     data = read(job)
     _ = outside_images(job.outliers, data, due, job.trust)  # reports unreadable data before the fit
