@@ -1,5 +1,8 @@
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -191,6 +194,43 @@ def test_heavy_results_are_computed_once(small_model, digits, monkeypatch):
     monkeypatch.setattr(small_model, "encode", lambda x, *mask: seen.append(len(x)) or encode(x, *mask))
     measured(small_model, digits, ["reconstruction"], FIT)
     assert sum(seen) == len(digits.test)
+
+
+WATCHED = """
+import sys
+
+import torch
+from threadpoolctl import threadpool_info
+
+from zoo.data import sources
+from zoo.data.splits import Splits
+from zoo.evaluation.evaluator import evaluate, in_groups
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.bottlenecks.pointwise import Pointwise
+from zoo.model.corruptions import NoCorruption
+from zoo.model.likelihoods import GaussianLikelihood
+
+torch.set_num_threads(1)
+assert "sklearn" not in sys.modules
+seen = set()
+data = Splits(sources.sprites(16, 2, 4, 5), 0.1)
+encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 4))
+decoder = torch.nn.Sequential(torch.nn.Linear(4, 256), torch.nn.Unflatten(1, (1, 16, 16)))
+model = Autoencoder(encoder, Pointwise(4), decoder, GaussianLikelihood(), NoCorruption())
+evaluate(
+    model, data, in_groups(["probing", "clustering"]), {},
+    lambda *_: seen.update((pool["user_api"], pool["num_threads"]) for pool in threadpool_info()),
+)
+assert "sklearn" in sys.modules
+print(sorted(seen))
+"""
+
+
+def test_libraries_have_as_many_threads_as_torch():
+    """Those too that are loaded with the first metric, in a process of their own."""
+    two = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", WATCHED], env=two, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[('blas', 1), ('openmp', 1)]", done.stderr
 
 
 def test_not_applicable_has_a_reason_and_no_value(small_model, digits):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 import zoo.evaluation.metrics  # noqa: F401 (registers every metric)
@@ -200,7 +201,8 @@ def evaluate(
     given = chosen, outside, siblings, digest_of(judgements)
     todo = {each: settings_of(each, *given) for each in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
-    with deterministic(model), arithmetic("auto", torch.get_num_threads()), torch.no_grad():
+    threads = torch.get_num_threads()
+    with deterministic(model), arithmetic("auto", threads), libraries_limited(threads), torch.no_grad():
         subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings, judgements)
         for done, (metric, settings) in enumerate(todo.items()):
             if progress is not None:
@@ -252,6 +254,19 @@ def deterministic(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def libraries_limited(threads: int) -> Iterator[None]:
+    """Limit NumPy, SciPy and scikit-learn to as many threads inside, as workers of studies do.
+
+    With one thread for each core, the last bits would differ from those of a study, and most of the many small fits of
+    probes and clusters would take longer than with one thread.
+    """
+    import sklearn.linear_model  # noqa: F401 (a library that is loaded later would not be limited)
+
+    with threadpool_limits(threads):
+        yield
 
 
 def measure(metric: Metric, subject: Subject) -> dict[str, Any]:
