@@ -44,7 +44,7 @@ def test_nodes_of_a_run_are_plain_and_name_no_code(compose_job, variant):
         ("network", {"option": "deep", "hidden": ["a"]}, r"hidden=\['a'\]: must be a list of whole numbers$"),
         ("network", {"option": "deep", "activation": [1]}, r"activation=\[1\]: must be a text$"),
         ("likelihood", {"option": "gaussian", "std": "abc"}, r"^likelihood=gaussian: std=abc: must be a number$"),
-        ("likelihood", {"option": "gaussian", "std": True}, r"std=True: must be a number$"),
+        ("likelihood", {"option": "gaussian", "std": True}, r"std=true: must be a number$"),
         ("optimizer", {"option": "adamw", "lr": "abc"}, r"^optimizer=adamw: lr=abc: must be a number$"),
         ("objective", {"option": "elbo", "weights": {"kl": "a"}}, r"weights=.* must be names with numbers or null$"),
         ("objective", {"option": "elbo", "terms": 3}, r"^objective: terms=3: must be a list of penalties"),

@@ -18,6 +18,7 @@ Other packages add parts by a folder `conf` of the same form, which is used only
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -313,7 +314,8 @@ def _all(kind: str, values: Any) -> bool:
 def check_type(name: str, value: Any, *kinds: str) -> None:
     """ZooError if `value` is of none of `kinds`, which are keys of `PLAIN_TYPES`."""
     if not any(PLAIN_TYPES[kind][1](value) for kind in kinds):
-        raise ZooError(f"{name}={value}: must be {' or '.join(PLAIN_TYPES[kind][0] for kind in kinds)}")
+        said = json.dumps(value) if value is None or isinstance(value, bool) else value  # null, as it is written
+        raise ZooError(f"{name}={said}: must be {' or '.join(PLAIN_TYPES[kind][0] for kind in kinds)}")
 
 
 def _check_settings(name: str, target: Callable[..., Any], values: Mapping[str, Any]) -> None:

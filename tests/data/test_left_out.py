@@ -83,5 +83,5 @@ def test_it_is_a_setting_of_the_data_and_of_the_identity(compose_job):
     assert len({usual.key, without.key, other.key}) == 3
     assert "data.source.without=9" in without.name
     assert without.make("data").classes == tuple("012345678")
-    with pytest.raises(ZooError, match=r"without=True: must be a whole number or a text or null$"):
+    with pytest.raises(ZooError, match=r"without=true: must be a whole number or a text or null$"):
         compose_job("data.source.without=true").make("data")

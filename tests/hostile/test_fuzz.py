@@ -23,7 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.hostile.corpus import GOOD, GOOD_NPZ, Trap
-from zoo.cli import main
+from zoo.cli import for_all_runs, main
 from zoo.data.arrays import arrays_in
 from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
@@ -33,10 +33,12 @@ from zoo.options import build, names
 from zoo.report.publish import write_report
 from zoo.report.table import print_tables
 from zoo.runs.compose import composed, composing
+from zoo.runs.engines import engine_of
 from zoo.runs.identity import digest, is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import SEAL, Record, read_record
 from zoo.runs.rescore import data_node
+from zoo.runs.search import search_of
 from zoo.samples import Form, form_of
 
 pytestmark = pytest.mark.slow
@@ -104,6 +106,71 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 def test_any_text_is_a_setting_or_one_sentence(text):
     with contextlib.suppress(ZooError), composing([text]) as given:
         Job.of(composed("config", given))
+
+
+# Sweeps, and where they are computed
+
+SWEEPS = (
+    *(
+        "1,2",
+        "2,nan",
+        "range(1,4)",
+        "range(4)",
+        "range(3,1)",
+        "range(1,2,0)",
+        "choice(1,2)",
+        "interval(0,1)",
+        "glob(*)",
+    ),
+    *(
+        "shuffle(1,2)",
+        "sort(2,1)",
+        "tag(a,1)",
+        "int(2.5)",
+        "float(1,x)",
+        "'1,2'",
+        "[1],[2]",
+        "{a:1},{b:2}",
+        "1,",
+        "(1)",
+    ),
+)
+PLACES = {
+    "engine": names("engine"),
+    "search": names("search"),
+    "logger": names("logger"),
+    **dict.fromkeys(("processes", "engine.jobs", "engine.processes", "engine.gpus"), NUMBERS + OTHERS),
+    **dict.fromkeys(("search.trials", "search.first", "search.factor", "search.seed"), NUMBERS + OTHERS),
+    "engine.address": ("null", "auto", "tcp://", "localhost:1", "tcp://localhost:99999", "[1]", "''", "5"),
+    "engine.time": ("00:30:00", "1", "-1", "soon", "null", "[]"),
+    "engine.memory": ("4GB", "1.5 GB", "none", "-4GB", "0", "null", "1e30"),
+    "engine.partition": ("gpu", "null", "5", "a b", "[]"),
+    "engine.requeue": OTHERS,
+    "logger.uri": ("null", "nowhere://x", "''", "5", "[]"),
+    "logger.offline": OTHERS,
+    "stale": ("keep", "rerun", "never", "null"),
+}
+anywhere = st.lists(
+    st.builds("{}={}".format, st.sampled_from((*AXES, *SETTINGS, "variant", "data")), st.sampled_from(SWEEPS))
+    | st.sampled_from(sorted(PLACES)).flatmap(lambda key: st.sampled_from(PLACES[key]).map(f"{key}={{}}".format))
+    | st.builds("{}={}".format, st.sampled_from(sorted(PLACES)), st.sampled_from(SWEEPS)),
+    max_size=4,
+)
+
+
+@often(60)
+@given(variant=st.sampled_from(["pca", "linear_ae", "vae", "topk"]), overrides=anywhere)
+def test_any_sweep_is_a_list_of_runs_or_one_sentence(tmp_path, variant, overrides):
+    overrides = [*SMALL, f"variant={variant}", *overrides, f"paths.home={tmp_path}"]
+    with contextlib.suppress(ZooError), composing(overrides) as given:
+        cfg = composed("config", for_all_runs(given))
+        engine, search = engine_of(cfg), search_of(cfg)
+        jobs = search.jobs(given)
+        for job in jobs[:2]:
+            job.make_logger()
+            job.check_places()
+        assert jobs, "no run, and no word about it"
+        assert engine.workers
 
 
 # Files
