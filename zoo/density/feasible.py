@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from zoo.types import Discrete
 
 
+FEW = 0.01  # of the entries of a dense code that may be zero
+
+
+def is_sparse(codes: Tensor) -> bool:
+    """Whether zeros are part of codes (M, D): more than 1 % of the entries of units that vary are exactly zero.
+
+    A dense code may hold a zero by chance, such as that of a black image.
+    """
+    varies = (codes != codes[0]).any(0)
+    return bool(varies.any()) and float((codes[:, varies] == 0).float().mean()) > FEW
+
+
 def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None, places: int = 1) -> Tensor:
     """Draws z (N, D) of a density of codes, moved to the nearest codes that the bottleneck can emit.
 
@@ -28,9 +40,9 @@ def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None, places: int = 
     """
     if codebook is not None:
         return codebook.points(codebook.indices(z))
-    active = codes != 0
-    if bool(active.all()):
+    if not is_sparse(codes):
         return z
+    active = codes != 0
     z = z.clamp(min=0.0 if bool((codes >= 0).all()) else -math.inf)
     if places > 1 and bool((active.view(len(codes), -1, places).sum(2) <= 1).all()):
         maps = z.view(len(z), -1, places)

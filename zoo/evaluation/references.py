@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CODEC_IMAGES = 500
 CLASSES = 1000  # at most
 SAMPLES = 10_000  # largest number of images in a comparison of sets
-VERSION = 2  # of the results that the cache keeps; raised when one of them is computed in another way
+VERSION = 3  # of the results that the cache keeps; raised when one of them is computed in another way
 PASSES, PENALTY = 5, 0.1  # of dictionary learning
 LABELS = (1, 10, 100)  # a class
 

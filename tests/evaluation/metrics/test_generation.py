@@ -124,6 +124,20 @@ def test_gaps_of_a_linear_code(records):
     assert records["gap_feature_distance"]["direction"] == records["gap_reencoding_shift"]["direction"] == "none"
 
 
+@pytest.mark.parametrize(("bottleneck", "active"), [(LFQ(2, 8), 16), (TopK(16, 3), 3)])
+def test_points_in_gaps_are_codes_that_the_bottleneck_emits(pca, digits, monkeypatch, bottleneck, active):
+    """Also those halfway between two codes, which of discrete codes are hardly ever codes themselves."""
+    model, decoded = Autoencoder(pca.encoder, bottleneck, pca.decoder, pca.likelihood, pca.corruption).eval(), []
+    decode = Subject.decode
+    monkeypatch.setattr(Subject, "decode", lambda self, z: decoded.append(z) or decode(self, z))
+    with torch.no_grad():
+        points = Subject(model, digits, {}).gap_points
+    assert list(points.distance) == ["straight", "spherical", "density", "box", "reconstructions", "test images"]
+    for z in decoded[-5:]:
+        assert (z != 0).sum(1).max() <= active
+        assert active == 3 or set(z.unique().tolist()) == {-1.0, 1.0}
+
+
 def test_a_blur_is_no_real_image(identity_model, digits):
     """The mean image of every class is nearer to training images than test images are: a small distance is no merit."""
     subject = Subject(identity_model(1, 8, 8), digits, {})

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from tests.evaluation.conftest import autoencoder, linear_model, measured
+from zoo.density.feasible import feasible
 from zoo.evaluation.measures.codecs import codec_curve, compressed, jpeg_scan_bytes
 from zoo.evaluation.measures.rate_distortion import (
     RateDistortion,
@@ -199,6 +200,17 @@ def test_a_unit_that_never_varies_changes_no_rate():
         found = rate_distortion(more, more, images, lambda z: z[:, None, None, :4])
         assert found.bits == pytest.approx(plain.bits, rel=0.01)
         assert found.mse == pytest.approx(plain.mse, rel=0.01)
+
+
+def test_a_dense_code_may_hold_a_zero():
+    """A black image has the code zero under a linear code without a mean: one in 2,000 makes no sparse code."""
+    turn = torch.linalg.qr(normal(4, 4, seed=2)).Q
+    codes = (normal(2000) * torch.tensor([1.0, 0.5, 0.2, 0.1]) + 1) @ turn
+    plain = rate_distortion(codes, codes, codes[:, None, None], lambda z: z[:, None, None])
+    codes = torch.cat([codes[1:], torch.zeros(1, 4)])
+    found = rate_distortion(codes, codes, codes[:, None, None], lambda z: z[:, None, None])
+    assert found.bits[2] == pytest.approx(plain.bits[2], rel=0.02)
+    assert torch.equal(feasible(normal(20, seed=3), codes, None), normal(20, seed=3))
 
 
 def test_sparse_codes_keep_their_zeros():

@@ -53,6 +53,15 @@ def test_indices_and_points_are_inverse(bottleneck, h):
     assert torch.equal(bottleneck.indices(bottleneck.points(indices)), indices)
 
 
+@pytest.mark.parametrize("one", [VQ(1, 4, 16), FSQ(1, (8, 6, 5)), FSQ(1, (2, 3, 4)), LFQ(1, 4), Gumbel(1, 6)])
+def test_other_points_have_the_nearest_entry(one):
+    """Draws of a density reach beyond the code: there, a unit of FSQ ran over into the next one."""
+    every = one.points(torch.arange(one.codebook_size)[:, None])
+    z = 3 * torch.randn(500, every.shape[1], generator=seeded())
+    nearest = torch.cdist(z, every).argmin(1)
+    assert torch.equal(one.indices(z)[:, 0], nearest)
+
+
 def test_different_indices_have_different_points():
     for build in (BUILDERS["fsq"], BUILDERS["lfq"], BUILDERS["gumbel"]):
         bottleneck = build()

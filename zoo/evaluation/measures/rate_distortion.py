@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.density.feasible import is_sparse
 from zoo.evaluation.batches import BATCH
 from zoo.linear_algebra import principal_axes
 from zoo.spacing import spaced
@@ -60,8 +61,8 @@ def rate_distortion(
     Transform coding: g_i is how far an image moves per unit of z_i (`gains`), and m and V are the mean and the
     principal axes of G z over training codes. So a constant, a scale of a unit, and a rotation of units that move
     images equally far change no rate, if the decoder undoes them. G, m and V belong to the decoder, as its weights do,
-    and are not counted. Codes of which a unit that varies is exactly zero for some image stay as they are (G = V = I,
-    m = 0), since zeros cost little. V. Goyal, "Theoretical foundations of transform coding", 2001.
+    and are not counted. Sparse codes (see `is_sparse`) stay as they are (G = V = I, m = 0), since zeros cost little. V.
+    Goyal, "Theoretical foundations of transform coding", 2001.
 
     Args:
         train_codes: (N, D), which give each axis' histogram.
@@ -69,8 +70,7 @@ def rate_distortion(
         x: (M, C, H, W), the test images.
         decode: codes -> images.
     """
-    varies = (train_codes != train_codes[0]).any(0)
-    if bool((train_codes[:, varies] == 0).any()):
+    if is_sparse(train_codes):
         return quantised(train_codes, test_codes, x, decode)
     gain = gains(train_codes, decode)
     mean, _, axes = principal_axes(train_codes * gain)

@@ -1,9 +1,9 @@
 """Rate and distortion, which compare codes of different kinds.
 
 Deterministic codes are scaled by how far each unit moves images, centred, rotated to their principal axes and quantised
-on a grid, and each axis is coded under its histogram over the training images. Codes with exact zeros stay as they are,
-and zeros are coded like other values, so the rate of a sparse code includes which units are active. The rate of a
-discrete code is that of its entries. Weights, scales, mean and axes are the decoder's, and not counted.
+on a grid, and each axis is coded under its histogram over the training images. Sparse codes stay as they are, and zeros
+are coded like other values, so the rate of a sparse code includes which units are active. The rate of a discrete code
+is that of its entries. Weights, scales, mean and axes are the decoder's, and not counted.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ def code_bits(rate_curve: RateDistortion) -> Curve:
 
         1/N sum_n sum_i -log2 p_i(q_i(z_n)), q_i the bin of axis i, p_i its smoothed frequencies in training codes
 
-    Units are first scaled by how far they move images, centred, and rotated to their principal axes, unless a unit that
-    varies has exact zeros, as in sparse codes: then units are coded as they are. Scales, mean, axes, histograms and the
-    decoder are the receiver's, and not counted. A value outside the range of training codes costs 32 bits more. The
-    step has the fewest bits among those whose mean squared error is at most 5 % above the smallest. The curve shows all
-    steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see bd_rate_against_pca.
+    Units are first scaled by how far they move images, centred, and rotated to their principal axes, unless more than 1
+    % of the entries of units that vary are exactly zero, as in sparse codes: then units are coded as they are. Scales,
+    mean, axes, histograms and the decoder are the receiver's, and not counted. A value outside the range of training
+    codes costs 32 bits more. The step has the fewest bits among those whose mean squared error is at most 5 % above the
+    smallest. The curve shows all steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see
+    bd_rate_against_pca.
 
     Misleads: fewer bits are better at equal error only: see bd_rate_against_pca. The decoder itself is not counted.
     """

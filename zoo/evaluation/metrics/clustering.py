@@ -31,7 +31,7 @@ def class_overlap(test_codes: Tensor, test_labels: Tensor) -> Tensor:
     return (test_labels[index] != test_labels[:, None]).float().mean(1)
 
 
-@metric("clustering", "fraction", "none", version=2)
+@metric("clustering", "fraction", "none", version=3)
 def linear_probe_accuracy_of_pixels(pixel_probe: Tensor) -> Tensor:
     """Accuracy of the linear probe on the pixels themselves: a reference, the same for every model.
 

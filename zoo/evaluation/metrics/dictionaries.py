@@ -89,7 +89,7 @@ def recovery(atoms: Tensor, planted: Tensor) -> Curve:
     return Curve(true.mean().item(), {"cosine above": list(LEVELS), **reached}, len(planted))
 
 
-@metric("dictionary", "fraction", "higher", version=2)
+@metric("dictionary", "fraction", "higher", version=3)
 def k_sparse_probe_accuracy(
     train_codes: Tensor,
     train_labels: Tensor,

@@ -1,8 +1,9 @@
 """Quality of decoded points in the gaps of the code space, between and beyond the codes of images.
 
 There are 2,000 points of each kind: halfway between two test codes, on a straight line and on a great circle around the
-mean training code; samples of the Gaussian fitted to the training codes, moved to codes that the bottleneck can emit;
-uniform samples of the box that encloses them, most of which are far from all codes.
+mean training code; samples of the Gaussian fitted to the training codes; uniform samples of the box that encloses them,
+most of which are far from all codes. Of discrete and sparse codes, points are moved to the nearest codes that the
+bottleneck can emit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from zoo.evaluation.registry import IMAGES, Curve, metric
 INSIDE = ("straight", "spherical", "density")  # the kinds whose mean is the value
 
 
-@metric("gaps", "fraction", "none", version=2, kinds=IMAGES)
+@metric("gaps", "fraction", "none", version=3, kinds=IMAGES)
 def gap_realism(gap_points: GapPoints) -> Curve:
     """Fraction of decoded points in gaps that are as far from the nearest training image as test images usually are.
 
@@ -34,7 +35,7 @@ def gap_realism(gap_points: GapPoints) -> Curve:
     return curve("realism", gap_points.realism)
 
 
-@metric("gaps", "distance of test images", "none", version=3, kinds=IMAGES)
+@metric("gaps", "distance of test images", "none", version=4, kinds=IMAGES)
 def gap_feature_distance(gap_points: GapPoints) -> Curve:
     """Distance of decoded points in gaps to the nearest training image in feature space, over that of test images.
 
@@ -47,7 +48,7 @@ def gap_feature_distance(gap_points: GapPoints) -> Curve:
     return curve("distance", gap_points.distance)
 
 
-@metric("gaps", "standard deviations of the code", "none", version=3, kinds=IMAGES)
+@metric("gaps", "standard deviations of the code", "none", version=4, kinds=IMAGES)
 def gap_reencoding_shift(gap_points: GapPoints) -> Curve:
     """|encode(decode(z)) - z| of points z in gaps, over the root mean square distance of training codes to their mean.
 

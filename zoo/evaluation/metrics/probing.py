@@ -12,7 +12,7 @@ from zoo.evaluation.registry import metric
 NEIGHBOURS = 10
 
 
-@metric("probing", "fraction", "higher", version=2)
+@metric("probing", "fraction", "higher", version=3)
 def linear_probe_accuracy(
     train_codes: Tensor,
     train_labels: Tensor,
@@ -25,8 +25,8 @@ def linear_probe_accuracy(
 
         1/N sum_n [argmax_c (W z_n + b)_c = y_n], W and b those of the regression, y_n the label
 
-    Fitted to the training codes, with the L2 penalty 1 / C (C of 1e-4, 1e-3, ..., 1, as in scikit-learn) that has the
-    highest accuracy on validation.
+    Fitted to the training codes, with the L2 penalty 1 / C (C of 1e-4, 1e-3, ..., 1,000, as in scikit-learn) that has
+    the highest accuracy on validation.
 
     Misleads: wide codes are easier to separate than narrow ones, and information that is present but not linearly
     readable does not count. Compare with linear_probe_accuracy_of_pixels.

@@ -29,10 +29,10 @@ class BetweenCodes(Sampled):
         points = {
             "straight": straight(a, b),
             "spherical": spherical(a, b, centre),
-            "density": self.feasible(gaussian.sample(POINTS, SEED)),
+            "density": gaussian.sample(POINTS, SEED),
             "box": in_box(self.train_codes, POINTS, SEED),
-            "reconstructions": self.test_codes[:POINTS],
         }
+        points = {kind: self.feasible(z) for kind, z in points.items()} | {"reconstructions": self.test_codes[:POINTS]}
         scale = (self.train_codes - centre).square().sum(1).mean().sqrt()
         usual = nearest(self.test_features, train_features, 1)[0][:, 0]
         if not usual.any():

@@ -60,10 +60,10 @@ class FSQ(Bottleneck):
         return Code(z, z.detach())
 
     def indices(self, point: Tensor) -> Tensor:
-        """The entries of codes (B, M U): (B, M) int64; the first unit varies fastest."""
+        """The entries nearest to codes or other points (B, M U): (B, M) int64; the first unit varies fastest."""
         middle = self.levels // 2
         digits = (point.view(-1, self.positions, len(self.levels)) * middle + middle).round().long()
-        return (digits * self._places()).sum(2)
+        return (digits.clamp(min=0).minimum(self.levels - 1) * self._places()).sum(2)
 
     def points(self, indices: Tensor) -> Tensor:
         """The codes of entries (B, M): (B, M U)."""
