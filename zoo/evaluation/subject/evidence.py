@@ -24,6 +24,7 @@ from zoo.model.linear_decoder import columns
 from zoo.types import DrawsCodes, HasPosterior, Likelihood
 
 SEED, CALIBRATED = 0, 2_000  # validation images that the std of Gaussian pixels is found from, at most
+ROUNDING = 1e-6  # of single precision: what is smaller, relative to the whole, is a residue of rounding
 UNIT_PRIORS = (Normal(0.0, 1.0), Laplace(0.0, 1.0))
 
 
@@ -184,13 +185,15 @@ class Evidence(Encoded):
             raise NotApplicable("undefined: it needs a linear decoder with orthonormal columns")
         if width >= shape.numel():
             raise NotApplicable("undefined: the code is as wide as the image, so no residual is left to estimate noise")
-        if torch.linalg.matrix_rank(self.train_codes.double()) < width:
+        if torch.linalg.matrix_rank(self.train_codes.double(), rtol=10 * ROUNDING) < width:
             raise NotApplicable("undefined: the covariance of the training codes is singular")
         codes = (target - origin.flatten()) @ axes.T
         lost = (target - origin.flatten()).square().sum(1) - codes.square().sum(1)
         train = self.data.train
         power = sum((x - origin).square().sum(dtype=torch.float64).item() for x in train.batches(BATCH)) / len(train)
         train_lost = power - self.train_codes.double().square().sum(1).mean().item()
+        if added == 0 and train_lost <= ROUNDING * power:
+            raise NotApplicable("undefined: the code loses nothing of the training samples, which leaves no noise")
         return linear_gaussian_log_likelihood(self.train_codes, codes, train_lost, lost, shape.numel(), added)
 
     @property
