@@ -274,12 +274,12 @@ def test_a_residue_of_rounding_is_no_noise(digits, width, reason, seed):
     """Samples of rank 3 that are no grey levels: their log-density depended on the last bits, or was that of nan."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randn(300, 3, generator=generator) @ torch.randn(3, 64, generator=generator) + 2
-    parts = [Images(rows[k::3].view(-1, 1, 8, 8), torch.zeros(100, dtype=torch.long)) for k in range(3)]
+    parts = [Images(rows[k::3].view(-1, 1, 8, 8), torch.zeros(100, dtype=torch.long), 1.0) for k in range(3)]
     data = replace(digits, train=parts[0], validation=parts[1], test=parts[2])
     mean = rows[::3].mean(0)
     axes = torch.linalg.svd(rows[::3] - mean).Vh[:width]
     found = measured(linear_model(axes, mean), data, ["likelihood"], {})["linear_gaussian_log_likelihood"]
-    assert re.fullmatch(f"undefined: {reason}.*", found["reason"])
+    assert re.fullmatch(f"undefined: {reason}", found["reason"])
 
 
 def test_a_gaussian_without_likelihood_elsewhere(digits, small_model, identity_model):
