@@ -30,6 +30,14 @@ def test_a_line_with_another_field_is_refused(tmp_path) -> None:
         reported(tmp_path / "r.yaml")
 
 
+def test_a_value_may_be_of_certain_settings_alone() -> None:
+    plain = table_records()[0]
+    fifty = replace(plain, name=f"{plain.name} bottleneck.samples=50 likelihood.std=1")
+    line = Reported(plain.data, plain.variant, None, "sse", 1.0, None, "x", ("bottleneck.samples=50",))
+    assert [record.name for record, _ in reported_for([plain, fifty], [line])] == [fifty.name]
+    assert any(each.settings == ("bottleneck.samples=50",) for each in reported())
+
+
 def test_reported_values_stand_beside_the_cells_of_their_rows(monkeypatch) -> None:
     records = table_records()
     line = Reported("digits", "pca", 8, "sse", 1.25, None, "somebody 2020")

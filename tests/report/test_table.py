@@ -13,10 +13,11 @@ from scipy.stats import t as student
 
 from tests.report.digits_records import REPORTED, VARIANTS, digits_record, sweep_records, table_records
 from zoo.errors import ZooError
+from zoo.evaluation.registry import METRICS
 from zoo.report.figures import FIGURES
 from zoo.report.publish import check_study, publish, quoted_in, quoting, report_data, report_study, write_report
-from zoo.report.statistics import decoded, timed_together
-from zoo.report.table import apart, benchmark, columns, excerpt, markdown, print_table, print_tables
+from zoo.report.statistics import comparable, decoded
+from zoo.report.table import apart, benchmark, columns, excerpt, markdown, print_table, print_tables, varied_over
 from zoo.runs.identity import code_digest
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
@@ -519,9 +520,84 @@ def test_speeds_are_of_the_machine_that_measured_them() -> None:
     ]
     here = [record.measured({"decode_images_per_second": about}, None, machines[0]) for record in fitted]
     assert ["machine" in record.metrics["decode_images_per_second"] for record in here] == [False, True]
-    assert timed_together(here) == here
+    assert comparable(here) == here
     apart = [here[0], fitted[1].measured({"decode_images_per_second": about}, None, machines[1])]
-    assert [record.metrics for record in timed_together(apart)] == [{}, {}]
+    assert [record.metrics for record in comparable(apart)] == [{}, {}]
+
+
+def changed(record, metric, **entry):
+    return replace(record, metrics=record.metrics | {metric: record.metrics[metric] | entry})
+
+
+def test_values_of_an_earlier_version_stand_beside_no_later_ones() -> None:
+    records = [
+        changed(record, "sse", version=METRICS["sse"].version - (record.name == "pca")) for record in table_records()
+    ]
+    (column,) = (each for each in columns(comparable(records)) if each.metric == "sse")
+    assert "pca" not in column.cells
+    assert len(column.cells) == len({record.name for record in records}) - 1
+    page = markdown(comparable(records), COMMAND)
+    assert "**sse** of pca: measured by an earlier version of this metric" in page
+    old = next(record for record in records if record.name == "pca")
+    assert comparable([old]) == [old], "alone, it is comparable"
+    assert "An earlier version of the metric: Sum over pixels" in markdown([old], COMMAND)
+
+
+def test_definitions_are_those_of_the_code() -> None:
+    records = [changed(record, "sse", definition="as it was said once") for record in table_records()]
+    page = markdown(records, COMMAND)
+    assert "as it was said once" not in page
+    assert METRICS["sse"].definition in page
+
+
+def test_seconds_stand_in_a_table_only_if_all_rows_have_them() -> None:
+    records = table_records()
+    busy = changed(records[0], "fit_seconds", value=None, reason="the machine did other work")
+    assert "fit_seconds" in markdown(comparable(records), COMMAND)
+    assert "fit_seconds" not in markdown(comparable([busy, *records[1:]]), COMMAND)
+
+
+def test_a_value_of_some_seeds_says_so() -> None:
+    records = table_records()
+    name = next(record.name for record in records if sum(other.name == record.name for other in records) == 3)
+    first = next(record for record in records if record.name == name)
+    rest = [record for record in records if record is not first]
+    (column,) = (each for each in columns([changed(first, "sse", value=None), *rest]) if each.metric == "sse")
+    assert str(column.cells[name]).endswith(" (2 of 3 seeds)")
+    assert sum("seeds)" in str(cell) for cell in column.cells.values()) == 1
+
+
+def test_nothing_is_marked_where_it_is_not_known_of_a_row_how_it_varies() -> None:
+    records = table_records()
+    (column,) = (each for each in columns(records) if each.metric == "sse")
+    assert column.best
+    one = next(iter(column.cells))
+    fixed = [
+        replace(
+            record,
+            metrics=record.metrics
+            | {"sse": {k: v for k, v in record.metrics["sse"].items() if k != "resampled"} | {"value": 0.5}},
+        )
+        if record.name == one
+        else record
+        for record in records
+    ]
+    (column,) = (each for each in columns(fixed) if each.metric == "sse")
+    assert column.best == set()
+
+
+def test_what_intervals_are_over() -> None:
+    records = table_records()
+    plain = [changed(record, "sse") for record in records]
+    for record in plain:
+        for entry in record.metrics.values():
+            entry.pop("resampled", None)
+    first = [record for record in records if record.seed == min(other.seed for other in records)]
+    assert varied_over(records).startswith("seeds and test samples")
+    assert varied_over(first) == "test samples"
+    assert "(of rows with one seed, over test samples alone)" in varied_over(
+        [*(record for record in records if record.name != records[0].name), records[0]]
+    )
 
 
 def test_seconds_of_two_machines_stand_in_no_table(tmp_path) -> None:

@@ -14,7 +14,7 @@ from zoo.errors import ZooError
 from zoo.files import write_atomically
 from zoo.report.figures import FIGURES
 from zoo.report.figures.style import content, content_of, save
-from zoo.report.statistics import timed_together
+from zoo.report.statistics import comparable
 from zoo.report.table import RERUN, STALE, benchmark, brief, common, excerpt, markdown, print_table
 from zoo.runs.identity import is_stale
 from zoo.runs.job import Job
@@ -199,7 +199,7 @@ def contents(
         raise ZooError(
             f"{folder}: records of {', '.join(names)}; a report is about one data set, so write one for each"
         )
-    records, both = timed_together(records), timed_together(union(records, sweep))
+    records, both = comparable(records), comparable(union(records, sweep))
     shared = common(records)
     shown_in_table, shown_in_sweep = brief(records, shared), brief(both, shared)
     drawn = {name: draw(shown_in_sweep if name in OF_SWEEP else shown_in_table) for name, draw in FIGURES.items()}

@@ -24,6 +24,7 @@ class Reported:
         value: in the metric's unit.
         epochs: of the fit; None where they are not known.
         source: where it is reported.
+        settings: those that a row's name must hold, as it writes them; none for any row of the variant.
     """
 
     data: str
@@ -33,6 +34,7 @@ class Reported:
     value: float
     epochs: int | None
     source: str
+    settings: tuple[str, ...] = ()
 
 
 def reported(path: Path | None = None) -> list[Reported]:
@@ -47,9 +49,10 @@ def reported(path: Path | None = None) -> list[Reported]:
     lines: list[dict[str, Any]] = yaml.safe_load(place.read_text(encoding="utf-8")) or []
     names = {each.name for each in fields(Reported)}
     for number, line in enumerate(lines, 1):
-        if not isinstance(line, dict) or line.keys() != names:
-            raise ZooError(f"{place}: entry {number} needs the fields {', '.join(sorted(names))}")
-    return [Reported(**line) for line in lines]
+        if not isinstance(line, dict) or line.keys() | {"settings"} != names:
+            needed = ", ".join(sorted(names - {"settings"}))
+            raise ZooError(f"{place}: entry {number} needs the fields {needed}, and may have settings")
+    return [Reported(**line | {"settings": tuple(line.get("settings", ()))}) for line in lines]
 
 
 def reported_for(records: Sequence[Record], every: Sequence[Reported]) -> list[tuple[Record, Reported]]:
@@ -58,6 +61,8 @@ def reported_for(records: Sequence[Record], every: Sequence[Reported]) -> list[t
     for record in records:
         for each in every:
             alike = (each.data, each.variant) == (record.data, record.variant)
+            if not set(each.settings) <= set(record.name.split()):
+                continue
             if alike and each.width in (None, record.width) and each.metric in record.metrics:
                 found.setdefault((record.name, each), record)
     return [(record, each) for (_, each), record in found.items()]

@@ -8,7 +8,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from scipy.stats import t as student
 from zoo.catalogue import title_of
 from zoo.errors import ZooError
 from zoo.runs.records import Record
+
+if TYPE_CHECKING:
+    from zoo.evaluation.registry import Metric
 
 RANKS = {"lower": 1, "higher": -1}  # directions of metrics that rank rows
 EXACT = "cost"  # the group of metrics that do not depend on samples
@@ -33,12 +36,19 @@ class Estimate:
         resampled: (100,), the mean over seeds for each bootstrap resample of the test samples; None where the metric is
             no mean over samples.
         exact: it does not depend on which samples the test set holds, as a number of parameters.
+        logarithms: the same of the logarithms, on which positive values are compared; None where a value is not.
     """
 
     mean: float
     seeds: tuple[float, int] | None = None
     resampled: NDArray[np.float64] | None = None
     exact: bool = False
+    logarithms: Estimate | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known how the value varies, if it does."""
+        return self.exact or self.seeds is not None or self.resampled is not None
 
     @property
     def half_width(self) -> float | None:
@@ -50,8 +60,11 @@ class Estimate:
         """Whether two rows differ: the 95 % interval of their difference excludes 0.
 
         Test samples are resampled in pairs: both rows were measured on the same ones. Where no variation is known, only
-        exact values differ.
+        exact values differ. Positive values differ if their logarithms do: of two seeds, one at 1 and one at 3, the
+        mean is not within the reach of 0.04, as it would be if errors could be negative.
         """
+        if self.logarithms is not None and other.logarithms is not None:
+            return self.logarithms.differs(other.logarithms)
         paired = None
         if self.resampled is not None and other.resampled is not None:
             difference = self.resampled - other.resampled
@@ -75,9 +88,19 @@ def estimate(
     n = len(values)
     if n == 0:
         return None
+    drawn = np.array(resampled) if len(resampled) == n else None
+    found = varying(values, drawn, exact)
+    if exact or min(values) <= 0 or (drawn is not None and drawn.min() <= 0):
+        return found
+    logarithms = [math.log(value) for value in values]
+    return replace(found, logarithms=varying(logarithms, None if drawn is None else np.log(drawn), exact))
+
+
+def varying(values: Sequence[float], drawn: NDArray[np.float64] | None, exact: bool) -> Estimate:
+    """The mean of values, and how it varies: over them, and over the mean of `drawn`, (values, resamples)."""
     varies = len(set(values)) > 1  # a closed form is the same for every seed, which says nothing of test samples
-    seeds = (statistics.variance(values) / n, n - 1) if varies else None
-    return Estimate(statistics.mean(values), seeds, np.mean(resampled, 0) if len(resampled) == n else None, exact)
+    seeds = (statistics.variance(values) / len(values), len(values) - 1) if varies else None
+    return Estimate(statistics.mean(values), seeds, None if drawn is None else drawn.mean(0), exact)
 
 
 def half_width(parts: Iterable[tuple[float, int] | None]) -> float | None:
@@ -117,16 +140,21 @@ def values(records: Iterable[Record], metric: str) -> list[float]:
 def definitions(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
     """Every metric of the records, in their order, with its unit, direction, group and definition.
 
-    Which direction is better is what the code says now, whatever it said when a record was written.
+    Which direction is better is what the code says now, whatever it said when a record was written. So is the
+    definition of a metric whose version is still the same.
     """
     import zoo.evaluation.metrics  # noqa: F401 (registers every metric; here, as it imports torch)
     from zoo.evaluation.registry import METRICS
 
     found = {name: about for record in records for name, about in record.metrics.items()}
-    return {
-        name: about | {"direction": METRICS[name].direction} if name in METRICS else about
-        for name, about in found.items()
-    }
+    return {name: about | (said_now(METRICS[name], about) if name in METRICS else {}) for name, about in found.items()}
+
+
+def said_now(metric: Metric, about: Mapping[str, Any]) -> dict[str, str]:
+    """What the code says now of a metric that a record describes."""
+    if about["version"] == metric.version:
+        return {"direction": metric.direction, "definition": metric.definition}
+    return {"direction": metric.direction, "definition": f"An earlier version of the metric: {about['definition']}"}
 
 
 def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -165,23 +193,38 @@ def leading(records: Sequence[Record]) -> tuple[str, int]:
     return max(ranking.items(), key=lambda each: known[each[0]])
 
 
-def timed_together(records: Sequence[Record]) -> list[Record]:
-    """The records, without those wall-clock times and the like that were measured on several kinds of machine.
+def comparable(records: Sequence[Record]) -> list[Record]:
+    """The records, with those values alone that can be compared with one another.
 
-    Seconds of two processors say nothing about two methods.
+    Values of an earlier version of a metric become empty where one of another record is of a later version. Wall-clock
+    times and the like are left out unless every record has one, all of one kind of machine: seconds of two processors,
+    or of runs beside other work and without, say nothing about two methods.
     """
-    machines: dict[str, set[tuple[str, ...]]] = {}
+    latest: dict[str, int] = {}
+    machines: dict[str, list[tuple[str, ...]]] = {}
     for record in records:
         for name, entry in record.metrics.items():
+            latest[name] = max(latest.get(name, 0), entry["version"])
             if entry.get("measured"):
-                machines.setdefault(name, set()).add(machine(record, entry))
-    mixed = {name for name, found in machines.items() if len(found) > 1}
-    if not mixed:
-        return list(records)
+                machines.setdefault(name, []).extend([machine(record, entry)] if entry["value"] is not None else [])
+    left_out = {name for name, found in machines.items() if len(set(found)) > 1 or 0 < len(found) < len(records)}
     return [
-        replace(record, metrics={name: entry for name, entry in record.metrics.items() if name not in mixed})
+        replace(
+            record,
+            metrics={
+                name: entry if entry["version"] == latest[name] else without_value(entry)
+                for name, entry in record.metrics.items()
+                if name not in left_out
+            },
+        )
         for record in records
     ]
+
+
+def without_value(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of a record whose value is of an earlier version of the metric."""
+    about = {key: entry[key] for key in ("group", "unit", "direction", "definition", "version", "measured")}
+    return about | {"value": None, "n": None, "reason": "measured by an earlier version of this metric"}
 
 
 def machine(record: Record, entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -205,11 +248,12 @@ def check_same_row(name: str, group: Sequence[Record]) -> None:
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of a column and its text; `half_text` is empty without an interval."""
+    """One value of a column and its text; `half_text` is empty without an interval, `seeds` if all have a value."""
 
     estimate: Estimate
     text: str
     half_text: str
+    seeds: str = ""
 
     @property
     def mean(self) -> float:
@@ -222,7 +266,7 @@ class Cell:
         return self.estimate.half_width or 0.0
 
     def __str__(self) -> str:
-        return f"{self.text} ± {self.half_text}" if self.half_text else self.text
+        return (f"{self.text} ± {self.half_text}" if self.half_text else self.text) + self.seeds
 
 
 def cells(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Cell]:
@@ -239,9 +283,15 @@ def cells(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Cell
             each,
             written(each.mean, place),
             written(each.half_width, place) if varies and each.half_width is not None else "",
+            some(len(values(groups[name], metric)), len(groups[name])),
         )
         for (name, each), place in zip(known.items(), places, strict=True)
     }
+
+
+def some(known: int, seeds: int) -> str:
+    """Of how many seeds a value is known, where that is not all of them: " (2 of 3 seeds)"."""
+    return f" ({known} of {seeds} seeds)" if known < seeds else ""
 
 
 def decimals(means: Sequence[float]) -> list[int]:

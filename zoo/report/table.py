@@ -20,18 +20,19 @@ from zoo.report.statistics import (
     Cell,
     by_name,
     cells,
+    comparable,
     data_of,
     definitions,
     estimate_of,
     leading,
     scope,
-    timed_together,
 )
 from zoo.runs.bars import Terminal
 from zoo.runs.records import Record
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
 SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
+OF_SETS = ("generation", "learned_generation", "inception")  # groups of metrics of sets of generated samples
 TRAINING = "training images"  # in curves of comparisons with test images
 NOT_MEASURED = {"value": None, "reason": "not measured"}
 RERUN = "stale=rerun"  # the setting that runs stale rows again
@@ -108,6 +109,15 @@ class Column:
         return [bold.format(self.cells[row]) if row in self.best else str(self.cells.get(row, "")) for row in rows]
 
 
+def varied_over(records: Sequence[Record]) -> str:
+    """What intervals of a table are over: "seeds and test samples", or one of them; empty if there are none."""
+    seeds = {len(group) for group in by_name(records).values()}
+    sampled = any("resampled" in entry for record in records for entry in record.metrics.values())
+    over = ["seeds"] * (max(seeds) > 1) + ["test samples"] * sampled
+    alone = " (of rows with one seed, over test samples alone)" if len(over) == 2 and min(seeds) == 1 else ""
+    return " and ".join(over) + alone
+
+
 def columns(records: Sequence[Record]) -> list[Column]:
     """The columns with at least one value, group by group."""
     rows, found = by_name(records), []
@@ -122,9 +132,12 @@ def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
     """The row with the best mean, and all rows that have the same text or cannot be distinguished from it.
 
     None where the metric has no better direction, is a measurement such as seconds, which other work on the machine
-    changes, applies to no more than half of the rows, or distinguishes none of them from the best.
+    changes, applies to no more than half of the rows, or distinguishes none of them from the best, and where it is not
+    known of each row how its value varies.
     """
     if about["direction"] == "none" or about.get("measured") or 2 * len(filled) <= rows:
+        return set()
+    if not all(cell.estimate.known for cell in filled.values()):
         return set()
     choose = min if about["direction"] == "lower" else max
     top = choose(filled.values(), key=lambda cell: cell.mean)
@@ -151,21 +164,20 @@ def markdown(
     shared = common(records)
     records = brief(records, shared)
     table = columns(records)
-    varies = any(cell.half_text for each in table for cell in each.cells.values())
-    sampled = [entry for record in records for entry in record.metrics.values() if "resampled" in entry]
-    over = "seeds and test samples" if sampled else "seeds"
-    drawn = " (for sets of generated samples, also over draws)" if any("curve" in entry for entry in sampled) else ""
-    interval = f" ± half the width of its 95 % interval over {over}{drawn}" if varies else ""
+    over = varied_over(records)
+    drawn = [each for each in table if each.about["group"] in OF_SETS and any(c.half_text for c in each.cells.values())]
+    also = " (for sets of generated samples, also over draws)" if drawn else ""
+    interval = f" ± half the width of its 95 % interval over {over}{also}" if over else ""
     parts = [
         f"# {data_of(records)}: {scope(records)}",
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best row and all rows "
-        f"that cannot be distinguished from it (95 %, over {over}). Nothing is bold in columns that rank nothing, hold "
-        "measured times, have values of at most half of the rows, or distinguish no row from the best. "
-        f"Sorted by {leading(records)[0]}.",
+        "that cannot be distinguished from it at 95 %. Nothing is bold in columns that rank nothing, hold measured "
+        "times, have values of at most half of the rows, distinguish no row from the best, or of which some value has "
+        f"no interval. Sorted by {leading(records)[0]}.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
-        parts += [f"## {group.capitalize()}", markdown_table(records, part)]
+        parts += [f"## {group.replace('_', ' ').capitalize()}", markdown_table(records, part)]
     if beside := reported_table(records, table):
         parts += ["## Reported elsewhere", beside]
     if near := neighbours_table(records):
@@ -176,7 +188,7 @@ def markdown(
         parts += ["## Warnings", "\n".join(f"- {line}" for line in short)]
     parts += [
         "## Definitions",
-        "n: the number of samples, pairs or questions that a metric was measured on.",
+        "n: the number of samples, pairs, questions or atoms that a metric was measured on.",
         "\n".join(f"- **{each.metric}**{counted(records, each)}: {each.about['definition']}" for each in table),
     ]
     if reasons := missing(records, table):
@@ -269,7 +281,7 @@ def excerpt(records: Sequence[Record], rows: Sequence[str], metrics: Sequence[st
     Raises:
         ZooError: there is no such row, or no row has a value of such a metric.
     """
-    records = brief(timed_together(records), common(records))
+    records = brief(comparable(records), common(records))
     chosen = [record for record in records if record.name in rows]
     found = {column.metric: column for column in columns(chosen)}
     names = {record.name for record in chosen}
@@ -315,7 +327,7 @@ def shortfalls(records: Sequence[Record]) -> list[str]:
 def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:
     """Print some columns of the benchmark, in as many tables of at most 80 characters a line as they need."""
     shared = common(records)
-    records = brief(timed_together(records), shared)
+    records = brief(comparable(records), shared)
     console, rows = Terminal(width=TERMINAL, highlight=False), list(by_name(records))
     room = TERMINAL - min(max(map(len, rows)), NAME) - 3
     parts: list[list[Column]] = []

@@ -75,11 +75,12 @@ def fit_seconds(fit: Mapping[str, Any]) -> float:
     return float(fit["seconds"])
 
 
-@metric("cost", "MiB", "lower", measured=True)
+@metric("cost", "MiB", "none", measured=True)
 def fit_peak_memory(fit: Mapping[str, Any]) -> float:
-    """Peak memory of the process during the fit, including data and libraries.
+    """Peak memory of the process during the fit, including data, libraries, and what it held before the fit.
 
-    Misleads: libraries and data dominate it for small models.
+    Misleads: libraries and data dominate it for small models, and a worker of a study still holds memory of the runs
+    before.
 
     Raises:
         NotApplicable: the fit did not measure it.

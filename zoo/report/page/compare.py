@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.catalogue import FAMILIES, OTHER, family_of, variants
 from zoo.report.figures.style import HUES
-from zoo.report.statistics import by_name, scope, timed_together
+from zoo.report.statistics import by_name, comparable, scope
 from zoo.report.table import SUMMARY, Column, brief, columns, common, missing
 from zoo.runs.records import Record, record_path
 from zoo.runs.strips import decode_strip, encode_strip
@@ -67,7 +67,7 @@ class Strips:
 
 def study(table: Table, strips: Strips) -> dict[str, Any]:
     """One table with its definitions, rows and the details of each row."""
-    records = timed_together(table.records)
+    records = comparable(table.records)
     shared = common(records)
     shown = brief(records, shared)
     filled = columns(shown)
