@@ -84,6 +84,8 @@ def recipe(bench: Bench) -> Findings:
             "as many epochs as the CPU seconds allow, by an epoch that was timed before; one thread per fit",
             f"the first {size.images:,} training images, or all of a smaller set; all test images",
             f"every recipe with one seed; the best {size.finalists} of each comparison with {size.seeds}",
+            "in all recipes, output biases start at the data's mean, and weight matrices alone decay",
+            "Muon leaves the matrices of dictionaries to AdamW, so there are no rows of it",
             *(
                 f"{data}: {of.batch_size} images per step, unless a recipe says how many"
                 for data, of in size.sets.items()
@@ -98,6 +100,8 @@ def recipe(bench: Bench) -> Findings:
         for network, about in size.networks.items():
             seconds = about.seconds * of.share
             for name in of.recipes or size.recipes:
+                if about.get("without") in known[name]:
+                    continue
                 said = [*about.said, f"budget.batch_size={of.batch_size}", *known[name]]
                 once = bench.job(said, data=data, epochs=1)
                 epoch = timed(bench, once, once.key, size.timed, size.images)

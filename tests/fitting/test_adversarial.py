@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.adversarial import Adversarial
+from zoo.fitting.adversarial import Adversarial, AdversarialLoss, AdversarialModule
 from zoo.fitting.discriminators import ImageDiscriminator, PermutationDiscriminator, PriorDiscriminator, permuted
 from zoo.fitting.gradient import Gradient, initialise_from_data
 from zoo.fitting.schedules import cosine
@@ -272,6 +272,24 @@ def test_the_estimated_total_correlation_is_that_of_the_formula(data):
 def test_discriminators_of_images_need_a_prior(data):
     with pytest.raises(ZooError, match=r"fit=adversarial_image needs samples .* choose bottleneck=gaussian_posterior"):
         fit(DISCRIMINATORS["image"])(model(Pointwise), data, Objective(), seed=0)
+
+
+@pytest.mark.parametrize("replay", [True, False])
+def test_the_setting_of_replay_reaches_the_steps(replay):
+    adversarial = fit(DISCRIMINATORS["image"], replay=replay)
+    discriminator = DISCRIMINATORS["image"](model(), (1, 8, 8))
+    assert AdversarialModule(model(), Objective(), adversarial, discriminator, 0)._may_replay == replay
+
+
+def test_a_batch_of_one_image(builder):
+    """The last batch of an epoch may hold one."""
+    small, x = model(), torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    loss = AdversarialLoss(Objective(), builder(small, (1, 8, 8)))
+    terms = loss(small, x, step_on(small, x, torch.Generator().manual_seed(0), 10), 0.5)
+    terms["total"].backward()
+    assert all(term.isfinite() for term in terms.values())
+    for part in (small, loss.discriminator):
+        assert all(p.grad.isfinite().all() for p in part.parameters() if p.grad is not None)
 
 
 def test_augmentation_applies_to_both(data):

@@ -118,7 +118,7 @@ def test_which_variants_are_replayed(parts, variant):
     fit, model, objective, data = parts(f"variant={variant}")
     state = {name: tensor.clone() for name, tensor in model.cuda().state_dict().items()}
     random = torch.cuda.get_rng_state()
-    one_optimiser = type(fit) is Gradient  # steps of others are not recorded
+    one_optimiser = type(fit) is Gradient  # those of adversarial fits were never recorded on a GPU
     found = one_optimiser and replayable(model, objective, data.train[:8].cuda())
     assert torch.equal(torch.cuda.get_rng_state(), random)
     for name, tensor in model.state_dict().items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,6 +31,19 @@ def network():
 
 def test_only_the_weights_of_dense_and_convolutional_layers_are_matrices():
     assert weight_matrices(network()) == {"0.weight", "2.weight", "5.weight"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "matrices"),
+    [("linear_ae", {"encoder.1.weight", "decoder.0.weight"}), ("topk", set()), ("matching_pursuit", set())],
+)
+def test_no_matrix_of_a_dictionary_is_among_them(compose_job, variant, matrices):
+    """Adamw fits it, whatever `optimizer=muon` says; the search of recipes has no such rows."""
+    job = compose_job(f"variant={variant}", "optimizer=muon")
+    model = build_model(job.config, (1, 8, 8), seed=0)
+    assert weight_matrices(model) == matrices
+    recipes = json.loads((Path(__file__).parents[2] / "results" / "speed" / "recipe.json").read_text())["rows"]
+    assert not [row for row in recipes if "dictionary" in row["comparison"] and "Muon" in row["arm"]]
 
 
 @pytest.mark.parametrize(

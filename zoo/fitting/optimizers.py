@@ -55,7 +55,8 @@ def grouped(parameters: Mapping[str, Tensor], matrices: Set[str]) -> list[Group]
 def weight_matrices(module: nn.Module) -> set[str]:
     """Names of the parameters that are the weight of a dense or convolutional layer.
 
-    Not those of a dictionary with atoms of unit length, whose length has no effect.
+    Neither matrix of a dictionary is among them: the length of its atoms has no effect, so that they need no decay, and
+    its encoder's rows start as the atoms. So `optimizer=muon` fits a dictionary by AdamW, with the rate `adamw_lr`.
     """
     layers = (layer for layer in module.modules() if isinstance(layer, LAYERS))
     # a weight that is computed from another parameter is not among a layer's own
