@@ -45,10 +45,10 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
     """The page: for each part its ratios, its times, and how and where they were measured."""
     text = [
         "# Speed",
-        "Written by `python -m experiments.speed`. Seconds are medians over runs in turn; of recipes, those of an epoch "
-        "that was timed before, times the epochs. CPU seconds are of all threads together, test errors are squared errors "
-        "per image, means over the runs with their range. Ratios are medians of paired ratios, so they may differ from "
-        "ratios of medians.",
+        "Written by `python -m experiments.speed`. Seconds are medians over runs in turn; of recipes, those of an "
+        "epoch that was timed before, times the epochs. CPU seconds are of all threads together, test errors are "
+        "squared errors per image, means over the runs with their range. Ratios are medians of paired ratios, so they "
+        "may differ from ratios of medians.",
     ]
     for part in parts:
         text.append(f"## {HEADINGS[part['part']]}")

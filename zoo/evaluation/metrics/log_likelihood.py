@@ -55,7 +55,7 @@ def density_elbo(density_bounds: Bounds) -> Tensor:
     factor_analysis, which fit it in closed form to training samples.
 
     Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
-    compare with probabilities.
+    compare with probabilities. factor_analysis has a standard deviation for each pixel, and all others one in all.
     """
     return density_bounds.elbo
 
@@ -65,7 +65,7 @@ def density_iwae_50(density_bounds: Bounds) -> Tensor:
     """log 1/50 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x), a tighter bound on the log-density.
 
     Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
-    compare with probabilities.
+    compare with probabilities. factor_analysis has a standard deviation for each pixel, and all others one in all.
     """
     return density_bounds.iwae
 
@@ -77,7 +77,7 @@ def density_iwae_5000(tight_density_bounds: Bounds) -> Tensor:
         log 1/5000 sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x)
 
     Misleads: densities of nearly constant pixels can be arbitrarily high, so a blank background dominates; they never
-    compare with probabilities.
+    compare with probabilities. factor_analysis has a standard deviation for each pixel, and all others one in all.
     """
     return tight_density_bounds.iwae
 

@@ -8,7 +8,7 @@ Each set of outliers has three metrics:
 - <name>_by_density: by the density of codes;
 - <name>_of_pixels: the best of the four detectors on pixels (`zoo.evaluation.measures.pixel_detectors`).
 
-A variational model's bound has no metric of its own: with calibrated noise it ranks samples almost as the error does.
+A variational model's bound has no metric of its own: it is in the curves.
 Intervals are over inliers and outliers; the model is taken as given.
 """
 
