@@ -62,6 +62,15 @@ def test_other_points_have_the_nearest_entry(one):
     assert torch.equal(one.indices(z)[:, 0], nearest)
 
 
+@pytest.mark.parametrize(("name", "codebooks"), [("vq", 1), ("residual_vq", 3), ("fsq", 5), ("lfq", 5), ("gumbel", 5)])
+def test_symbols_take_their_codebooks_in_turn(name, codebooks):
+    """Those of `vq` share one; each stage of `residual_vq`, and each position of the others, has its own."""
+    built = BUILDERS[name]()
+    assert built.codebooks == codebooks
+    symbols = built.indices(built(torch.randn(3, built.in_features, generator=seeded()), seeded()).point).shape[1]
+    assert symbols % codebooks == 0
+
+
 def test_different_indices_have_different_points():
     for build in (BUILDERS["fsq"], BUILDERS["lfq"], BUILDERS["gumbel"]):
         bottleneck = build()
