@@ -85,7 +85,7 @@ def recipe(bench: Bench) -> Findings:
             f"the first {size.images:,} training images, or all of a smaller set; all test images",
             f"every recipe with one seed; the best {size.finalists} of each comparison with {size.seeds}",
             "in all recipes, output biases start at the data's mean, and weight matrices alone decay",
-            "Muon leaves the matrices of dictionaries to AdamW, so there are no rows of it",
+            "Muon leaves the matrices of dictionaries to AdamW, so these have AdamW's rows alone",
             *(
                 f"{data}: {of.batch_size} images per step, unless a recipe says how many"
                 for data, of in size.sets.items()

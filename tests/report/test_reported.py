@@ -35,6 +35,9 @@ def test_a_value_may_be_of_certain_settings_alone() -> None:
     fifty = replace(plain, name=f"{plain.name} bottleneck.samples=50 likelihood.std=1")
     line = Reported(plain.data, plain.variant, None, "sse", 1.0, None, "x", ("bottleneck.samples=50",))
     assert [record.name for record, _ in reported_for([plain, fifty], [line])] == [fifty.name]
+    assert len(reported_for([plain], [line], ["bottleneck.samples=50"])) == 1, "all rows have it, so no name does"
+    layers = replace(line, settings=("hidden=[8, 4]",))
+    assert len(reported_for([replace(plain, name="vae hidden=[8, 4]")], [layers])) == 1
     assert any(each.settings == ("bottleneck.samples=50",) for each in reported())
 
 

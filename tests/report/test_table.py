@@ -3,6 +3,7 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -522,7 +523,7 @@ def test_speeds_are_of_the_machine_that_measured_them() -> None:
     assert ["machine" in record.metrics["decode_images_per_second"] for record in here] == [False, True]
     assert comparable(here) == here
     apart = [here[0], fitted[1].measured({"decode_images_per_second": about}, None, machines[1])]
-    assert [record.metrics for record in comparable(apart)] == [{}, {}]
+    assert [record.metrics["decode_images_per_second"]["value"] for record in comparable(apart)] == [None, None]
 
 
 def changed(record, metric, **entry):
@@ -538,6 +539,7 @@ def test_values_of_an_earlier_version_stand_beside_no_later_ones() -> None:
     assert len(column.cells) == len({record.name for record in records}) - 1
     page = markdown(comparable(records), COMMAND)
     assert "**sse** of pca: measured by an earlier version of this metric" in page
+    assert "An earlier version of the metric" not in page, "the definition is that of the values"
     old = next(record for record in records if record.name == "pca")
     assert comparable([old]) == [old], "alone, it is comparable"
     assert "An earlier version of the metric: Sum over pixels" in markdown([old], COMMAND)
@@ -554,7 +556,9 @@ def test_seconds_stand_in_a_table_only_if_all_rows_have_them() -> None:
     records = table_records()
     busy = changed(records[0], "fit_seconds", value=None, reason="the machine did other work")
     assert "fit_seconds" in markdown(comparable(records), COMMAND)
-    assert "fit_seconds" not in markdown(comparable([busy, *records[1:]]), COMMAND)
+    page = markdown(comparable([busy, *records[1:]]), COMMAND)
+    assert "fit_seconds ↓" not in page
+    assert "**fit_seconds** of all rows: left out, as not every run was timed alone and on one kind of machine" in page
 
 
 def test_a_value_of_some_seeds_says_so() -> None:
@@ -567,34 +571,32 @@ def test_a_value_of_some_seeds_says_so() -> None:
     assert sum("seeds)" in str(cell) for cell in column.cells.values()) == 1
 
 
-def test_nothing_is_marked_where_it_is_not_known_of_a_row_how_it_varies() -> None:
-    records = table_records()
+@pytest.mark.parametrize(("value", "marked"), [(1e-9, False), (1e9, True)])
+def test_a_row_of_which_it_is_not_known_how_it_varies_is_not_compared(value: float, marked: bool) -> None:
+    """If it is the best, nothing is bold; else, the best of the others is."""
+    records = deepcopy(table_records())
     (column,) = (each for each in columns(records) if each.metric == "sse")
-    assert column.best
-    one = next(iter(column.cells))
-    fixed = [
-        replace(
-            record,
-            metrics=record.metrics
-            | {"sse": {k: v for k, v in record.metrics["sse"].items() if k != "resampled"} | {"value": 0.5}},
-        )
-        if record.name == one
-        else record
-        for record in records
-    ]
-    (column,) = (each for each in columns(fixed) if each.metric == "sse")
-    assert column.best == set()
+    one = min(column.best)
+    for record in records:
+        if record.name == one:
+            del record.metrics["sse"]["resampled"]
+            record.metrics["sse"]["value"] = value
+    (column,) = (each for each in columns(records) if each.metric == "sse")
+    assert bool(column.best) == marked
+    assert one not in column.best
 
 
 def test_what_intervals_are_over() -> None:
     records = table_records()
-    plain = [changed(record, "sse") for record in records]
+    plain = deepcopy(records)
     for record in plain:
         for entry in record.metrics.values():
             entry.pop("resampled", None)
     first = [record for record in records if record.seed == min(other.seed for other in records)]
     assert varied_over(records).startswith("seeds and test samples")
     assert varied_over(first) == "test samples"
+    assert varied_over(plain) == "seeds"
+    assert varied_over(plain[:1]) == ""
     assert "(of rows with one seed, over test samples alone)" in varied_over(
         [*(record for record in records if record.name != records[0].name), records[0]]
     )
@@ -607,8 +609,10 @@ def test_seconds_of_two_machines_stand_in_no_table(tmp_path) -> None:
     mixed = [*same[:-1], replace(same[-1], environment=other)]
     for records, expected in ((same, True), (mixed, False)):
         write_report(records, tmp_path, COMMAND)
-        texts = (tmp_path / "benchmark.md").read_text(), (tmp_path / "benchmark.csv").read_text()
-        assert [("fit_seconds" in text) for text in texts] == [expected] * 2
+        page, table = (tmp_path / "benchmark.md").read_text(), (tmp_path / "benchmark.csv").read_text()
+        assert ("fit_seconds ↓" in page) == expected
+        assert (pd.read_csv(io.StringIO(table))["fit_seconds"].notna().all()) == expected
+        texts = page, table
         assert all("parameters" in text for text in texts)
         if expected:
             assert "fit_seconds" in excerpt(records, ["pca"], ["fit_seconds"])

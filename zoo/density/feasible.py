@@ -28,8 +28,9 @@ def is_sparse(codes: Tensor) -> bool:
 def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None, places: int = 1) -> Tensor:
     """Draws z (N, D) of a density of codes, moved to the nearest codes that the bottleneck can emit.
 
-    Of a discrete code, the nearest entries. Of a sparse code, as many units of largest size as codes have on average,
-    none below zero if no code is; the others are zero. Where codes have at most one active place in a feature map, so
+    Of a discrete code, the nearest entries. Of a code with zeros, no unit is below zero if none of a code is, and units
+    that are zero in all codes stay so. Of a sparse code (see `is_sparse`), as many units of largest size are kept as
+    codes have on average; the others are zero. Where codes have at most one active place in a feature map, so
     have draws.
 
     Args:
@@ -40,10 +41,12 @@ def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None, places: int = 
     """
     if codebook is not None:
         return codebook.points(codebook.indices(z))
+    active = codes != 0
+    if bool(active.all()):
+        return z
+    z = torch.where(active.any(0), z.clamp(min=0.0 if bool((codes >= 0).all()) else -math.inf), 0.0)
     if not is_sparse(codes):
         return z
-    active = codes != 0
-    z = z.clamp(min=0.0 if bool((codes >= 0).all()) else -math.inf)
     if places > 1 and bool((active.view(len(codes), -1, places).sum(2) <= 1).all()):
         maps = z.view(len(z), -1, places)
         largest = maps.abs().amax(2, keepdim=True)

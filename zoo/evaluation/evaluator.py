@@ -39,6 +39,7 @@ LOG = logging.getLogger(__name__)
 RESAMPLES, PAIRED = 1000, 100  # of the interval, and of those that a record keeps
 CHUNKS = 20  # of the resamples, which are stored as bytes and converted chunk by chunk
 WORST = 0.01
+LIGHT = {"reconstruction", "cost", "throughput"}  # groups without SciPy and scikit-learn
 OUTSIDE, SEEDS, JUDGEMENTS = "outside", "seeds", "judgements"  # settings of a metric, see `evaluate`
 
 
@@ -202,7 +203,8 @@ def evaluate(
     todo = {each: settings_of(each, *given) for each in named(metrics)}
     entries: dict[str, dict[str, Any]] = {}
     threads = torch.get_num_threads()
-    with deterministic(model), arithmetic("auto", threads), libraries_limited(threads), torch.no_grad():
+    heavy = not {metric.group for metric in todo} <= LIGHT
+    with deterministic(model), arithmetic("auto", threads), libraries_limited(threads, heavy), torch.no_grad():
         subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings, judgements)
         for done, (metric, settings) in enumerate(todo.items()):
             if progress is not None:
@@ -257,13 +259,18 @@ def deterministic(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def libraries_limited(threads: int) -> Iterator[None]:
-    """Limit NumPy, SciPy and scikit-learn to as many threads inside, as workers of studies do.
+def libraries_limited(threads: int, heavy: bool) -> Iterator[None]:
+    """Limit NumPy, SciPy and scikit-learn to as many threads inside as torch has.
 
     With one thread for each core, the last bits would differ from those of a study, and most of the many small fits of
     probes and clusters would take longer than with one thread.
+
+    Args:
+        threads: of torch.
+        heavy: SciPy and scikit-learn will be used; they are loaded first, as what is loaded later is not limited.
     """
-    import sklearn.linear_model  # noqa: F401 (a library that is loaded later would not be limited)
+    if heavy:
+        import sklearn.linear_model  # noqa: F401 (takes a second)
 
     with threadpool_limits(threads):
         yield

@@ -55,13 +55,21 @@ def reported(path: Path | None = None) -> list[Reported]:
     return [Reported(**line | {"settings": tuple(line.get("settings", ()))}) for line in lines]
 
 
-def reported_for(records: Sequence[Record], every: Sequence[Reported]) -> list[tuple[Record, Reported]]:
-    """Values reported for rows of a table, each with a record of the row."""
+def reported_for(
+    records: Sequence[Record], every: Sequence[Reported], shared: Sequence[str] = ()
+) -> list[tuple[Record, Reported]]:
+    """Values reported for rows of a table, each with a record of the row.
+
+    Args:
+        records: of the table.
+        every: the values.
+        shared: changes of all rows, which their names leave out.
+    """
     found: dict[tuple[str, Reported], Record] = {}
     for record in records:
         for each in every:
             alike = (each.data, each.variant) == (record.data, record.variant)
-            if not set(each.settings) <= set(record.name.split()):
+            if not all(setting in shared or f" {setting} " in f"{record.name} " for setting in each.settings):
                 continue
             if alike and each.width in (None, record.width) and each.metric in record.metrics:
                 found.setdefault((record.name, each), record)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from zoo.evaluation.registry import Metric
 
 RANKS = {"lower": 1, "higher": -1}  # directions of metrics that rank rows
+ERROR = " error "  # in the unit of a metric that is an error: "squared error per value"
+ABOUT = ("group", "unit", "direction", "definition", "version", "measured")  # what an entry says of its metric
+EARLIER = "measured by an earlier version of this metric"
+MIXED = "left out, as not every run was timed alone and on one kind of machine"
 EXACT = "cost"  # the group of metrics that do not depend on samples
 
 
@@ -36,7 +40,7 @@ class Estimate:
         resampled: (100,), the mean over seeds for each bootstrap resample of the test samples; None where the metric is
             no mean over samples.
         exact: it does not depend on which samples the test set holds, as a number of parameters.
-        logarithms: the same of the logarithms, on which positive values are compared; None where a value is not.
+        logarithms: the same of the logarithms, by which errors are compared; None where one is 0, and of other metrics.
     """
 
     mean: float
@@ -60,8 +64,8 @@ class Estimate:
         """Whether two rows differ: the 95 % interval of their difference excludes 0.
 
         Test samples are resampled in pairs: both rows were measured on the same ones. Where no variation is known, only
-        exact values differ. Positive values differ if their logarithms do: of two seeds, one at 1 and one at 3, the
-        mean is not within the reach of 0.04, as it would be if errors could be negative.
+        exact values differ. Errors, which are never negative, differ if their logarithms do: the interval of seeds with
+        errors of 1 and 3 reaches below 0, and yet they are no evidence for an error of 0.04.
         """
         if self.logarithms is not None and other.logarithms is not None:
             return self.logarithms.differs(other.logarithms)
@@ -76,7 +80,10 @@ class Estimate:
 
 
 def estimate(
-    values: Sequence[float], resampled: Sequence[NDArray[np.float64]] = (), exact: bool = False
+    values: Sequence[float],
+    resampled: Sequence[NDArray[np.float64]] = (),
+    exact: bool = False,
+    errors: bool = False,
 ) -> Estimate | None:
     """The mean of the values of n seeds, and how it varies; None for n = 0.
 
@@ -84,13 +91,14 @@ def estimate(
         values: of the seeds.
         resampled: the means of the same resamples of test samples, for each seed; empty where there are none.
         exact: the values do not depend on which samples the test set holds.
+        errors: the values are errors, which are compared by their ratio.
     """
     n = len(values)
     if n == 0:
         return None
     drawn = np.array(resampled) if len(resampled) == n else None
     found = varying(values, drawn, exact)
-    if exact or min(values) <= 0 or (drawn is not None and drawn.min() <= 0):
+    if not errors or min(values) <= 0 or (drawn is not None and drawn.min() <= 0):
         return found
     logarithms = [math.log(value) for value in values]
     return replace(found, logarithms=varying(logarithms, None if drawn is None else np.log(drawn), exact))
@@ -123,7 +131,8 @@ def estimate_of(records: Sequence[Record], metric: str) -> Estimate | None:
     kept = [entry for entry in entries if entry.get("value") is not None]
     resampled = [decoded(entry["resampled"]) for entry in kept if "resampled" in entry]
     exact = all(entry.get("group") == EXACT and not entry.get("measured") for entry in kept)
-    return estimate([float(entry["value"]) for entry in kept], resampled, exact)
+    errors = all(ERROR in entry["unit"] for entry in kept)
+    return estimate([float(entry["value"]) for entry in kept], resampled, exact, errors)
 
 
 def decoded(text: str) -> NDArray[np.float64]:
@@ -146,15 +155,26 @@ def definitions(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
     import zoo.evaluation.metrics  # noqa: F401 (registers every metric; here, as it imports torch)
     from zoo.evaluation.registry import METRICS
 
-    found = {name: about for record in records for name, about in record.metrics.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for name, about in record.metrics.items():
+            if name not in found or version_of(about) >= version_of(found[name]):
+                found[name] = about
     return {name: about | (said_now(METRICS[name], about) if name in METRICS else {}) for name, about in found.items()}
 
 
 def said_now(metric: Metric, about: Mapping[str, Any]) -> dict[str, str]:
     """What the code says now of a metric that a record describes."""
-    if about["version"] == metric.version:
+    if version_of(about) == metric.version:
         return {"direction": metric.direction, "definition": metric.definition}
-    return {"direction": metric.direction, "definition": f"An earlier version of the metric: {about['definition']}"}
+    said = about.get("definition", "its definition is not recorded.")
+    return {"direction": metric.direction, "definition": f"An earlier version of the metric: {said}"}
+
+
+def version_of(entry: Mapping[str, Any]) -> int:
+    """The version of the metric that an entry of a record is of; 0 where it does not say."""
+    version: int = entry.get("version", 0)
+    return version
 
 
 def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -194,37 +214,38 @@ def leading(records: Sequence[Record]) -> tuple[str, int]:
 
 
 def comparable(records: Sequence[Record]) -> list[Record]:
-    """The records, with those values alone that can be compared with one another.
+    """The records, with those values alone that can be compared with one another; a reason stands in place of others.
 
-    Values of an earlier version of a metric become empty where one of another record is of a later version. Wall-clock
-    times and the like are left out unless every record has one, all of one kind of machine: seconds of two processors,
-    or of runs beside other work and without, say nothing about two methods.
+    Values of a metric are left out where another record has one of a later version. Wall-clock times and the like are
+    left out unless every record has one, all of one kind of machine: seconds of two processors, or of runs beside other
+    work and without, say nothing about two methods.
     """
     latest: dict[str, int] = {}
     machines: dict[str, list[tuple[str, ...]]] = {}
     for record in records:
         for name, entry in record.metrics.items():
-            latest[name] = max(latest.get(name, 0), entry["version"])
-            if entry.get("measured"):
-                machines.setdefault(name, []).extend([machine(record, entry)] if entry["value"] is not None else [])
-    left_out = {name for name, found in machines.items() if len(set(found)) > 1 or 0 < len(found) < len(records)}
+            if entry["value"] is not None:
+                latest[name] = max(latest.get(name, 0), version_of(entry))
+                if entry.get("measured"):
+                    machines.setdefault(name, []).append(machine(record, entry))
+    mixed = {name for name, found in machines.items() if len(set(found)) > 1 or len(found) < len(records)}
+
+    def kept(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+        if name in mixed:
+            return without_value(entry, MIXED)
+        later = entry["value"] is not None and version_of(entry) < latest[name]
+        return without_value(entry, EARLIER) if later else entry
+
     return [
-        replace(
-            record,
-            metrics={
-                name: entry if entry["version"] == latest[name] else without_value(entry)
-                for name, entry in record.metrics.items()
-                if name not in left_out
-            },
-        )
+        replace(record, metrics={name: kept(name, entry) for name, entry in record.metrics.items()})
         for record in records
     ]
 
 
-def without_value(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of a record whose value is of an earlier version of the metric."""
-    about = {key: entry[key] for key in ("group", "unit", "direction", "definition", "version", "measured")}
-    return about | {"value": None, "n": None, "reason": "measured by an earlier version of this metric"}
+def without_value(entry: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """An entry of a record with a reason in place of its value."""
+    about = {key: entry[key] for key in ABOUT if key in entry}
+    return about | {"value": None, "n": None, "reason": reason}
 
 
 def machine(record: Record, entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -248,7 +269,7 @@ def check_same_row(name: str, group: Sequence[Record]) -> None:
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of a column and its text; `half_text` is empty without an interval, `seeds` if all have a value."""
+    """One value of a column and its text; `half_text` is empty without an interval, `seeds` where all have a value."""
 
     estimate: Estimate
     text: str

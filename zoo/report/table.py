@@ -17,6 +17,7 @@ from rich.table import Table
 from zoo.errors import ZooError
 from zoo.report.reported import reported, reported_for
 from zoo.report.statistics import (
+    MIXED,
     Cell,
     by_name,
     cells,
@@ -132,17 +133,18 @@ def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
     """The row with the best mean, and all rows that have the same text or cannot be distinguished from it.
 
     None where the metric has no better direction, is a measurement such as seconds, which other work on the machine
-    changes, applies to no more than half of the rows, or distinguishes none of them from the best, and where it is not
-    known of each row how its value varies.
+    changes, applies to no more than half of the rows, or distinguishes none of them from the best. Rows of which it is
+    not known how their value varies are not compared: there are none where that is so of the best.
     """
     if about["direction"] == "none" or about.get("measured") or 2 * len(filled) <= rows:
         return set()
-    if not all(cell.estimate.known for cell in filled.values()):
-        return set()
     choose = min if about["direction"] == "lower" else max
     top = choose(filled.values(), key=lambda cell: cell.mean)
-    found = {row for row, c in filled.items() if c.text == top.text or not c.estimate.differs(top.estimate)}
-    return found if len(found) < len(filled) or len(filled) == 1 else set()
+    known = {row: cell for row, cell in filled.items() if cell.estimate.known}
+    if not top.estimate.known:
+        return set()
+    found = {row for row, c in known.items() if c.text == top.text or not c.estimate.differs(top.estimate)}
+    return found if len(found) < len(known) or len(known) == 1 else set()
 
 
 def markdown(
@@ -172,13 +174,13 @@ def markdown(
         f"# {data_of(records)}: {scope(records)}",
         *([f"All rows with `{' '.join(shared)}`."] if shared else []),
         f"Mean over seeds{interval}. ↓ lower is better, ↑ higher is better; **bold** marks the best row and all rows "
-        "that cannot be distinguished from it at 95 %. Nothing is bold in columns that rank nothing, hold measured "
-        "times, have values of at most half of the rows, distinguish no row from the best, or of which some value has "
-        f"no interval. Sorted by {leading(records)[0]}.",
+        "that cannot be distinguished from it at 95 %, errors by their ratio. Nothing is bold in columns that rank "
+        "nothing, hold measured times, have values of at most half of the rows, or distinguish no row from the best; "
+        f"where other values have intervals, one without is not bold. Sorted by {leading(records)[0]}.",
     ]
     for group, part in groupby(table, key=lambda each: str(each.about["group"])):
         parts += [f"## {group.replace('_', ' ').capitalize()}", markdown_table(records, part)]
-    if beside := reported_table(records, table):
+    if beside := reported_table(records, table, shared):
         parts += ["## Reported elsewhere", beside]
     if near := neighbours_table(records):
         parts += ["## Neighbours", "Words and the five words of greatest cosine, of each row's first seed.", near]
@@ -231,8 +233,11 @@ def neighbours_table(records: Sequence[Record]) -> str:
     return pd.DataFrame(lines).to_markdown(index=False) if lines else ""
 
 
-def reported_table(records: Sequence[Record], table: Iterable[Column]) -> str:
-    """Cells beside what papers and libraries report for them, as a Markdown table; empty where nothing is reported."""
+def reported_table(records: Sequence[Record], table: Iterable[Column], shared: Sequence[str] = ()) -> str:
+    """Cells beside what papers and libraries report for them, as a Markdown table; empty where nothing is reported.
+
+    `shared` are the changes that all rows share, which their names leave out.
+    """
     shown = {each.metric: each for each in table}
     lines = [
         {
@@ -244,7 +249,7 @@ def reported_table(records: Sequence[Record], table: Iterable[Column]) -> str:
             "epochs": "" if each.epochs is None else f"{each.epochs:,}",
             "source": each.source,
         }
-        for record, each in reported_for(records, reported())
+        for record, each in reported_for(records, reported(), shared)
         if each.metric in shown and record.name in shown[each.metric].cells
     ]
     return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True) if lines else ""
@@ -294,10 +299,15 @@ def excerpt(records: Sequence[Record], rows: Sequence[str], metrics: Sequence[st
 def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
     """Why cells of the table are empty: "l0, dead_fraction of pca, svd: the reason".
 
-    A metric that failed is listed even where no row has a value, and so no column.
+    A metric that failed, or was left out, is listed even where no row has a value, and so no column.
     """
     rows = by_name(records)
-    failed = (name for record in records for name, entry in record.metrics.items() if entry.get("failed"))
+    failed = (
+        name
+        for record in records
+        for name, entry in record.metrics.items()
+        if entry.get("failed") or entry.get("reason") == MIXED
+    )
     lacking: dict[tuple[str, str], list[str]] = {}
     for metric in dict.fromkeys([*(column.metric for column in table), *failed]):
         for name, group in rows.items():
@@ -307,7 +317,8 @@ def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for (metric, reason), names in lacking.items():
         others = [name for name in rows if name not in names]
-        of = ", ".join(names) if len(names) <= len(others) or not others else f"all but {', '.join(others)}"
+        of = ", ".join(names) if len(names) <= len(others) else f"all but {', '.join(others)}"
+        of = of if others else "all rows"
         alike.setdefault((of, reason), []).append(metric)
     return [f"**{', '.join(metrics)}** of {of}: {reason}" for (of, reason), metrics in alike.items()]
 

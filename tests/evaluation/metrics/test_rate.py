@@ -211,6 +211,10 @@ def test_a_dense_code_may_hold_a_zero():
     found = rate_distortion(codes, codes, codes[:, None, None], lambda z: z[:, None, None])
     assert found.bits[2] == pytest.approx(plain.bits[2], rel=0.02)
     assert torch.equal(feasible(normal(20, seed=3), codes, None), normal(20, seed=3))
+    positive = torch.cat([codes.abs(), torch.zeros(2000, 1)], 1)  # one zero in 2,000, and a dead unit
+    moved = feasible(normal(20, 5, seed=3), positive, None)
+    assert torch.equal(moved[:, :4], normal(20, 5, seed=3)[:, :4].clamp(min=0))
+    assert not moved[:, 4].any()
 
 
 def test_sparse_codes_keep_their_zeros():

@@ -17,7 +17,7 @@ from zoo.evaluation.registry import IMAGES, Curve, NotApplicable, metric
 TOLERANCE = 1.05
 
 
-@metric("rate", "bits per image", "none", version=3, kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=4, kinds=IMAGES)
 def code_bits(rate_curve: RateDistortion) -> Curve:
     """Bits of quantised test codes under histograms of training codes, per image, at one step of the grid.
 
@@ -35,7 +35,7 @@ def code_bits(rate_curve: RateDistortion) -> Curve:
     return Curve(rate_curve.bits[chosen(rate_curve)], rate_curve.table(), rate_curve.n)
 
 
-@metric("rate", "bits per image", "none", version=3, kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=4, kinds=IMAGES)
 def code_entropy(rate_curve: RateDistortion) -> Curve:
     """Entropy of the quantised test codes, each unit under its own frequencies, at the step of code_bits.
 
@@ -47,7 +47,7 @@ def code_entropy(rate_curve: RateDistortion) -> Curve:
     return Curve(rate_curve.entropy[chosen(rate_curve)], {}, rate_curve.n)
 
 
-@metric("rate", "bits per image", "none", version=3, kinds=IMAGES)
+@metric("rate", "bits per image", "none", version=4, kinds=IMAGES)
 def code_gap(rate_curve: RateDistortion) -> Curve:
     """Cross-entropy minus entropy at the step of code_bits: the cost of coding under the training histograms.
 
@@ -94,7 +94,7 @@ def bits_back(bits_back_rate: RateDistortion) -> Curve:
     return Curve(bits_back_rate.bits[0], bits_back_rate.table(), bits_back_rate.n)
 
 
-@metric("rate", "%", "lower", version=3, kinds=IMAGES)
+@metric("rate", "%", "lower", version=4, kinds=IMAGES)
 def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against PCA, quantised and coded in the same way.
 
@@ -110,7 +110,7 @@ def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -
     return against(rate_curve, pca_curve, "PCA")
 
 
-@metric("rate", "dB", "none", version=2, kinds=IMAGES)
+@metric("rate", "dB", "none", version=3, kinds=IMAGES)
 def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Width of the range of PSNR over which bd_rate_against_pca is a mean.
 
@@ -123,7 +123,7 @@ def bd_rate_span(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve
     return Curve(max(high - low, 0.0), {}, rate_curve.n)
 
 
-@metric("rate", "%", "lower", kinds=IMAGES)
+@metric("rate", "%", "lower", version=2, kinds=IMAGES)
 def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> Curve:
     """Bits of a discrete code, which has one rate, against those of PCA at the same PSNR: the difference in percent.
 
@@ -143,7 +143,7 @@ def bits_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -> C
     return Curve(100 * (rate_curve.bits[0] / bits - 1), {}, rate_curve.n)
 
 
-@metric("rate", "%", "lower", version=4, kinds=IMAGES)
+@metric("rate", "%", "lower", version=5, kinds=IMAGES)
 def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against JPEG without headers and tables.
 
@@ -157,7 +157,7 @@ def bd_rate_against_jpeg(rate_curve: RateDistortion, jpeg_curve: RateDistortion)
     return against(rate_curve, jpeg_curve, "JPEG")
 
 
-@metric("rate", "%", "lower", version=4, kinds=IMAGES)
+@metric("rate", "%", "lower", version=5, kinds=IMAGES)
 def bd_rate_against_webp(rate_curve: RateDistortion, webp_curve: RateDistortion) -> Curve:
     """Mean difference in bits at equal PSNR against lossy WebP without headers.
 

@@ -114,7 +114,7 @@ def iwae_50_bits_per_pixel(density_bounds: Bounds, x: Tensor, pixel_level: float
     return density_bounds.iwae / (-math.log(2) * x[0].numel()) - math.log2(pixel_level)
 
 
-@metric("likelihood", "nats per sample", "higher", version=2)
+@metric("likelihood", "nats per sample", "higher", version=3)
 def linear_gaussian_log_likelihood(exact_log_likelihood: Tensor) -> Tensor:
     """Exact log-density under the Gaussian that a linear model defines, its own or that of probabilistic PCA.
 
