@@ -29,6 +29,19 @@ def models():
     }
 
 
+def test_a_fit_leaves_the_number_of_threads_alone():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fit("pca", WINE.data, width=2, **QUIET)
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ZooError):  # it diverges
+            fit("deep_ae", WINE.data, width=2, epochs=2, settings={"optimizer": "sgd", "optimizer.lr": 1e6}, **QUIET)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_pca_of_images_in_their_own_units():
     model = fit("pca", DIGITS.images, width=10, seed=3, **QUIET)
     train = model.data.train.stored(slice(None)).flatten(1).numpy()

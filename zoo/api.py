@@ -236,9 +236,13 @@ def fit(
         validation_fraction = 0.1
     empty = images.subset(torch.arange(0))
     data = Splits(Source("array", images, empty, (), False, form, scaling), validation_fraction)
+    before = torch.get_num_threads()
     torch.set_num_threads(job.threads)
-    model = build_model(job.config, data.shape, job.seed, job.trust, form.kind)
-    report = job.make("fit")(model, data, job.make("objective"), job.seed)
+    try:
+        model = build_model(job.config, data.shape, job.seed, job.trust, form.kind)
+        report = job.make("fit")(model, data, job.make("objective"), job.seed)
+    finally:
+        torch.set_num_threads(before)
     return Model(model.eval(), data.form, deepcopy(job.config), job.seed, kept_codes(model, data.train), report, data)
 
 
