@@ -106,6 +106,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     import torch  # takes a second to import
 
     from zoo.evaluation.evaluator import due, evaluate, in_groups
+    from zoo.fitting.memory import keep_freed_memory
     from zoo.runs.bars import evaluation_bar
     from zoo.runs.single import commit, machine
     from zoo.runs.weights import model_of
@@ -121,6 +122,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     names = in_groups(asked.groups) if asked.again else lacking
     if not names:
         return record, []
+    keep_freed_memory()
     torch.set_num_threads(asked.threads)
     model = model_of(record, file, asked.trust)
     data = data_of(path, record, asked)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.density.feasible import is_sparse
 from zoo.evaluation.batches import BATCH
 from zoo.linear_algebra import principal_axes
 from zoo.spacing import spaced
@@ -70,6 +69,8 @@ def rate_distortion(
         x: (M, C, H, W), the test images.
         decode: codes -> images.
     """
+    from zoo.density.feasible import is_sparse
+
     if is_sparse(train_codes):
         return quantised(train_codes, test_codes, x, decode)
     gain = gains(train_codes, decode)
