@@ -28,10 +28,10 @@ def is_sparse(codes: Tensor) -> bool:
 def feasible(z: Tensor, codes: Tensor, codebook: Discrete | None, places: int = 1) -> Tensor:
     """Draws z (N, D) of a density of codes, moved to the nearest codes that the bottleneck can emit.
 
-    Of a discrete code, the nearest entries. Of a code with zeros, no unit is below zero if none of a code is, and units
-    that are zero in all codes stay so. Of a sparse code (see `is_sparse`), as many units of largest size are kept as
-    codes have on average; the others are zero. Where codes have at most one active place in a feature map, so
-    have draws.
+    Draws of a discrete code become its nearest entries. Where codes hold zeros, units that are zero in every code are
+    zero in draws, too, and draws are not negative if no code is. Of draws of a sparse code (see `is_sparse`), the
+    largest units are kept, as many as codes have on average. Where codes have at most one active place in a feature
+    map, so have draws.
 
     Args:
         z: (N, D).

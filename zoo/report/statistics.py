@@ -233,8 +233,8 @@ def comparable(records: Sequence[Record]) -> list[Record]:
     def kept(name: str, entry: dict[str, Any]) -> dict[str, Any]:
         if name in mixed:
             return without_value(entry, MIXED)
-        later = entry["value"] is not None and version_of(entry) < latest[name]
-        return without_value(entry, EARLIER) if later else entry
+        earlier = entry["value"] is not None and version_of(entry) < latest[name]
+        return without_value(entry, EARLIER) if earlier else entry
 
     return [
         replace(record, metrics={name: kept(name, entry) for name, entry in record.metrics.items()})

@@ -133,8 +133,8 @@ def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
     """The row with the best mean, and all rows that have the same text or cannot be distinguished from it.
 
     None where the metric has no better direction, is a measurement such as seconds, which other work on the machine
-    changes, applies to no more than half of the rows, or distinguishes none of them from the best. Rows of which it is
-    not known how their value varies are not compared: there are none where that is so of the best.
+    changes, applies to no more than half of the rows, or distinguishes none of them from the best. A row without
+    an interval is left out, unless its value is exact; if it is the best row, none is named.
     """
     if about["direction"] == "none" or about.get("measured") or 2 * len(filled) <= rows:
         return set()
@@ -317,8 +317,8 @@ def missing(records: Sequence[Record], table: Sequence[Column]) -> list[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for (metric, reason), names in lacking.items():
         others = [name for name in rows if name not in names]
-        of = ", ".join(names) if len(names) <= len(others) else f"all but {', '.join(others)}"
-        of = of if others else "all rows"
+        few = len(names) <= len(others)
+        of = ", ".join(names) if few else f"all but {', '.join(others)}" if others else "all rows"
         alike.setdefault((of, reason), []).append(metric)
     return [f"**{', '.join(metrics)}** of {of}: {reason}" for (of, reason), metrics in alike.items()]
 
