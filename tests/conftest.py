@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from tests.launched import REPOSITORY, Command
 from zoo.data.sources.corpora import MODULES, docstrings_of
@@ -148,6 +149,19 @@ def small_job(compose_job: Callable[..., Job], variant: str) -> Job:
 def fitted(small_job: Job, fit_job: Callable[[Job], Run]) -> Run:
     """Every variant after a short fit with seed 0; its weights are not to be changed."""
     return fit_job(small_job)
+
+
+@pytest.fixture
+def allocated() -> Callable[[Callable[[], object]], int]:
+    """The largest memory, in bytes, that a call holds in tensors which it made."""
+
+    def of(call: Callable[[], object]) -> int:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+            call()
+        events = sorted(found.profiler.kineto_results.events(), key=lambda event: event.start_ns())
+        return int(torch.tensor([event.nbytes() for event in events if event.name() == "[memory]"]).cumsum(0).max())
+
+    return of
 
 
 @pytest.fixture

@@ -6,6 +6,13 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+ROWS = 1024  # that are compared at a time
+
+
+def varying_columns(x: Tensor) -> Tensor:
+    """Which columns of rows (N, D) are not constant: (D,) bool."""
+    return torch.stack([(rows != x[0]).any(0) for rows in torch.split(x, ROWS)]).any(0)
+
 
 def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues, ascending, and orthonormal eigenvectors as columns, of a symmetric matrix: (D,), (D, D).
@@ -45,7 +52,7 @@ def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     sparse code cost nothing.
     """
     mean = x.double().mean(0)
-    varies = (x != x[0]).any(0)
+    varies = varying_columns(x)
     varying, constant = varies.nonzero()[:, 0], (~varies).nonzero()[:, 0]
     centred = (x if varies.all() else x[:, varying]) - mean[varying].to(x)
     inside, turn = eigh((centred.T @ centred).double() / len(x))

@@ -15,7 +15,7 @@ They are searched for among all modules of a model, and a foreign module with a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -334,8 +334,8 @@ class CalibratesOnValidation(ABC):
     """A module with a value that is chosen on validation images after a gradient fit: a threshold, ..."""
 
     @abstractmethod
-    def calibrate(self, h: Tensor) -> None:
-        """Choose it, given the module's inputs for all validation images: (N, D)."""
+    def calibrate(self, inputs: Iterable[Tensor]) -> None:
+        """Choose it, given the module's inputs for at most 10,000 validation images, a batch at a time: each (B, D)."""
 
 
 @runtime_checkable

@@ -23,8 +23,8 @@ from zoo.data.images import Images, Source
 from zoo.data.splits import Splits
 from zoo.evaluation.metrics.reconstruction import sse
 from zoo.fitting.gradient import Gradient, initialise_from_data
-from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import parameter_groups
+from zoo.memory import keep_freed_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
 from zoo.model.io import build_model

@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zoo.data.images import Batches, Images
+from zoo.data.arrays import divided
+from zoo.data.images import Batches, Images, shuffled
+from zoo.data.splits import Splits
 
 
 def numbered(n: int) -> Images:
@@ -109,3 +111,21 @@ def test_the_digest_changes_with_factors_and_is_as_before_without():
     assert plain.digest() == content.hexdigest()
     digests = {replace(plain, factors=found).digest() for found in (None, factors, factors.flip(0))}
     assert len(digests) == 3
+
+
+def test_an_order_in_32_bits_is_that_in_64():
+    for n in (1, 2, 1000, 30_001):
+        order = shuffled(n, torch.Generator().manual_seed(n))
+        assert order.dtype == torch.int32
+        assert torch.equal(order.long(), torch.randperm(n, generator=torch.Generator().manual_seed(n)))
+
+
+def test_dividing_a_large_set_takes_few_bytes_a_sample(monkeypatch, allocated):
+    monkeypatch.setattr("zoo.data.images.COPIED", 0)
+    images = Images(torch.zeros(100_000, 1, 1, 1, dtype=torch.uint8), torch.zeros(100_000, dtype=torch.uint8))
+    made = []
+    assert allocated(lambda: made.append(Splits(divided("own", images, 0.2, 0, ())).train)) < 16 * len(images)
+    assert made[0].chosen.dtype == torch.int32
+    assert made[0].chosen.diff().min() > 0
+    batches = Batches(made[0], 10_000, seed=0)
+    assert allocated(lambda: next(iter(batches))) < 8 * len(images)

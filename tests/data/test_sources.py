@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import io
+import math
 import os
 import pickle
 import socket
@@ -474,7 +475,16 @@ def test_whitening_of_test_patches_is_fitted_on_training_patches():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 1}, {"size": 161}, {"n_train": 1}, {"n_test": 0}, {"epsilon": 0.0}, {"epsilon": -1.0}]
+    "wrong",
+    [
+        {"size": 1},
+        {"size": 161},
+        {"n_train": 1},
+        {"n_test": 0},
+        {"epsilon": 0.0},
+        {"epsilon": -1.0},
+        {"epsilon": math.inf},
+    ],
 )
 def test_invalid_settings_of_patches_are_refused(wrong):
     name, value = next(iter(wrong.items()))

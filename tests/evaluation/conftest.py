@@ -40,7 +40,11 @@ class FixedSplits:
     left_out: Images | None = None
     form: Form = field(default_factory=lambda: Form("vector", (1,)))  # without names of features
 
-    def bounded(self) -> "FixedSplits":
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.train.shape
+
+    def bounded(self, width: int) -> "FixedSplits":
         """All of them are few."""
         return self
 

@@ -14,7 +14,7 @@ from zoo.data import sources
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation import registry
-from zoo.evaluation.evaluator import evaluate, in_groups, measure, resampled_means, summary
+from zoo.evaluation.evaluator import evaluate, in_groups, measure, resampled_means, resamples, summary
 from zoo.evaluation.registry import METRICS, Curve, Metric, NotApplicable, metric
 from zoo.evaluation.subject import Subject, encoded
 from zoo.options import content, names
@@ -338,6 +338,32 @@ def test_of_many_test_images_evenly_spaced_ones_are_measured(monkeypatch):
     assert found["sse"]["n"] == 120
     assert data.bounded().form == data.form
     assert torch.equal(data.bounded().test[:], data.test[:][::3])
+
+
+def test_narrow_samples_and_wide_codes_are_bounded_in_number(monkeypatch):
+    data = Splits(sources.digits)
+    monkeypatch.setattr("zoo.data.splits.MOST_TESTED", 120)
+    assert len(data.bounded().test) == 120
+    monkeypatch.setattr("zoo.data.splits.MOST_CODES", 4 * 64 * 90)
+    identity = autoencoder(nn.Flatten(), nn.Unflatten(1, (1, 8, 8)), 64)
+    assert evaluate(identity, data, ["sse"], {})["sse"]["n"] == len(data.bounded(64).test) == 90
+
+
+def test_large_images_are_forgotten_after_the_last_metric_that_names_them(small_model, digits, monkeypatch):
+    subject = Subject(small_model.eval(), digits, FIT)
+    expected = subject.x_hat
+    subject.release(["x_hat"])
+    assert subject.x_hat is expected, "few images are kept"
+    monkeypatch.setattr(encoded, "LARGE", 0)
+    subject.release(["x"])
+    assert subject.x_hat is expected
+    subject.release(["x_hat"])
+    assert "x_hat" not in vars(subject)
+    assert torch.equal(subject.x_hat, expected)
+
+
+def test_resamples_are_counted_without_a_copy(allocated):
+    assert allocated(lambda: resamples(20_000, 0)) < 1.1 * 1000 * 20_000
 
 
 def test_without_labels_no_training_image_is_encoded_for_a_probe(small_model, digits):

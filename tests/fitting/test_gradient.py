@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import weakref
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -18,10 +19,11 @@ from zoo.data.images import Batches, Images, Source
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
-from zoo.fitting.gradient import Gradient, initialise_from_data, steps_batch
+from zoo.fitting.gradient import Gradient, calibrate, initialise_from_data, steps_batch
 from zoo.fitting.progress import TERMS, latest_terms
 from zoo.fitting.schedules import constant, one_cycle
 from zoo.model.autoencoder import build
+from zoo.model.bottlenecks.batch_topk import BatchTopK
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.bottlenecks.topk import TopK
 from zoo.model.corruptions import GaussianNoise, NoCorruption
@@ -480,3 +482,23 @@ def test_few_images_take_ten_steps_an_epoch_and_this_is_logged_once(data, caplog
     assert seen == 2 * [*9 * [11], 2]
     text = "101 training samples: 11 samples per step instead of 128, for 10 steps an epoch"
     assert [record.getMessage() for record in caplog.records] == [text]
+
+
+def test_a_calibration_sees_few_images_and_holds_one_batch(data, monkeypatch):
+    seen = []
+
+    class Watching(BatchTopK):
+        def calibrate(self, inputs):
+            for h in inputs:
+                seen.append((len(h), weakref.ref(h)))
+                del h
+                assert sum(batch() is not None for _, batch in seen) <= 1
+
+    monkeypatch.setattr("zoo.fitting.gradient.CALIBRATING_IMAGES", 60)
+    monkeypatch.setattr("zoo.fitting.gradient.CALIBRATING_BATCH", 20)
+    watched = build((1, 8, 8), linear, lambda: Watching(40, 3), GaussianLikelihood(), NoCorruption(), seed=0)
+    calibrate(watched, data)
+    sizes = [size for size, _ in seen]
+    assert len(sizes) > 1
+    assert max(sizes) == 20
+    assert 30 < sum(sizes) <= 60 < len(data.validation)

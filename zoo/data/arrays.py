@@ -14,7 +14,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from zoo.data.images import COPIED, Images, Scaling, Source
+from zoo.data.images import COPIED, Images, Scaling, Source, shuffled
 from zoo.data.room import check_room
 from zoo.errors import ZooError
 from zoo.samples import Form
@@ -155,7 +155,7 @@ def images_of(x: ArrayLike | Tensor, form: Form) -> tuple[Images, Form, Scaling]
         pixels = pixels.float() if pixels.nbytes <= COPIED else pixels
     if pixels.nbytes <= COPIED:
         pixels = pixels.contiguous()
-    return Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).scaled(form), form, scaling
+    return Images(pixels, torch.zeros(len(pixels), dtype=torch.uint8)).scaled(form), form, scaling
 
 
 def white_of(pixels: Tensor) -> float:
@@ -278,17 +278,19 @@ def split_places(labels: Tensor, by_class: bool, fraction: float, seed: int) -> 
             f"data.source.test_fraction={fraction}: takes {n} of {len(labels)} samples; train and test need at least "
             "one"
         )
-    order: Tensor = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    order = shuffled(len(labels), torch.Generator().manual_seed(seed))
     if by_class:
         members = labels.bincount()[labels]
         several = order[members[order] > 1]
         pool = several if len(several) > n else order
         pool = pool[labels[pool].argsort(stable=True)]
         test = pool[((torch.arange(n, dtype=torch.float64) + 0.5) * len(pool) / n).long()]
-        train = torch.ones(len(labels), dtype=torch.bool).index_fill(0, test, False).nonzero()[:, 0]
+        train = torch.ones(len(labels), dtype=torch.bool).index_fill(0, test.long(), False).nonzero()[:, 0]
     else:
         train, test = order[n:], order[:n]
-    return train.sort().values, test.sort().values
+    for part in (train, test):
+        part.numpy().sort()  # in place: torch's copies the values, and their former places in int64
+    return train, test
 
 
 def _set(path: str, named: tuple[str, NDArray[Any]], form: Form) -> tuple[Images, Form, Scaling]:

@@ -31,11 +31,11 @@ class Images:
 
     Attributes:
         pixels: (N, C, H, W), of any type of numbers; or sparse vectors. The memory may be that of a mapped file.
-        labels: (N,), int64; all zero for sources without labels.
+        labels: (N,), int64; for sources without labels all zero, of any type of whole numbers.
         scale: one number (of images, the pixel value that means 1.0), or (C, H, W).
         shift: one number, or (C, H, W).
-        chosen: (M,) int64, which of the stored samples the set holds, in its order; None for all. Large sets are
-            divided by it, without a copy.
+        chosen: (M,) int32 or int64, which of the stored samples the set holds, in its order; None for all. Large sets
+            are divided by it, without a copy.
         factors: (N, F) int64, the value of each factor that a sample was made from, counted from 0; None where they
             are not known.
     """
@@ -57,7 +57,7 @@ class Images:
         return c, h, w
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """The samples at `index`: (B,) int64 or a slice, as float32: (B, C, H, W)."""
+        """The samples at `index`: (B,) whole numbers or a slice, as float32: (B, C, H, W)."""
         stored = self.stored(index)
         if isinstance(self.shift, float) and self.shift == 0 and isinstance(self.scale, float):
             return torch.div(stored, self.scale).float()
@@ -108,7 +108,7 @@ class Images:
         return Images(self.stored(slice(None)).to(device), self.labels.to(device), scale, shift, factors=factors)
 
     def subset(self, index: Tensor) -> Images:
-        """The samples at `index`: (B,) int64, as a set of their own."""
+        """The samples at `index`: (B,) whole numbers, as a set of their own."""
         labels = self.labels.index_select(0, index)
         factors = None if self.factors is None else self.factors.index_select(0, index)
         if self.pixels.nbytes > COPIED:
@@ -139,8 +139,13 @@ class Images:
         if generator is None:
             yield from (self[start : start + size] for start in starts)
         else:
-            order = torch.randperm(len(self), generator=generator).to(self.pixels.device)
+            order = shuffled(len(self), generator).to(self.pixels.device)
             yield from (self[order[start : start + size]] for start in starts)
+
+
+def shuffled(n: int, generator: torch.Generator) -> Tensor:
+    """The numbers below n in random order: (n,), of the smaller type that holds them; both have the same order."""
+    return torch.randperm(n, generator=generator, dtype=torch.int32 if n < 1 << 31 else torch.int64)
 
 
 class Batches:

@@ -11,13 +11,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from zoo.data.images import Images, Source
+from zoo.data.images import Images, Source, shuffled
 from zoo.errors import ZooError
 from zoo.samples import Form, Kind
 from zoo.types import Shape
 
 CONSTANT = 1e-10  # of a feature's mean: a deviation below it is rounding
 BLOCK = 1 << 26  # bytes of float64 that are looked at at once
+MOST_TESTED = 1 << 16  # images: 1,000 resamples of them take 65 MB
+MOST_CODES = 384 << 20  # bytes
 
 
 def learned(source: Source, train: Images) -> Form:
@@ -87,8 +89,11 @@ class Splits:
                 f"validation_fraction={self.validation_fraction} takes {n_validation} of the {len(images)} training "
                 f"samples of {self.name}, but train and validation need at least one each; give more samples"
             )
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.split_seed))
-        train, validation = (images.subset(part.sort().values) for part in (order[n_validation:], order[:n_validation]))
+        order = shuffled(len(images), torch.Generator().manual_seed(self.split_seed))
+        parts = order[n_validation:], order[:n_validation]
+        for part in parts:
+            part.numpy().sort()  # in place: torch's copies the values, and their former places in int64
+        train, validation = map(images.subset, parts)
         if self.source.redrawn:
             validation = validation.binarised(torch.Generator().manual_seed(self.split_seed))
         return train, validation
@@ -118,9 +123,14 @@ class Splits:
         """Test images of a class that no other part holds, for the evaluator only; None where there is none."""
         return None if self.source.left_out is None else self._scaled(self.source.left_out)
 
-    def bounded(self) -> Splits:
-        """These splits with at most 128 MiB of test images, evenly spaced, for code that holds all of them at once."""
-        if (test := self.source.test.spaced(share=0.5)) is self.source.test:
+    def bounded(self, width: int = 1) -> Splits:
+        """These splits with few enough test images that code can hold all at once, evenly spaced.
+
+        Args:
+            width: of codes. There are at most 65,536 images, 128 MiB of images, and 384 MiB of codes, as float32.
+        """
+        most = min(MOST_TESTED, max(1, MOST_CODES // (4 * width)))
+        if (test := self.source.test.spaced(most, share=0.5)) is self.source.test:
             return self
         found = copy(self)  # what is known of the training images stays known
         found.source = replace(self.source, test=test)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from zoo.linear_algebra import varying_columns
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,7 +23,7 @@ def is_sparse(codes: Tensor) -> bool:
 
     A dense code may hold a zero by chance, such as that of a black image.
     """
-    varies = (codes != codes[0]).any(0)
+    varies = varying_columns(codes)
     return bool(varies.any()) and float((codes[:, varies] == 0).float().mean()) > FEW
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.linear_algebra import principal_axes
+from zoo.linear_algebra import principal_axes, varying_columns
 
 FLOOR = 1e-8
 WIDEST = 2048  # units in use; time grows with their cube
@@ -53,7 +53,7 @@ class Whitening:
             raise ZooError(f"a density needs at least two codes, not {len(z)}")
         if not z.isfinite().all():
             raise ZooError(f"a density needs finite codes; some of these {len(z)} are not")
-        varies = (z != z[0]).any(0)
+        varies = varying_columns(z)
         if not varies.any():
             raise ZooError(f"a density needs codes that vary; these {len(z)} are all equal")
         if (used := int(varies.sum())) > WIDEST:

@@ -26,6 +26,7 @@ from zoo.evaluation.measures.word_judgements import digest_of
 from zoo.evaluation.references import CLASSES
 from zoo.evaluation.registry import METRICS, Curve, Direction, Metric, NotApplicable, Outcome
 from zoo.evaluation.subject import Subject
+from zoo.memory import release_freed_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import weights_digest
 
@@ -163,7 +164,8 @@ def evaluate(
     """Measure metrics of a fitted model on the test images.
 
     Deterministic: evaluation mode, deterministic codes, no corruption, fixed seeds; the model's mode is restored. If
-    the test images take more than 128 MiB as float32, evenly spaced ones that fit are used.
+    there are more than 65,536 test images, or they take more than 128 MiB as float32, or their codes more than 384 MiB,
+    evenly spaced ones that fit are used.
 
     Args:
         model: the fitted model.
@@ -205,10 +207,15 @@ def evaluate(
     threads = torch.get_num_threads()
     heavy = not {metric.group for metric in todo} <= LIGHT
     with deterministic(model), arithmetic("auto", threads), libraries_limited(threads, heavy), torch.no_grad():
-        subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings, judgements)
+        subject = Subject(
+            model, data.bounded(model.bottleneck.out_features), fit, cache, chosen, outside, siblings, judgements
+        )
+        last = {need: metric for metric in todo for need in metric.needs}
         for done, (metric, settings) in enumerate(todo.items()):
             if progress is not None:
                 progress(metric, done, len(todo))
+            if subject.is_large:
+                release_freed_memory()
             entries[metric.name] = {
                 "group": metric.group,
                 "unit": metric.unit,
@@ -219,6 +226,7 @@ def evaluate(
                 **measure(metric, subject),
                 **({"settings": settings} if settings else {}),
             }
+            subject.release(need for need in metric.needs if last[need] is metric)
     return entries
 
 
@@ -363,8 +371,10 @@ def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
 def resamples(n: int, seed: int) -> Tensor:
     """How often each of n values is drawn, in each of 1,000 resamples: (1000, n) uint8."""
     generator = torch.Generator().manual_seed(seed)
-    draws = (torch.randint(n, (n,), generator=generator) for _ in range(RESAMPLES))
-    return torch.stack([draw.bincount(minlength=n).to(torch.uint8) for draw in draws])
+    counts = torch.empty(RESAMPLES, n, dtype=torch.uint8)
+    for drawn in counts:
+        drawn.copy_(torch.randint(n, (n,), generator=generator).bincount(minlength=n))
+    return counts
 
 
 def finite(value: Any) -> bool:

@@ -27,15 +27,16 @@ from torch import Tensor, nn
 from zoo.arithmetic import MATMUL, arithmetic
 from zoo.checks import check_count, check_positive
 from zoo.data.datamodule import DataModule
+from zoo.data.images import Images
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.fitting.checkpoints import Checkpoints, WholeFiles
-from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import OptimizerBuilder, check_optimizer, parameter_groups
 from zoo.fitting.progress import ProgressBar
 from zoo.fitting.replay import Replay, drop_gradients, replayable
 from zoo.fitting.schedules import constant
 from zoo.fitting.shared_batches import average_buffers, share_of, strategy_of
+from zoo.memory import keep_freed_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Loss, Objective, step_on
 from zoo.types import CalibratesOnValidation, FitReport, StartsFromData
@@ -50,6 +51,10 @@ Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W) with the indic
 MONITOR = "validation_total"
 STARTING_IMAGES = 10_000  # largest number of images for `StartsFromData.start_from_data`
 STARTING_VALUES = 1 << 26  # and of their values
+CALIBRATING_IMAGES, CALIBRATING_BATCH = (
+    10_000,
+    512,
+)  # largest number for `CalibratesOnValidation.calibrate`, and at once
 FEW_IMAGES = 1000  # sets of fewer images are fitted with smaller batches
 LEAST_STEPS, LEAST_BATCH = 10, 8  # per epoch of such sets: smaller batches than 8 made fits of VAEs diverge
 LOG = logging.getLogger(__name__)
@@ -266,14 +271,22 @@ def calibrate(model: Autoencoder, data: Splits) -> None:
     mode = model.training
     model.eval()
     for module in [module for module in model.modules() if isinstance(module, CalibratesOnValidation)]:
-        inputs: list[Tensor] = []
-        assert isinstance(module, nn.Module)
-        hook = module.register_forward_pre_hook(partial(_collect, inputs))
-        for x in data.validation.batches(starting_images(data)):
-            model.encode(x)
-        hook.remove()
-        module.calibrate(torch.cat(inputs))
+        module.calibrate(inputs_of(module, model, data.validation.spaced(CALIBRATING_IMAGES)))
     model.train(mode)
+
+
+def inputs_of(module: CalibratesOnValidation, model: Autoencoder, images: Images) -> Iterator[Tensor]:
+    """What a module of the model receives while it encodes images, a batch at a time: each (B, D)."""
+    assert isinstance(module, nn.Module)
+    given: list[Tensor] = []
+    hook = module.register_forward_pre_hook(partial(_collect, given))
+    try:
+        for x in images.batches(CALIBRATING_BATCH):
+            given.clear()  # what the module received while it looked at the batch before
+            model.encode(x)
+            yield given[0]
+    finally:
+        hook.remove()
 
 
 def _collect(inputs: list[Tensor], module: nn.Module, given: tuple[Tensor, ...]) -> None:

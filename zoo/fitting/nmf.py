@@ -24,6 +24,8 @@ from zoo.model.networks.nonnegative import NonnegativeLeastSquares
 from zoo.objective.objective import Objective
 from zoo.types import FitReport
 
+MOST_SAMPLES = 1 << 18
+
 
 @dataclass(frozen=True)
 class Nmf:
@@ -34,8 +36,8 @@ class Nmf:
     Seung, "Learning the parts of objects by non-negative matrix factorization", 1999.
 
     Columns have unit length and come in the order of |z_i|^2 over the training samples. Sparse samples stay sparse. The
-    minimum is a local one, the same for every seed. Of large dense sets, at most 256 MiB of evenly spaced samples are
-    used.
+    minimum is a local one, the same for every seed. Of large dense sets, at most 262,144 evenly spaced samples are
+    used, and 256 MiB of them.
 
     Args:
         max_iterations: at most.
@@ -63,7 +65,7 @@ class Nmf:
         parts = nonnegative_layer(model)
         check_components(parts.in_features, len(data.train), math.prod(data.shape))
         sparse = data.train.sparse
-        x = data.train.spaced()[:].flatten(1).numpy() if sparse is None else sparse
+        x = data.train.spaced(MOST_SAMPLES)[:].flatten(1).numpy() if sparse is None else sparse
         if x.min() < 0:
             raise ZooError(f"fit=nmf: samples of {data.name} have negative numbers; choose fit=pca")
         start = time.perf_counter()

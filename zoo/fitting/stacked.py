@@ -20,9 +20,9 @@ from zoo.data.images import Batches
 from zoo.data.splits import Splits
 from zoo.fitting.checkpoints import RUN, Checkpoints, WholeFiles
 from zoo.fitting.gradient import Gradient, Means, calibrate, initialise_from_data, record_epoch, steps_batch
-from zoo.fitting.memory import keep_freed_memory
 from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices
 from zoo.fitting.replay import ROUNDING, Replay
+from zoo.memory import keep_freed_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective, step_on
 from zoo.types import Fit, FitReport

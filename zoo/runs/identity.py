@@ -33,7 +33,6 @@ COUNTED = (
 )  # packages whose code determines a result
 UNCOUNTED = (
     "zoo.fitting.progress",
-    "zoo.fitting.memory",
     "zoo.fitting.checkpoints",
     "zoo.fitting.loggers",
     "zoo.data.sources.download",

@@ -106,7 +106,7 @@ def rescore(path: Path, asked: Rescoring) -> tuple[Record, list[str]]:
     import torch  # takes a second to import
 
     from zoo.evaluation.evaluator import due, evaluate, in_groups
-    from zoo.fitting.memory import keep_freed_memory
+    from zoo.memory import keep_freed_memory
     from zoo.runs.bars import evaluation_bar
     from zoo.runs.single import commit, machine
     from zoo.runs.weights import model_of

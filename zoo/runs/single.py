@@ -24,7 +24,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
 from zoo.evaluation.shortfall import shortfall
 from zoo.fitting.loggers import Silent
-from zoo.fitting.memory import keep_freed_memory, peak_memory
+from zoo.memory import keep_freed_memory, peak_memory
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.io import build_model, kept_codes, save_model, weights_digest
 from zoo.model.linear_decoder import atoms_of

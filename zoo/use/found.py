@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zoo import files
 from zoo.api import Model, load
-from zoo.data.images import Images
+from zoo.data.images import Images, shuffled
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.hub import ADDRESS
@@ -125,7 +125,7 @@ def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
 
 def own_units(images: Images, data: Splits, most: int = MOST) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Samples of a set in the units and shape of their owner, and their labels; at most so many, chosen by chance."""
-    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:most].sort().values
+    index = shuffled(len(images), torch.Generator().manual_seed(0))[:most].sort().values
     x = np.concatenate([data.form.outward(images[part]) for part in torch.split(index, 512)])
     return x, images.labels[index].numpy()
 

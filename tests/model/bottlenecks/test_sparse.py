@@ -240,10 +240,21 @@ def test_unseen_images_have_as_many_active_units_as_the_budget(compose_job, fit_
     assert active == pytest.approx(k, rel=0.05)
 
 
+@pytest.mark.parametrize("bottleneck", [BatchTopK(50, 3), WinnerTakeAll(50, 2, maps=5), Sparse(50, 3, L1Rule, True)])
+def test_thresholds_do_not_depend_on_how_inputs_are_divided(bottleneck, h):
+    bottleneck.eval()
+    found = []
+    for size in (64, 7):
+        bottleneck.calibrate(iter(h.split(size)))
+        found.append(bottleneck.threshold.clone())
+    assert torch.equal(*found)
+    assert found[0].isfinite().all()
+
+
 def test_a_threshold_of_inputs_that_are_never_positive_stays_as_it_was():
     rule = BatchTopK(4, k=2)
     rule.threshold.fill_(1.5)
-    rule.calibrate(-torch.ones(3, 4))
+    rule.calibrate([-torch.ones(3, 4)])
     assert rule.threshold.item() == 1.5
-    rule.calibrate(torch.tensor([[1.0, 0, 0, 0], [0, 3.0, 0, 0]]))
+    rule.calibrate([torch.tensor([[1.0, 0, 0, 0]]), torch.tensor([[0, 3.0, 0, 0]])])
     assert rule.threshold.item() == 1

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.checks import check_positive
 from zoo.data.images import Images, Source
 from zoo.data.room import check_room
 from zoo.data.sources.download import download
@@ -110,8 +111,7 @@ def patches(
         raise ZooError(f"data.source.size={size}: must be from 2 to 160, the width of the test regions")
     if n_train < 2 or n_test < 1:
         raise ZooError(f"data.source.n_train={n_train}, n_test={n_test}: must be at least 2 and 1")
-    if not epsilon > 0:
-        raise ZooError(f"data.source.epsilon={epsilon}: must be greater than 0")
+    check_positive(epsilon, "data.source.epsilon")
     needed = (n_train + n_test) * (3 if colour else 1) * size**2 * (9 if whiten else 1)
     check_room(needed, f"data=patches of data.source.size={size}", "choose a smaller size, or fewer images")
     photographs = np.stack(load_sample_images().images)

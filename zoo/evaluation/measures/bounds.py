@@ -15,7 +15,7 @@ from zoo.types import AlsoInEvaluation, DrawsCodes, Likelihood
 IMAGES = 64
 SCORING = 16  # samples of the posterior, where the bound is a score of single images
 LEAST_STD = 1e-3  # a quarter of a grey level of 256
-ROWS = 4096
+ROWS = 256  # codes at a time: under a mixture of 500 components in 50 dimensions 26 MB, which glibc keeps
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.evaluation.registry import Curve, NotApplicable, metric
-from zoo.linear_algebra import eigvalsh
+from zoo.linear_algebra import eigvalsh, varying_columns
 
 FREQUENCIES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 0.5, 1.0)
 UNITS, ROWS = 256, 1024  # that sums over codes take at once: PyTorch copies what it sums as 64-bit numbers
@@ -229,9 +229,12 @@ def covariance(codes: Tensor) -> Tensor:
     """Covariance of those units of codes (N, D) that vary: (U, U) float64; NotApplicable if all codes are equal."""
     if len(codes) == 1:
         raise NotApplicable("there is a single test image, whose code has no variance")
-    varying = (codes != codes[0]).any(0)
+    varying = varying_columns(codes)
     if not varying.any():
         raise NotApplicable("the codes of all test images are equal")
-    moving = codes[:, varying]
-    centred = moving - moving.mean(0)
-    return (centred.T @ centred).double() / len(centred)
+    mean = codes.mean(0)[varying]
+    found = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for rows in torch.split(codes, ROWS):
+        centred = rows[:, varying] - mean
+        found += centred.T @ centred
+    return found / len(codes)

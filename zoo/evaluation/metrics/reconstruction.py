@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,12 @@ PERFECT_MSE = 1e-10
 WINDOW, WINDOW_STD = 11, 1.5
 SCALES = 5
 CHUNK = 4096
+
+
+def each(x: Tensor, x_hat: Tensor, measured: Callable[[Tensor], Tensor]) -> Tensor:
+    """A measure of each sample's errors, B samples at a time: (B, D) -> (B,); x, x_hat: (N, C, H, W) -> (N,)."""
+    parts = zip(torch.split(x, CHUNK), torch.split(x_hat, CHUNK), strict=True)
+    return torch.cat([measured((output - target).flatten(1)) for target, output in parts])
 
 
 @metric("reconstruction", "squared error per sample", "lower", kinds=REAL)
@@ -25,7 +33,7 @@ def sse(x: Tensor, x_hat: Tensor) -> Tensor:
         x: (N, C, H, W) in [0, 1].
         x_hat: (N, C, H, W).
     """
-    return (x_hat - x).square_().flatten(1).sum(1)
+    return each(x, x_hat, lambda error: error.square_().sum(1))
 
 
 @metric("reconstruction", "squared error per value", "lower", kinds=REAL)
@@ -35,7 +43,7 @@ def mse(x: Tensor, x_hat: Tensor) -> Tensor:
     Misleads: a blurred average of several plausible images scores better than a sharp image that is slightly off, and a
     large blank background makes every model look good.
     """
-    return (x_hat - x).square_().flatten(1).mean(1)
+    return each(x, x_hat, lambda error: error.square_().mean(1))
 
 
 @metric("reconstruction", "absolute error per value", "lower", kinds=REAL)
@@ -44,7 +52,7 @@ def mae(x: Tensor, x_hat: Tensor) -> Tensor:
 
     Misleads: the best constant guess is the median, so leaving out thin strokes on a blank background costs little.
     """
-    return (x_hat - x).abs_().flatten(1).mean(1)
+    return each(x, x_hat, lambda error: error.abs_().mean(1))
 
 
 @metric("reconstruction", "dB", "higher", kinds=IMAGES)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 
 MOST_CODES = 1 << 18  # of training or validation images
+LARGE = 1 << 26  # bytes
+RELEASED = {"x", "x_hat"}  # which are computed again if needed
 
 
 class Encoded:
@@ -119,6 +121,16 @@ class Encoded:
     def test_codes(self) -> Tensor:
         """Deterministic codes of the test images: (N, D)."""
         return self.encode(self.data.test)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the test images take more than 64 MiB as float32."""
+        return 4 * len(self.data.test) * math.prod(self.data.shape) > LARGE
+
+    def release(self, names: Iterable[str]) -> None:
+        """Forget test images and reconstructions, if large, which no further metric asks for by these names."""
+        for name in RELEASED.intersection(names, vars(self)) if self.is_large else ():
+            delattr(self, name)
 
     @property
     def train_maps(self) -> Tensor:

@@ -13,6 +13,7 @@ from zoo.evaluation.measures.code_plane import CodePlane, plane_of
 from zoo.evaluation.measures.retrieval import Retrieval, retrieval
 from zoo.evaluation.registry import NotApplicable
 from zoo.evaluation.subject.encoded import Encoded
+from zoo.linear_algebra import varying_columns
 
 RETRIEVED = (1, 3, 7, 10, 15, 31, 63, 127, 255, 511, 1023, 2047, 4095)
 TERMS = 10  # of a topic
@@ -104,7 +105,7 @@ class Termed(Encoded):
         "Machine reading tea leaves", 2014.
         """
         names, codes = self.terms, self.train_codes
-        varying = (codes != codes[0]).any(0)
+        varying = varying_columns(codes)
         if not varying.any():
             raise NotApplicable("the codes of all training samples are equal")
         steps, middle = torch.diag(codes.std(0))[varying], codes.mean(0, keepdim=True)

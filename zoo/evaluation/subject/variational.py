@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from zoo.data.images import shuffled
 from zoo.evaluation.batches import BATCH
 from zoo.evaluation.measures.aggregate_posterior import AggregateBounds, aggregate_bounds, log_densities
 from zoo.evaluation.measures.bounds import encoder_output, rate_and_distortion
@@ -57,7 +58,7 @@ class Variational(Evidence):
 
     def log_sums(self, bottleneck: HasPosterior, z: Tensor) -> dict[int, Tensor]:
         """{M: log of the sum of q(z | x) over M - 1 training samples x, for each of codes z: (N, D)}: (N,) each."""
-        order = torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(SEED))[: MIXED - 1]
+        order = shuffled(len(self.data.train), torch.Generator().manual_seed(SEED))[: MIXED - 1]
         sizes = [*(size for size in SIZES if size <= len(order)), len(order) + 1]
         total, found = z.new_full((len(z),), -torch.inf, dtype=torch.float64), {}
         for start, end in pairwise([1, *sizes]):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from zoo.checks import check_active, check_width
-from zoo.model.bottlenecks import update_running_mean
+from zoo.model.bottlenecks import smallest_active, update_running_mean
 from zoo.types import Bottleneck, CalibratesOnValidation, Code
 
 
@@ -44,12 +46,9 @@ class BatchTopK(Bottleneck, CalibratesOnValidation):
         z = z * (z >= (self._smallest_active(z) if self.training else self.threshold.nan_to_num(0.0)))
         return Code(z, z)
 
-    def calibrate(self, h: Tensor) -> None:
-        """Set the threshold at which inputs (N, D) have k active units on average, or as many as are positive."""
-        z = h.relu().flatten()
-        smallest = z.topk(min(len(h) * self.k, int((z > 0).sum())), sorted=False).values
-        if len(smallest):
-            self.threshold.copy_(smallest.amin())
+    def calibrate(self, inputs: Iterable[Tensor]) -> None:
+        """Set the threshold at which inputs, each (B, D), have k active units, or as many as are positive."""
+        self.threshold.copy_(smallest_active(inputs, self.k, self.threshold))
 
     @torch.no_grad()
     def _smallest_active(self, z: Tensor) -> Tensor:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from zoo.checks import check_active, check_count, check_width, is_whole
 from zoo.errors import ZooError
-from zoo.model.bottlenecks import update_running_mean
+from zoo.model.bottlenecks import smallest_active, update_running_mean
 from zoo.types import Bottleneck, CalibratesOnValidation, Code, SparseCode
 
 START, RATE = math.log(3.0), 0.02  # of c: 3 nats per unit of the penalty; change per step and unit of error
@@ -94,14 +94,11 @@ class Sparse(Bottleneck, CalibratesOnValidation):
             z = torch.cat([z, *(nn.functional.pad(z[:, :m], (0, z.shape[1] - m)) for m in self.prefixes)])
         return SparseCode(z, code.point, penalties, h=h, dead=self.idle > self.dead_after)
 
-    def calibrate(self, h: Tensor) -> None:
-        """Set the threshold that k units per image of inputs (N, D) reach, or as many as are active."""
+    def calibrate(self, inputs: Iterable[Tensor]) -> None:
+        """Set the threshold that k units per image of inputs, each (B, D), reach, or as many as are active."""
         if self.threshold is not None:
             self.threshold.zero_()
-            z = self(h).point.flatten()
-            active = z.topk(min(len(h) * self.k, int((z > 0).sum())), sorted=False).values
-            if len(active):
-                self.threshold.copy_(active.amin())
+            self.threshold.copy_(smallest_active((self(h).point for h in inputs), self.k, self.threshold))
 
     @torch.no_grad()
     def _shift(self, h: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -59,9 +61,9 @@ class WinnerTakeAll(Bottleneck, CalibratesOnValidation):
         z = winners.flatten(1)
         return Code(z, z)
 
-    def calibrate(self, h: Tensor) -> None:
-        """Set the thresholds that k/M of the images of inputs (N, D) reach in each map."""
-        best = h.view(len(h), self.maps, -1).amax(2)
+    def calibrate(self, inputs: Iterable[Tensor]) -> None:
+        """Set the thresholds that k/M of the images of inputs, each (B, D), reach in each map."""
+        best = torch.cat([h.view(len(h), self.maps, -1).amax(2) for h in inputs])
         self.threshold.copy_(smallest_of(best, max(1, self._active(best))))
 
     @torch.no_grad()

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from zoo.fitting.memory import keep_freed_memory
+from zoo.memory import keep_freed_memory
 
 MAPPINGS = """
 import ctypes
-from zoo.fitting.memory import keep_freed_memory
+from zoo.memory import keep_freed_memory
 
 class Counts(ctypes.Structure):  # struct mallinfo2 of malloc.h
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
@@ -44,7 +44,7 @@ def test_a_tensor_of_16_mb_is_not_mapped_separately(repository):
 
 
 PEAKS = """
-from zoo.fitting.memory import peak_memory
+from zoo.memory import peak_memory
 
 def hold(mebibytes):
     return len(bytearray(mebibytes << 20))

@@ -1,11 +1,11 @@
-"""Memory of a fit: freed memory is kept for the next step, and the peak is measured."""
+"""Memory of this process: freed memory is kept for the next step, or returned, and its peak is measured."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +34,13 @@ def keep_freed_memory() -> bool:
     settings = {M_MMAP_THRESHOLD: LARGEST_MMAP_THRESHOLD, M_TRIM_THRESHOLD: KEPT, M_TOP_PAD: PADDED}
     accepted = [mallopt(name, value) == 1 for name, value in settings.items()]
     return all(accepted)
+
+
+def release_freed_memory() -> None:
+    """Return what `keep_freed_memory` kept to the operating system; no effect with other C libraries than glibc."""
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
