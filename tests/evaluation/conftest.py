@@ -44,7 +44,7 @@ class FixedSplits:
     def shape(self) -> tuple[int, int, int]:
         return self.train.shape
 
-    def bounded(self, width: int) -> "FixedSplits":
+    def bounded(self) -> "FixedSplits":
         """All of them are few."""
         return self
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from experiments.unchanged import SAME
+from experiments.unchanged import SAME, main, outcome, same
+from zoo.errors import ZooError
 from zoo.runs.records import read_record
 
 STUDY = """about: two methods
@@ -62,19 +64,34 @@ def test_records_are_carried_over_changes_that_change_no_number_and_no_others(re
     copy.change("zoo/fitting/gradient.py", "LOG = ", "UNUSED = 1\nLOG = ")
     done = copy.compare()
     assert done.returncode == 0, done.stderr
-    assert "2 fits at HEAD and now: 2 are equal bit for bit\n2 records carried over" in done.stdout
+    commit = re.search(r"\n2 fits at (\w{10}) and now: 2 are equal bit for bit\n2 records carried over", done.stdout)[1]
     second = copy.records()
     for key, record in second.items():
         if key[0] == "pca":
             assert record == first[key], "no part of it was changed"
         else:
             assert record.code != first[key].code
-            assert record.environment[SAME] == {first[key].code: "HEAD"}
+            assert record.environment[SAME] == {first[key].code: commit}
             assert record.metrics == first[key].metrics
     copy.commit()
     copy.change("zoo/fitting/gradient.py", "        initialise_from_data(module.model, data)\n", "")
     done = copy.compare()
     assert done.returncode == 1
-    assert "2 fits at HEAD and now: 1 are equal bit for bit\ndifferent: shallow_ae" in done.stdout
+    assert "now: 1 are equal bit for bit\nnot equal: shallow_ae" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("error: no record is changed")
     assert copy.records() == second
+
+
+def test_equal_failures_are_not_equal_fits(compose_job):
+    assert same("1f", "1f")
+    assert not same("1f", "2e")
+    failed = outcome(compose_job("variant=deep_ae", "optimizer.lr=1e9", "optimizer=sgd"))
+    assert failed.startswith("failed: ")
+    assert not same(failed, failed)
+
+
+def test_what_cannot_be_compared_is_told(capsys):
+    with pytest.raises(ZooError, match=r"^--study digts: no such study; did you mean digits\?"):
+        main(["HEAD", "--study", "digts"])
+    with pytest.raises(ZooError, match=r"^nonsense: no such commit of "):
+        main(["nonsense", "--study", "digits"])

@@ -14,7 +14,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from zoo.data.images import COPIED, Images, Scaling, Source, shuffled
+from zoo.data.images import COPIED, Images, Scaling, Source, ascending, shuffled
 from zoo.data.room import check_room
 from zoo.errors import ZooError
 from zoo.samples import Form
@@ -285,12 +285,10 @@ def split_places(labels: Tensor, by_class: bool, fraction: float, seed: int) -> 
         pool = several if len(several) > n else order
         pool = pool[labels[pool].argsort(stable=True)]
         test = pool[((torch.arange(n, dtype=torch.float64) + 0.5) * len(pool) / n).long()]
-        train = torch.ones(len(labels), dtype=torch.bool).index_fill(0, test.long(), False).nonzero()[:, 0]
+        train = torch.ones(len(labels), dtype=torch.bool).index_fill(0, test.long(), False).nonzero()[:, 0].to(order)
     else:
         train, test = order[n:], order[:n]
-    for part in (train, test):
-        part.numpy().sort()  # in place: torch's copies the values, and their former places in int64
-    return train, test
+    return ascending(train), ascending(test)
 
 
 def _set(path: str, named: tuple[str, NDArray[Any]], form: Form) -> tuple[Images, Form, Scaling]:

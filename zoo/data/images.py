@@ -144,8 +144,14 @@ class Images:
 
 
 def shuffled(n: int, generator: torch.Generator) -> Tensor:
-    """The numbers below n in random order: (n,), of the smaller type that holds them; both have the same order."""
+    """The numbers below n in random order: (n,), int32 if that holds them, and in the same order as int64."""
     return torch.randperm(n, generator=generator, dtype=torch.int32 if n < 1 << 31 else torch.int64)
+
+
+def ascending(places: Tensor) -> Tensor:
+    """Places (N,) in ascending order, sorted in place: torch's sort copies them, and where they were in int64."""
+    places.numpy().sort()
+    return places
 
 
 class Batches:

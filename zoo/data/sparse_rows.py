@@ -55,7 +55,7 @@ class SparseRows:
         return torch.from_numpy(self.matrix[index].toarray()).view(-1, 1, 1, self.matrix.shape[1])
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """The samples at `index`: (B,) int64, dense: (B, 1, 1, D)."""
+        """The samples at `index`: (B,) whole numbers, dense: (B, 1, 1, D)."""
         return torch.from_numpy(self.matrix[index.numpy()].toarray()).view(-1, 1, 1, self.matrix.shape[1])
 
     def chosen(self, index: Tensor | slice) -> SparseRows:

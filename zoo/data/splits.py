@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from zoo.data.images import Images, Source, shuffled
+from zoo.data.images import Images, Source, ascending, shuffled
 from zoo.errors import ZooError
 from zoo.samples import Form, Kind
 from zoo.types import Shape
@@ -19,7 +19,6 @@ from zoo.types import Shape
 CONSTANT = 1e-10  # of a feature's mean: a deviation below it is rounding
 BLOCK = 1 << 26  # bytes of float64 that are looked at at once
 MOST_TESTED = 1 << 16  # images: 1,000 resamples of them take 65 MB
-MOST_CODES = 384 << 20  # bytes
 
 
 def learned(source: Source, train: Images) -> Form:
@@ -90,10 +89,7 @@ class Splits:
                 f"samples of {self.name}, but train and validation need at least one each; give more samples"
             )
         order = shuffled(len(images), torch.Generator().manual_seed(self.split_seed))
-        parts = order[n_validation:], order[:n_validation]
-        for part in parts:
-            part.numpy().sort()  # in place: torch's copies the values, and their former places in int64
-        train, validation = map(images.subset, parts)
+        train, validation = (images.subset(ascending(part)) for part in (order[n_validation:], order[:n_validation]))
         if self.source.redrawn:
             validation = validation.binarised(torch.Generator().manual_seed(self.split_seed))
         return train, validation
@@ -123,14 +119,9 @@ class Splits:
         """Test images of a class that no other part holds, for the evaluator only; None where there is none."""
         return None if self.source.left_out is None else self._scaled(self.source.left_out)
 
-    def bounded(self, width: int = 1) -> Splits:
-        """These splits with few enough test images that code can hold all at once, evenly spaced.
-
-        Args:
-            width: of codes. There are at most 65,536 images, 128 MiB of images, and 384 MiB of codes, as float32.
-        """
-        most = min(MOST_TESTED, max(1, MOST_CODES // (4 * width)))
-        if (test := self.source.test.spaced(most, share=0.5)) is self.source.test:
+    def bounded(self) -> Splits:
+        """These splits with at most 65,536 test images and 128 MiB, evenly spaced, for code that holds all at once."""
+        if (test := self.source.test.spaced(MOST_TESTED, share=0.5)) is self.source.test:
             return self
         found = copy(self)  # what is known of the training images stays known
         found.source = replace(self.source, test=test)

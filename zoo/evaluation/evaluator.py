@@ -164,8 +164,8 @@ def evaluate(
     """Measure metrics of a fitted model on the test images.
 
     Deterministic: evaluation mode, deterministic codes, no corruption, fixed seeds; the model's mode is restored. If
-    there are more than 65,536 test images, or they take more than 128 MiB as float32, or their codes more than 384 MiB,
-    evenly spaced ones that fit are used.
+    there are more than 65,536 test images, or they take more than 128 MiB as float32, evenly spaced ones that fit are
+    used.
 
     Args:
         model: the fitted model.
@@ -207,9 +207,7 @@ def evaluate(
     threads = torch.get_num_threads()
     heavy = not {metric.group for metric in todo} <= LIGHT
     with deterministic(model), arithmetic("auto", threads), libraries_limited(threads, heavy), torch.no_grad():
-        subject = Subject(
-            model, data.bounded(model.bottleneck.out_features), fit, cache, chosen, outside, siblings, judgements
-        )
+        subject = Subject(model, data.bounded(), fit, cache, chosen, outside, siblings, judgements)
         last = {need: metric for metric in todo for need in metric.needs}
         for done, (metric, settings) in enumerate(todo.items()):
             if progress is not None:

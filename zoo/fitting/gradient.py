@@ -51,10 +51,8 @@ Epoch = Iterator[tuple[Tensor, int, int]]  # batches (B, C, H, W) with the indic
 MONITOR = "validation_total"
 STARTING_IMAGES = 10_000  # largest number of images for `StartsFromData.start_from_data`
 STARTING_VALUES = 1 << 26  # and of their values
-CALIBRATING_IMAGES, CALIBRATING_BATCH = (
-    10_000,
-    512,
-)  # largest number for `CalibratesOnValidation.calibrate`, and at once
+CALIBRATING_IMAGES = 10_000  # largest number of images for `CalibratesOnValidation.calibrate`
+CALIBRATING_BATCH = 512  # of which so many at a time
 FEW_IMAGES = 1000  # sets of fewer images are fitted with smaller batches
 LEAST_STEPS, LEAST_BATCH = 10, 8  # per epoch of such sets: smaller batches than 8 made fits of VAEs diverge
 LOG = logging.getLogger(__name__)

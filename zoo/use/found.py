@@ -123,7 +123,7 @@ def samples_of(words: Sequence[str]) -> tuple[Model, NDArray[Any], list[str]]:
     return found.model, x, [f"test {number}" for number in range(len(x))]
 
 
-def own_units(images: Images, data: Splits, most: int = MOST) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def own_units(images: Images, data: Splits, most: int = MOST) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     """Samples of a set in the units and shape of their owner, and their labels; at most so many, chosen by chance."""
     index = shuffled(len(images), torch.Generator().manual_seed(0))[:most].sort().values
     x = np.concatenate([data.form.outward(images[part]) for part in torch.split(index, 512)])

@@ -16,7 +16,7 @@ def update_running_mean(mean: Tensor, value: Tensor) -> None:
 
 
 def smallest_active(codes: Iterable[Tensor], k: int, without: Tensor) -> Tensor:
-    """The smallest of the N k largest positive values of N codes, or of as many as there are.
+    """The threshold at which N codes have N k active units, or as many as are positive: the smallest of these values.
 
     Args:
         codes: batches of codes, each (B, D).
