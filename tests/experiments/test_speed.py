@@ -170,7 +170,12 @@ def test_what_the_docs_say_about_memory_is_what_was_measured(repository):
     limit = 1024 * float(re.search(r"at most ([\d.]+) GiB of memory", text)[1])
     assert limit - 103 < max(found.values()) <= limit
     of_methods = {variant: mib for (images, variant), mib in found.items() if " and " in images}
-    assert set(sorted(of_methods, key=of_methods.get)[-2:]) == set(re.findall(r"units \(`(\w+)`, `(\w+)`\)", text)[0])
+    assert set(sorted(of_methods, key=of_methods.get)[-2:]) == set(
+        re.findall(r"`(\w+)` and `(\w+)` take most", text)[0]
+    )
+    grown = (found["20,000,000 images, 20 GB", v] - found["4,000,000 images, 4.1 GB", v] for v in ("pca", "deep_ae"))
+    assert "at most twelve\nbytes" in text
+    assert max(grown) * 2**20 / 16e6 < 12.5
 
 
 def test_every_part_has_sizes_and_a_heading():
