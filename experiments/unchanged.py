@@ -64,8 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ZooError(f"--study {study}: no such study{nearest(study, known)}")
     commit = digest_of(said.commit)
     before, after = both(commit, said.study or known, folders, said.overrides)
-    if not before:
-        raise ZooError(f"{', '.join(map(str, folders))}: no record of these studies is of the code of {commit}")
     equal = [key for key, fit in before.items() if same(fit["outcome"], after[key]["outcome"])]
     print(f"{len(before)} fits at {commit} and now: {len(equal)} are equal bit for bit")
     for key in sorted(before.keys() - equal):
@@ -101,6 +99,8 @@ def both(commit: str, studies: Sequence[str], folders: Sequence[Path], overrides
             before = with_code_of(tree, told, [commit, *said])
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
+        if not before:
+            raise ZooError(f"{', '.join(map(str, folders))}: no record of these studies is of the code of {commit}")
         told.write_text(json.dumps(list(before)))
         return before, with_code_of(ROOT, told, [commit, *said])
 
@@ -189,7 +189,9 @@ def carried(folder: Path, codes: Mapping[str, tuple[str, str]], commit: str) -> 
     for path in sorted((folder / "records").glob("*/*/*.json")):
         with locked(lock_of(path)):  # keep metrics that others have added meanwhile
             record = read_record(path)
-            before, now = codes.get(record.hash, ("", ""))
+            if record.hash not in codes:
+                continue
+            before, now = codes[record.hash]
             if is_of(record, before) and record.code != now:
                 earlier = record.environment.get(SAME, {}) | {before: commit}
                 write_record(folder, replace(record, code=now, environment=record.environment | {SAME: earlier}))

@@ -90,7 +90,7 @@ def test_equal_failures_are_not_equal_fits(compose_job):
     assert not same(failed, failed)
 
 
-def test_what_cannot_be_compared_is_told(capsys):
+def test_what_cannot_be_compared_is_told():
     with pytest.raises(ZooError, match=r"^--study digts: no such study; did you mean digits\?"):
         main(["HEAD", "--study", "digts"])
     with pytest.raises(ZooError, match=r"^nonsense: no such commit of "):

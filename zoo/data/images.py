@@ -144,12 +144,12 @@ class Images:
 
 
 def shuffled(n: int, generator: torch.Generator) -> Tensor:
-    """The numbers below n in random order: (n,), int32 if that holds them, and in the same order as int64."""
+    """The numbers below n in random order: (n,), in int32 where that suffices; int64 would have the same order."""
     return torch.randperm(n, generator=generator, dtype=torch.int32 if n < 1 << 31 else torch.int64)
 
 
 def ascending(places: Tensor) -> Tensor:
-    """Places (N,) in ascending order, sorted in place: torch's sort copies them, and where they were in int64."""
+    """Places (N,) in ascending order, sorted in place; `Tensor.sort` would make a copy of them, and int64 indices."""
     places.numpy().sort()
     return places
 

@@ -36,8 +36,8 @@ class Nmf:
     Seung, "Learning the parts of objects by non-negative matrix factorization", 1999.
 
     Columns have unit length and come in the order of |z_i|^2 over the training samples. Sparse samples stay sparse. The
-    minimum is a local one, the same for every seed. Of large dense sets, as many evenly spaced
-    samples are used as take 256 MiB, but at most 262,144.
+    minimum is a local one, the same for every seed. Of large dense sets, evenly spaced samples are used: at most 256
+    MiB, and at most 262,144 samples.
 
     Args:
         max_iterations: at most.

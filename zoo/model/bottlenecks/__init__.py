@@ -16,7 +16,9 @@ def update_running_mean(mean: Tensor, value: Tensor) -> None:
 
 
 def smallest_active(codes: Iterable[Tensor], k: int, without: Tensor) -> Tensor:
-    """The threshold at which N codes have N k active units, or as many as are positive: the smallest of these values.
+    """The smallest of the N k largest positive values of N codes, or of all positive ones if there are fewer.
+
+    As a threshold, it leaves k units of a code active on average.
 
     Args:
         codes: batches of codes, each (B, D).
