@@ -4,7 +4,8 @@ A record is stale where code that its parts come from has changed, whatever the 
 each study once with the code of COMMIT and once as the code is now, committed or not: for one epoch, with one seed, on
 this machine. If data, losses, weights, codes and reconstructions are equal bit for bit, the records name the code as it
 is now, and remember the earlier code and COMMIT under `environment: same_code`. If one fit differs or fails, no record
-is changed, unless `--equal-only` is given.
+is changed, unless `--equal-only` is given. `--images 2000` takes so many training images of each data set: minutes
+instead of an hour, for changes that every step of a fit goes through.
 
 Limitations: what happens in later epochs alone, such as early stopping, or with other seeds is not compared, nor are
 metrics, which have versions of their own.
@@ -26,6 +27,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from experiments.speed.arms import load
+from experiments.speed.parts import whole
 from zoo.errors import ZooError, nearest
 from zoo.files import locked
 from zoo.options import names
@@ -50,20 +53,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, action="append", help="a folder of records (default: results)")
     parser.add_argument("--study", action="append", help="a study (default: all of them)")
     parser.add_argument("--equal-only", action="store_true", help="carry over those that are equal, if others differ")
+    parser.add_argument("--images", type=int, help="training images of each fit (default: all)")
     parser.add_argument("--fits-to", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="of all runs, such as paths.data=...")
     said = parser.parse_intermixed_args(arguments)
     known, folders = names("study"), said.results or [Path("results")]
     if said.fits_to is not None:  # one of the two versions, see `with_code_of`
         wanted = json.loads(said.fits_to.read_text()) if said.fits_to.exists() else None
-        found = fits([study for study in said.study if study in known], folders, said.overrides, wanted)
+        found = fits([study for study in said.study if study in known], folders, said.overrides, wanted, said.images)
         said.fits_to.write_text(json.dumps(found))
         return
     for study in said.study or ():
         if study not in known:
             raise ZooError(f"--study {study}: no such study{nearest(study, known)}")
     commit = digest_of(said.commit)
-    before, after = both(commit, said.study or known, folders, said.overrides)
+    options = [f"--study={study}" for study in said.study or known] + [f"--results={folder}" for folder in folders]
+    if said.images is not None:
+        options.append(f"--images={said.images}")
+    before, after = both(commit, [*options, *said.overrides])
     equal = [key for key, fit in before.items() if same(fit["outcome"], after[key]["outcome"])]
     print(f"{len(before)} fits at {commit} and now: {len(equal)} are equal bit for bit")
     for key in sorted(before.keys() - equal):
@@ -89,9 +96,13 @@ def same(before: str, after: str) -> bool:
     return before == after and not before.startswith(FAILED)
 
 
-def both(commit: str, studies: Sequence[str], folders: Sequence[Path], overrides: Sequence[str]) -> tuple[Fits, Fits]:
-    """What `fits` returns with the code of a commit, and of the same configurations with the code as it is now."""
-    said = [f"--study={study}" for study in studies] + [f"--results={folder}" for folder in folders] + [*overrides]
+def both(commit: str, said: Sequence[str]) -> tuple[Fits, Fits]:
+    """What `fits` returns with the code of a commit, and of the same configurations with the code as it is now.
+
+    Args:
+        commit: at which the records are not stale.
+        said: the command line's options and overrides.
+    """
     with TemporaryDirectory() as place:
         tree, told = Path(place) / "tree", Path(place) / "fits.json"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, commit], cwd=ROOT, check=True)
@@ -100,7 +111,7 @@ def both(commit: str, studies: Sequence[str], folders: Sequence[Path], overrides
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
         if not before:
-            raise ZooError(f"{', '.join(map(str, folders))}: no record of these studies is of the code of {commit}")
+            raise ZooError(f"no record of these studies is of the code of {commit}")
         told.write_text(json.dumps(list(before)))
         return before, with_code_of(ROOT, told, [commit, *said])
 
@@ -115,7 +126,11 @@ def with_code_of(tree: Path, told: Path, said: Sequence[str]) -> Fits:
 
 
 def fits(
-    studies: Iterable[str], folders: Sequence[Path], overrides: Sequence[str], wanted: Sequence[str] | None
+    studies: Iterable[str],
+    folders: Sequence[Path],
+    overrides: Sequence[str],
+    wanted: Sequence[str] | None,
+    images: int | None,
 ) -> Fits:
     """One epoch of each configuration of studies, by its key: name, digest of the code, and outcome.
 
@@ -124,13 +139,18 @@ def fits(
         folders: of records.
         overrides: of all runs.
         wanted: keys; None for those of which a folder has a record that is not stale.
+        images: training images of each fit; None for all.
     """
     found: Fits = {}
     for study in studies:
         for job in first_of_each(study, overrides):
             if job.key not in found and (has_record(job, folders) if wanted is None else job.key in wanted):
                 print(f"{study}: {job.name}", flush=True)
-                found[job.key] = {"name": f"{job.name} on {job.data}", "code": job.code, "outcome": outcome(job)}
+                found[job.key] = {
+                    "name": f"{job.name} on {job.data}",
+                    "code": job.code,
+                    "outcome": outcome(job, images),
+                }
     return found
 
 
@@ -156,25 +176,30 @@ def is_of(record: Record, code: str) -> bool:
     return code == record.code or code in record.environment.get(SAME, {})
 
 
-def outcome(job: Job) -> str:
-    """Digest of data, losses, weights, codes and reconstructions after one epoch; "failed: ..." if the fit fails."""
+def outcome(job: Job, images: int | None = None) -> str:
+    """Digest of data, losses, weights, codes and reconstructions after one epoch; "failed: ..." if the fit fails.
+
+    Args:
+        job: the run.
+        images: training images; None for all.
+    """
     fit = job.axes["fit"]
     short = {"fit": fit | ({"epochs": 1} if "epochs" in fit else {})}
     job = replace(job, axes=job.axes | short, checkpoint_seconds=None)
     try:
-        data = read(job)
+        data = read(job) if images is None else load(job, min(images, whole(job)))
         fitted = fit_one(job, data)
     except ZooError as error:
         return f"{FAILED}{error}"
-    whole = hashlib.sha256(json.dumps(fitted.report.history).encode())
+    digest = hashlib.sha256(json.dumps(fitted.report.history).encode())
     for images in (data.train, data.validation, data.test):
-        whole.update(images.digest().encode())
+        digest.update(images.digest().encode())
     with torch.no_grad():
         codes = fitted.model.encode(data.test[:COMPARED])
         results = {"codes": codes, "reconstructions": fitted.model.decode(codes)}
     for name, values in sorted((fitted.model.state_dict() | results).items()):
-        whole.update(name.encode() + values.contiguous().numpy().tobytes())
-    return whole.hexdigest()
+        digest.update(name.encode() + values.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def carried(folder: Path, codes: Mapping[str, tuple[str, str]], commit: str) -> int:

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from zoo.arithmetic import SLOW_CHECK, arithmetic, exact_matmul, flushes_denormals
+from zoo.arithmetic import SLOW_CHECK, arithmetic, exact_matmul, flushes_denormals, multiplies_bf16
 
 
 def now():
@@ -74,3 +74,22 @@ def test_the_automatic_precision_depends_on_the_processor(monkeypatch, name, pre
     assert exact_matmul() == precision
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert exact_matmul() == "highest", "exact on every processor"
+
+
+@pytest.mark.parametrize(
+    ("about", "fast"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"neon": True}, False),
+    ],
+)
+def test_bf16_is_used_where_the_processor_has_instructions_for_it(monkeypatch, about, fast):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: about, raising=False)
+    assert multiplies_bf16(torch.device("cpu")) == fast
+
+
+def test_an_old_torch_that_does_not_say_computes_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not multiplies_bf16(torch.device("cpu"))

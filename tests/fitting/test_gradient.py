@@ -19,6 +19,7 @@ from zoo.data.images import Batches, Images, Source
 from zoo.data.sources import digits
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
+from zoo.fitting import gradient
 from zoo.fitting.gradient import Gradient, calibrate, initialise_from_data, steps_batch
 from zoo.fitting.progress import TERMS, latest_terms
 from zoo.fitting.schedules import constant, one_cycle
@@ -290,6 +291,19 @@ def test_mixed_precision_keeps_float32_weights(data):
     fit(epochs=10)(exact, data, Objective(), seed=0)
     assert total(fitted, data.validation) == pytest.approx(total(exact, data.validation), rel=0.05)
     assert not torch.equal(weights(fitted), weights(exact))
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_bf16_on_a_processor_without_instructions_for_it_is_told(data, monkeypatch, caplog, fast):
+    monkeypatch.setattr(gradient, "multiplies_bf16", lambda device: fast)
+    gradient.tell_if_slow.cache_clear()
+    for precision in ("32-true", "bf16-mixed"):
+        fit(precision=precision, epochs=1)(model(), data, Objective(), seed=0)
+    gradient.tell_if_slow.cache_clear()
+    assert [record.getMessage() for record in caplog.records] == [
+        "trainer.precision=bf16-mixed: the processor has no instructions for bf16; trainer.precision=32-true is faster "
+        "here"
+    ] * (not fast)
 
 
 @pytest.mark.parametrize(

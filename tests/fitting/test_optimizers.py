@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from zoo.errors import ZooError
+from zoo.fitting import muon as muon_module
 from zoo.fitting.gradient import Gradient
-from zoo.fitting.muon import Muon, orthogonal
+from zoo.fitting.muon import COEFFICIENTS, Muon, orthogonal
 from zoo.fitting.optimizers import check_optimizer, parameter_groups, weight_matrices
 from zoo.fitting.schedules import cosine, one_cycle
 from zoo.model.io import build_model
@@ -137,6 +138,25 @@ def test_the_update_of_a_random_matrix_is_nearly_orthogonal(shape):
     assert values.quantile(0.1) > 0.6
     assert values.max() < 1.25
     assert (found * (u @ v)).sum() / (found.norm() * (u @ v).norm()) > 0.97
+
+
+@pytest.mark.parametrize(("fast", "error"), [(False, 1e-4), (True, 0.1)])
+def test_products_of_muon_are_in_bf16_only_where_the_device_multiplies_it(monkeypatch, fast, error):
+    """In bf16 on a processor without instructions for it, a fit took seven times as long."""
+    matrix = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(muon_module, "multiplies_bf16", lambda device: fast)
+    difference = (orthogonal(matrix) - orthogonal_in_float64(matrix)).abs().max()
+    assert 0 < difference < error
+    assert (difference < 1e-4) == (not fast)
+
+
+def orthogonal_in_float64(matrix, steps=5):
+    x = matrix.double() / matrix.double().norm()
+    a, b, c = COEFFICIENTS
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
 
 
 def test_a_step_of_muon_by_hand():

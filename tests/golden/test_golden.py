@@ -16,6 +16,10 @@ NATS = 0.3  # of an objective that may pass through zero
 # processor or version of torch differs as much as another seed, by up to 10 %. The first epochs are compared.
 RESTARTING = ("vq_vae", "residual_vq")
 FIRST = 3  # epochs
+# Which category or map is the largest depends on rounding, too: these differ between Zen 3 and Zen 4 by up to 1.7 % and
+# 0.5 nats, and the other methods by up to 0.4 % and 0.25 nats.
+CHOOSING = ("gumbel_ae", "winner_take_all")
+MORE = 3  # times the tolerances
 
 
 def numbers(run):
@@ -36,8 +40,9 @@ def test_numbers_are_the_expected_ones(fitted, variant, request):
     assert path.exists(), f"no expected numbers for {variant}: write them by `python -m pytest --update-golden`"
     expected = json.loads(path.read_text())
     assert found.keys() == expected.keys()
+    times = MORE if fitted.job.variant in CHOOSING else 1
     for name, value in expected.items():
-        tolerance = {"sse": {"rel": SQUARED_ERROR}, "parameters": {"abs": 0}}.get(name, {"abs": NATS})
+        tolerance = {"sse": {"rel": times * SQUARED_ERROR}, "parameters": {"abs": 0}}.get(name, {"abs": times * NATS})
         assert found[name] == pytest.approx(value, **tolerance), name
 
 

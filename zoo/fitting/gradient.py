@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import Strategy
 from torch import Tensor, nn
 
-from zoo.arithmetic import MATMUL, arithmetic
+from zoo.arithmetic import MATMUL, arithmetic, multiplies_bf16
 from zoo.checks import check_count, check_positive
 from zoo.data.datamodule import DataModule
 from zoo.data.images import Images
@@ -194,6 +194,7 @@ class Gradient:
             except (MisconfigurationException, ValueError) as error:
                 reason = str(error).rstrip(".!")
                 raise ZooError(f"trainer.accelerator={self.accelerator}: {reason}; choose trainer=cpu") from error
+            tell_if_slow(self.precision, trainer.strategy.root_device)
             module.start = time.perf_counter()
             handler = signal.getsignal(signal.SIGINT)
             try:
@@ -250,6 +251,15 @@ def steps_batch(images: int, batch_size: int) -> int:
     return min(batch_size, size)
 
 
+@cache  # so that it is logged once
+def tell_if_slow(precision: Precision, device: torch.device) -> None:
+    """Log a warning where a precision makes fits slower instead of faster."""
+    if precision == "bf16-mixed" and not multiplies_bf16(device):
+        lacking = "the processor" if device.type == "cpu" else f"the device {device}"
+        text = "trainer.precision=bf16-mixed: %s has no instructions for bf16; trainer.precision=32-true is faster here"
+        LOG.warning(text, lacking)
+
+
 def initialise_from_data(model: Autoencoder, data: Splits) -> None:
     """Initialise the modules that are `StartsFromData` from training images, evenly spaced in the set."""
     if starting := [module for module in model.modules() if isinstance(module, StartsFromData)]:
@@ -277,7 +287,7 @@ def inputs_of(module: CalibratesOnValidation, model: Autoencoder, images: Images
     """What a module of the model receives while it encodes images, a batch at a time: each (B, D)."""
     assert isinstance(module, nn.Module)
     given: list[Tensor] = []
-    hook = module.register_forward_pre_hook(partial(_collect, given))
+    hook = module.register_forward_pre_hook(lambda _, received: given.append(received[0]))
     try:
         for x in images.batches(CALIBRATING_BATCH):
             given.clear()  # what the module received while it looked at the batch before
@@ -285,10 +295,6 @@ def inputs_of(module: CalibratesOnValidation, model: Autoencoder, images: Images
             yield given[0]
     finally:
         hook.remove()
-
-
-def _collect(inputs: list[Tensor], module: nn.Module, given: tuple[Tensor, ...]) -> None:
-    inputs.append(given[0])
 
 
 class GradientModule(L.LightningModule):

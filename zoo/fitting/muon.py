@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.arithmetic import multiplies_bf16
 from zoo.checks import is_whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # K. Jordan's: the steepest at 0, so that few steps suffice
@@ -111,13 +112,13 @@ def _smaller_side(parameter: Tensor) -> int:
 
 
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
-    """U S V' -> about U V', by steps of Newton and Schulz in bf16: (M, N) -> (M, N).
+    """U S V' -> about U V', by steps of Newton and Schulz: (M, N) -> (M, N).
 
     Each step maps every singular value s to a s + b s^3 + c s^5; after five, values above about 0.01 of the norm are
-    between 0.7 and 1.2.
+    between 0.7 and 1.2. Products are in bf16 where the device has instructions for them, else in float32.
     """
     a, b, c = COEFFICIENTS
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if multiplies_bf16(matrix.device) else matrix.float()
     x = x.T if len(matrix) > matrix.shape[1] else x
     x = x / x.norm().clamp(min=TINY)
     for _ in range(steps):

@@ -19,7 +19,15 @@ from zoo.arithmetic import arithmetic
 from zoo.data.images import Batches
 from zoo.data.splits import Splits
 from zoo.fitting.checkpoints import RUN, Checkpoints, WholeFiles
-from zoo.fitting.gradient import Gradient, Means, calibrate, initialise_from_data, record_epoch, steps_batch
+from zoo.fitting.gradient import (
+    Gradient,
+    Means,
+    calibrate,
+    initialise_from_data,
+    record_epoch,
+    steps_batch,
+    tell_if_slow,
+)
 from zoo.fitting.optimizers import grouped, parameter_groups, weight_matrices
 from zoo.fitting.replay import ROUNDING, Replay
 from zoo.memory import keep_freed_memory
@@ -57,6 +65,7 @@ def fit_stacked(
     """
     environment = LightningEnvironment()  # this process alone, also within a job of a cluster
     fabric = Fabric(accelerator=fit.accelerator, devices=1, precision=fit.precision, plugins=[environment])
+    tell_if_slow(fit.precision, fabric.device)
     train, validation = data.train.to(fabric.device), data.validation.to(fabric.device)
     batch_size = steps_batch(len(train), fit.batch_size)
     orders = [Batches(train, batch_size, seed, data.source.redrawn) for seed in seeds]

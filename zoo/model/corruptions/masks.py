@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from zoo.checks import check_count, check_finite, is_finite
+from zoo.checks import check_count, check_finite, check_fraction, is_finite
 from zoo.errors import ZooError
 from zoo.model.corruptions.levels import Level, check_level, level_per_image, uniform_per_pixel
 from zoo.types import Serves
@@ -102,7 +102,7 @@ class PatchMask(Serves):
     fill: float = 0.0
 
     def __post_init__(self) -> None:
-        check_level("rate", self.rate, 1)
+        check_fraction(self.rate, "corruption.rate")
         check_finite(self.fill, "corruption.fill")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
