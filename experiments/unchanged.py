@@ -192,8 +192,8 @@ def outcome(job: Job, images: int | None = None) -> str:
     except ZooError as error:
         return f"{FAILED}{error}"
     digest = hashlib.sha256(json.dumps(fitted.report.history).encode())
-    for images in (data.train, data.validation, data.test):
-        digest.update(images.digest().encode())
+    for part in (data.train, data.validation, data.test):
+        digest.update(part.digest().encode())
     with torch.no_grad():
         codes = fitted.model.encode(data.test[:COMPARED])
         results = {"codes": codes, "reconstructions": fitted.model.decode(codes)}
