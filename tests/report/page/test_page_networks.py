@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 
@@ -11,7 +10,7 @@ import torch
 
 from zoo.errors import ZooError
 from zoo.model.io import build_model, read_model
-from zoo.report.page.assemble import source
+from zoo.report.page.assemble import as_text, source
 from zoo.report.page.portable import float16, portable
 
 py_mini_racer = pytest.importorskip("py_mini_racer", reason="the JavaScript engine mini-racer is not installed")
@@ -26,8 +25,8 @@ def engine():
 
 
 def as_javascript(data: object) -> str:
-    """Data as an expression, with bytes as `zoo.bytes` of base64."""
-    marked = json.dumps(data, default=lambda value: f"$bytes:{base64.b64encode(value).decode()}")
+    """Data as an expression, with bytes as `zoo.bytes` of their text."""
+    marked = json.dumps(data, default=lambda value: f"$bytes:{as_text(value)}")
     return re.sub(r'"\$bytes:([^"]*)"', r'zoo.bytes("\1")', marked)
 
 
@@ -70,9 +69,17 @@ def test_networks_as_large_as_those_of_the_page_are_those_of_pytorch(engine, com
     assert torch.allclose(computed(engine, "decode", codes), images.flatten(1), atol=NEAR, rtol=0)
 
 
+@pytest.mark.parametrize("length", [*range(10), 1000])
+def test_bytes_are_read_from_the_text_that_holds_them(engine, length):
+    data = bytes(torch.randint(256, (length,), generator=torch.Generator().manual_seed(length)).tolist())
+    text = as_text(data)
+    assert not set(text) & set("<\"'\\")
+    assert bytes(json.loads(engine.execute(f"JSON.stringify(Array.from(zoo.bytes('{text}')))"))) == data
+
+
 def test_half_precision_numbers_are_read_exactly(engine):
     numbers = torch.tensor([0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 6e-8, -3.1e-6, 0.333251953125]).half()
-    text = base64.b64encode(float16([numbers])).decode()
+    text = as_text(float16([numbers]))
     found = json.loads(engine.execute(f"JSON.stringify(Array.from(zoo.floats(zoo.bytes('{text}'))))"))
     assert found == numbers.float().tolist()
 

@@ -14,6 +14,7 @@ from typing import Any
 SHARED = ("core", "shell")
 BYTES = "$bytes"  # the key of a reference to bytes
 WORKER = "train_worker"  # not run in the page itself, which hands its text to a worker
+OPENING, SAFE = "<", ","  # a digit of base85 that could start a tag, and what stands for it
 
 
 def assemble(contents: Mapping[str, Any]) -> str:
@@ -32,9 +33,9 @@ def assemble(contents: Mapping[str, Any]) -> str:
 
 
 def packed(data: object) -> str:
-    """Data as base64 of compressed bytes: four of the length of its JSON, the JSON, and the bytes that it refers to.
+    """Data as text of compressed bytes: four of the length of its JSON, the JSON, and the bytes that it refers to.
 
-    Where the data hold bytes, the JSON has {"$bytes": [start, end]}: base64 within JSON would be compressed badly.
+    Where the data hold bytes, the JSON has {"$bytes": [start, end]}: text within JSON would be compressed badly.
     """
     beside = bytearray()
 
@@ -46,12 +47,21 @@ def packed(data: object) -> str:
 
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=reference).encode()
     whole = len(text).to_bytes(4, "little") + text + beside
-    return base64.b64encode(gzip.compress(whole, mtime=0)).decode()
+    return as_text(gzip.compress(whole, mtime=0))
+
+
+def as_text(data: bytes) -> str:
+    """Bytes as base85, a quarter longer, where base64 is a third longer: `zoo.bytes` of core.js reads it.
+
+    Five digits hold four bytes, with the alphabet of R. Elz, "A compact representation of IPv6 addresses", RFC 1924,
+    but a comma in place of "<".
+    """
+    return base64.b85encode(data).decode().replace(OPENING, SAFE)
 
 
 def unpacked(text: str) -> Any:
     """What was `packed`."""
-    whole = gzip.decompress(base64.b64decode(text))
+    whole = gzip.decompress(base64.b85decode(text.replace(SAFE, OPENING)))
     start = 4 + int.from_bytes(whole[:4], "little")
 
     def resolved(value: dict[str, Any]) -> Any:

@@ -4,23 +4,20 @@
 const zoo = {};
 
 (function () {
-  const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
 
-  /** The bytes of a base64 text. */
+  /** The bytes of a text that `as_text` of assemble.py wrote: five digits of base 85 hold four bytes. */
   zoo.bytes = function (text) {
     const value = new Uint8Array(128);
-    for (let i = 0; i < 64; i++) value[DIGITS.charCodeAt(i)] = i;
-    const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-    const bytes = new Uint8Array((text.length / 4) * 3 - padding);
-    for (let i = 0, at = 0; at < bytes.length; i += 4) {
-      const four =
-        (value[text.charCodeAt(i)] << 18) | (value[text.charCodeAt(i + 1)] << 12) |
-        (value[text.charCodeAt(i + 2)] << 6) | value[text.charCodeAt(i + 3)];
-      bytes[at++] = four >> 16;
-      if (at < bytes.length) bytes[at++] = (four >> 8) & 255;
-      if (at < bytes.length) bytes[at++] = four & 255;
+    for (let i = 0; i < 85; i++) value[DIGITS.charCodeAt(i)] = i;
+    const whole = text.padEnd(Math.ceil(text.length / 5) * 5, "~");
+    const bytes = new DataView(new ArrayBuffer((whole.length / 5) * 4));
+    for (let i = 0, at = 0; i < whole.length; i += 5, at += 4) {
+      let number = 0;
+      for (let k = 0; k < 5; k++) number = number * 85 + value[whole.charCodeAt(i + k)];
+      bytes.setUint32(at, number);
     }
-    return bytes;
+    return new Uint8Array(bytes.buffer, 0, bytes.byteLength - (whole.length - text.length));
   };
 
   /** The numbers of float16, of which all low bytes come before all high ones, as Float32Array. */
