@@ -39,7 +39,10 @@ def test_the_reduced_version_comes_to_the_same_verdict(name, home, monkeypatch):
     found = json.loads((home / "outputs" / "claims" / f"{name}.json").read_text())
     ours, theirs = results(found["cases"][reduced]), results(next(iter(whole["cases"].values())))
     assert ours.keys() == theirs.keys()
-    contradicted = [part for part in ours if {ours[part], theirs[part]} == {True, False}]
+    # of one seed, without an interval, a number near its bound comes out on either side on different processors
+    numbers = found["numbers"][reduced]
+    vague = {c["part"] for c in found["cases"][reduced] if c["beside"] and numbers[c["number"]]["low"] is None}
+    contradicted = [part for part in ours if {ours[part], theirs[part]} == {True, False} and part not in vague]
     assert contradicted == []
     assert [part for part in ours if ours[part]], "it shows nothing"
     assert found["verdict"]["outcome"] == whole["verdict"]["outcome"]

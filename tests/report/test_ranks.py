@@ -45,6 +45,12 @@ def test_rows_that_a_table_writes_alike_share_a_rank() -> None:
     assert list(found.mean) == [1.25, 1.75, 3.0]
 
 
+def test_rows_of_different_orders_of_magnitude_are_ranked_by_their_values() -> None:
+    """Where a column spans more than a factor of 100, each row is written with decimals of its own."""
+    found = only([*row("x", [4.07e-13], [1.0]), *row("y", [0.0108], [2.5]), *row("z", [0.111], [9.0])])
+    assert dict(zip(found.rows, found.mean, strict=True)) == {"x": 1.0, "y": 2.0, "z": 3.0}
+
+
 def test_only_what_has_a_direction_and_is_no_measurement_counts() -> None:
     pair = [record("x", {"a": 1, "b": 2}), record("y", {"a": 2, "b": 5})]
     for about in ({"direction": "none"}, {"measured": True}):

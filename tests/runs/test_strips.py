@@ -17,7 +17,7 @@ from zoo.data.sources import planted, sprites
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.model.corruptions import NoCorruption
-from zoo.runs.single import as_strip, most_used, strips, traversals
+from zoo.runs.single import as_strip, most_used, nearest_to, strips, traversals
 from zoo.runs.strips import STEPS, decode_strip, encode_strip
 
 
@@ -131,6 +131,15 @@ def test_planted_atoms_are_shown_most_frequent_first() -> None:
     with torch.no_grad():
         shown = decode_strip(strips(model.eval(), data, model.encode(data.train[:]))["planted"])
     torch.testing.assert_close(shown, as_strip(data.atoms[:20]), rtol=0, atol=0.51 / 255)
+
+
+def test_below_each_planted_atom_is_the_most_similar_one_of_those_in_use() -> None:
+    planted_atoms = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).view(2, 1, 1, 3)
+    atoms = torch.tensor([[0.0, -2.0, 0.1], [0.9, 0.1, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]).view(4, 1, 1, 3)
+    codes = torch.tensor([[1.0, 2.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]])  # the third unit, a perfect one, is never in use
+    found = nearest_to(planted_atoms, atoms, codes)
+    assert torch.equal(found.flatten(1), torch.tensor([[0.9, 0.1, 0.0], [0.0, 2.0, -0.1]]))
+    assert len(nearest_to(planted_atoms, atoms, torch.zeros(2, 4))) == 0
 
 
 def test_atoms_are_ordered_by_the_variance_that_they_carry_and_unused_ones_left_out() -> None:

@@ -166,5 +166,5 @@ def deviations(seeds: Sequence[Array], resampled: Sequence[Sequence[Array | None
 
 
 def ranks(values: Array, units: Array) -> Array:
-    """Mean ranks over the last axis of values (B, K, P), lower is better, in steps of `units`: (B, K)."""
-    return np.asarray(rankdata(np.rint(values / units), axis=1).mean(2))
+    """Mean ranks over the last axis of values (B, K, P), lower is better, in steps of `units` (K, P): (B, K)."""
+    return np.asarray(rankdata(np.rint(values / units) * units, axis=1).mean(2))

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.nn import functional as F
 
 from zoo.data.images import Images
 from zoo.data.splits import Splits
@@ -302,10 +303,13 @@ def strips(model: Autoencoder, data: Splits, codes: Tensor) -> dict[str, str]:
         images |= {"corrupted": seen, "restored": model.reconstruct(seen, hidden if model.corruption.masks else None)}
     if isinstance(model.bottleneck, HasPrior):
         images["samples"] = model.decode(model.bottleneck.sample(2 * SHOWN, torch.Generator().manual_seed(0)))
-    if (atoms := atoms_of(model.decode, codes.shape[1])) is not None and len(used := most_used(atoms, codes)):
-        images["atoms"] = as_strip(used)
-    if data.atoms is not None:
-        images["planted"] = as_strip(data.atoms[:ATOMS])
+    planted = None if data.atoms is None else data.atoms[:ATOMS]
+    if planted is not None:
+        images["planted"] = as_strip(planted)
+    if (atoms := atoms_of(model.decode, codes.shape[1])) is not None:
+        found = most_used(atoms, codes) if planted is None else nearest_to(planted, atoms, codes)
+        if len(found):
+            images["atoms"] = as_strip(found)
     if data.factors:
         images["traversals"] = traversals(model, data.test, len(data.factors))
     return {name: encode_strip(batch) for name, batch in images.items()}
@@ -326,6 +330,26 @@ def most_used(atoms: Tensor, codes: Tensor) -> Tensor:
     found, both = atoms[order].flatten(1), (codes[:, order] < 0).any(0) & (codes[:, order] > 0).any(0)
     largest = found.gather(1, found.abs().argmax(1, keepdim=True))
     return torch.where(both[:, None], found * largest.sign(), found).view(-1, *atoms.shape[1:])
+
+
+def nearest_to(planted: Tensor, atoms: Tensor, codes: Tensor) -> Tensor:
+    """For each planted atom, the one of largest absolute cosine of units in use, with the sign of the cosine.
+
+    Args:
+        planted: (K, C, H, W).
+        atoms: (D, C, H, W).
+        codes: of training images: (N, D).
+
+    Returns:
+        (K, C, H, W); without any unit in use, (0, C, H, W).
+    """
+    used = atoms.flatten(1)[(codes != 0).any(0)]
+    if not len(used := used[used.norm(dim=1) > 0]):
+        return planted[:0]
+    cosines = F.normalize(planted.flatten(1), dim=1) @ F.normalize(used, dim=1).T
+    nearest = cosines.abs().argmax(1, keepdim=True)
+    turned = torch.where(cosines.gather(1, nearest) < 0, -1.0, 1.0)
+    return (used[nearest[:, 0]] * turned).view_as(planted)
 
 
 def as_strip(atoms: Tensor) -> Tensor:

@@ -101,7 +101,10 @@ def test_entries_hold_every_score_and_intervals(entries, nines):
         assert entry["value"] == curve["AUROC"][0]
         assert entries[f"outlier_auroc_{name}_by_density"]["value"] == curve["AUROC"][1]
         assert entries[f"outlier_auroc_{name}_of_pixels"]["value"] == max(curve["AUROC"][2:])
-        for metric in (m for m in entries if m.startswith(f"outlier_auroc_{name}")):
+        assert entries[f"outlier_precision_{name}"]["value"] == curve["average precision"][0]
+        bound = f"outlier_auroc_{name}_by_bound"
+        assert entries[bound]["reason"].startswith("the model is not variational")
+        for metric in (m for m in entries if f"_{name}" in m and m != bound):
             low, high = entries[metric]["interval"]
             assert low <= entries[metric]["value"] <= high
             assert entries[metric]["n"] == n
@@ -152,6 +155,9 @@ def test_the_bound_of_a_variational_model_is_a_score(variational, digits):
     assert weights[1].item() == pytest.approx(0.5, rel=0.2)
     assert weights[0].item() == pytest.approx(0.5 / subject.likelihood.std**2, rel=0.1)
     assert auroc(*seen.by(OWN[1])).value > 0.9
+    (name,) = names = ["outlier_auroc_other_by_bound"]
+    entry = found(variational, digits, {"noise": noise(300)}, names)[name]
+    assert entry["value"] == auroc(*seen.by(OWN[1])).value
 
 
 # What is missing, and what has to be measured
@@ -211,4 +217,5 @@ def test_outliers_of_another_data_set_are_measured_again(pca, digits):
 def test_references_are_of_no_direction(entries):
     for name in NAMES:
         assert METRICS[name].direction == ("none" if name.endswith("of_pixels") else "higher")
-        assert ("resampled" in entries[name]) == (not name.endswith("of_pixels"))
+        bound = name.endswith("by_bound")  # PCA has none
+        assert ("resampled" in entries[name]) == (not name.endswith("of_pixels") and not bound)

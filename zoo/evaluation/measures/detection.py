@@ -48,7 +48,7 @@ class Detection:
         found: dict[str, list[float] | list[str]] = {
             "score": list(pairs),
             "AUROC": [auroc(*pair).value for pair in pairs.values()],
-            "average precision": [average_precision(*pair) for pair in pairs.values()],
+            "average precision": [average_precision(*pair).value for pair in pairs.values()],
         }
         if len(self.kinds) > 1:
             for kind, index in self.kinds.items():
@@ -76,14 +76,27 @@ def auroc(usual: Tensor, unusual: Tensor) -> Compared:
     return Compared.of(float(above.mean()), torch.from_numpy(-lower), torch.from_numpy(above))
 
 
-def average_precision(usual: Tensor, unusual: Tensor) -> float:
+def average_precision(usual: Tensor, unusual: Tensor) -> Compared:
     """Mean over outliers of the fraction of outliers among all that score at least as high; arguments as for `auroc`.
 
-    Of scores without information it is M / (N + M).
-    """
-    from sklearn.metrics import average_precision_score
+        1/M sum_m a_m / (a_m + b_m)
 
-    return float(average_precision_score(*joint(usual, unusual)))
+    with a_m outliers and b_m inliers that score at least as high as outlier m. Of scores without information it is
+    M / (N + M). The influences are its derivatives by the weights of the samples: another inlier at or above m lowers
+    the m-th term by a_m / (a_m + b_m)^2, another outlier raises it by b_m / (a_m + b_m)^2.
+    """
+    inliers, outliers = usual.double().sort().values, unusual.double().sort().values
+    a, b = (len(each) - torch.searchsorted(each, outliers).double() for each in (outliers, inliers))
+    precision = a / (a + b)
+
+    def summed(terms: Tensor, scores: Tensor) -> Tensor:
+        """Sum of the terms of outliers that score no higher than each of some scores."""
+        return torch.cat([terms.new_zeros(1), terms.cumsum(0)])[torch.searchsorted(outliers, scores, right=True)]
+
+    raised = summed(b / (a + b).square(), unusual.double())
+    lowered = summed(a / (a + b).square(), usual.double()) * len(usual) / len(unusual)
+    own = precision[torch.searchsorted(outliers, unusual.double())]
+    return Compared.of(precision.mean().item(), -lowered, own + raised)
 
 
 def joint(usual: Tensor, unusual: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -1,152 +1,148 @@
 """How well a score of each sample separates outliers from test samples; no model was fitted to outliers.
 
-There are as many outliers as inliers, so an uninformative score has an AUROC and an average precision of 0.5.
-Each set of outliers has three metrics:
+There are at most 5,000 outliers and as many inliers, so an uninformative score has an AUROC and an average precision of
+0.5. There are three sets of outliers: "other" are images of another data set, evaluation.outliers; "left_out" are those
+of the class data.source.without; "corrupted" are test images under each corruption of the group robustness at its
+weakest level, on an equal share of the images: Gaussian noise of std 0.1, black or white pixels at rate 0.05, blocks of
+2x2 pixels, a masked block of a quarter of the height and width, masked pixels at rate 0.1, two blots and a crease; here
+the inliers are different images. Each set has five metrics:
 
-- <name>: by the reconstruction error; the curve has AUROC and average precision of every score: those of the model
-  (reconstruction error, bound on the log-likelihood from 16 draws, density of codes), and four on pixels;
-- <name>_by_density: by the density of codes;
-- <name>_of_pixels: the best of the four detectors on pixels (`zoo.evaluation.measures.pixel_detectors`).
+- outlier_auroc_<set>: by the reconstruction error; the curve has AUROC and average precision of every score: those of
+  the model, and of four detectors on pixels (`zoo.evaluation.measures.pixel_detectors`);
+- outlier_precision_<set>: average precision by the reconstruction error;
+- outlier_auroc_<set>_by_bound: by the bound on the log-likelihood from 16 draws;
+- outlier_auroc_<set>_by_density: by the density of codes;
+- outlier_auroc_<set>_of_pixels: the best of the detectors on pixels.
 
-A variational model's bound has no metric of its own: it is in the curves.
 Intervals are over inliers and outliers; the model is taken as given.
 """
 
 from __future__ import annotations
 
-from zoo.evaluation.measures.detection import Detection, auroc
+from collections.abc import Callable
+
+from zoo.evaluation.measures.detection import Detection, auroc, average_precision
+from zoo.evaluation.measures.distances import Compared
 from zoo.evaluation.measures.pixel_detectors import DETECTORS
-from zoo.evaluation.registry import IMAGES, REAL, Curve, metric
+from zoo.evaluation.registry import IMAGES, REAL, Curve, Direction, metric
 
-GROUP, UNIT = "outliers", "1"
+GROUP = "outliers"
+Score = Callable[[Detection], Curve]
+ERROR, BOUND, DENSITY = "reconstruction error", "likelihood bound", "code density"
+SETS = {
+    "other": "images of another data set",
+    "left_out": "a class left out of training",
+    "corrupted": "corrupted images",
+}
+MISLEADS = {
+    "other": "another data set may differ in something trivial, such as brightness, that any score finds",
+    "left_out": "a good autoencoder reconstructs even a class that it has never seen, and then scores badly here",
+    "corrupted": "noise raises every reconstruction error, so the score may find the noise and not the novelty",
+}
 
 
-@metric(GROUP, UNIT, "higher", kinds=IMAGES)
-def outlier_auroc_other(other_outliers: Detection) -> Curve:
-    """Area under the ROC curve of the squared reconstruction error: images of another data set against test samples.
+def of_each_set(name: str, direction: Direction, version: int = 1) -> Callable[[Score], Score]:
+    """Register a score as three metrics, of one set of outliers each; its docstring is a template of theirs.
 
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
-
-    The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5. For all metrics
-    `outlier_auroc_*`: at most 5,000 outliers, and as many inliers. The data set is evaluation.outliers.
-
-    Misleads: another data set may differ in something trivial, such as brightness, that any score finds: compare with
-    the detectors on pixels.
+    Args:
+        name: of the metrics, with "{set}"; in the docstring, "{outliers}" says what these are, and "{misleads}" how an
+            error misleads about them.
+        direction: of the metrics.
+        version: of the metrics.
     """
-    return by_error(other_outliers)
+
+    def register(score: Score) -> Score:
+        def of_other(other_outliers: Detection) -> Curve:
+            return score(other_outliers)
+
+        def of_left_out(left_out_outliers: Detection) -> Curve:
+            return score(left_out_outliers)
+
+        def of_corrupted(corrupted_outliers: Detection) -> Curve:
+            return score(corrupted_outliers)
+
+        for outliers, function in zip(SETS, (of_other, of_left_out, of_corrupted), strict=True):
+            function.__name__ = name.format(set=outliers)
+            function.__doc__ = str(score.__doc__).format(outliers=SETS[outliers], misleads=MISLEADS[outliers])
+            metric(GROUP, "1", direction, version, kinds=REAL if outliers == "left_out" else IMAGES)(function)
+        return score
+
+    return register
 
 
-@metric(GROUP, UNIT, "higher", version=2, kinds=IMAGES)
-def outlier_auroc_other_by_density(other_outliers: Detection) -> Curve:
-    """Area under the ROC curve of minus the log density of codes: images of another data set against test samples.
-
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
-
-    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
-    makes them unusual.
-    """
-    return detected(other_outliers, "code density")
-
-
-@metric(GROUP, UNIT, "none", kinds=IMAGES)
-def outlier_auroc_other_of_pixels(other_outliers: Detection) -> Curve:
-    """Best area under the ROC curve of four detectors on pixels, a reference: images of another data set.
-
-        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
-
-    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
-    """
-    return of_pixels(other_outliers)
-
-
-@metric(GROUP, UNIT, "higher", kinds=REAL)
-def outlier_auroc_left_out(left_out_outliers: Detection) -> Curve:
-    """Area under the ROC curve of the squared reconstruction error: a class left out of training against test samples.
-
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
-
-    The class is data.source.without.
-
-    Misleads: a good autoencoder reconstructs a class that it has never seen: a low value then shows how general the
-    model is, not how bad.
-    """
-    return by_error(left_out_outliers)
-
-
-@metric(GROUP, UNIT, "higher", version=2, kinds=REAL)
-def outlier_auroc_left_out_by_density(left_out_outliers: Detection) -> Curve:
-    """Area under the ROC curve of minus the log density of codes: a class left out of training against test samples.
-
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
-
-    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
-    makes them unusual.
-    """
-    return detected(left_out_outliers, "code density")
-
-
-@metric(GROUP, UNIT, "none", kinds=REAL)
-def outlier_auroc_left_out_of_pixels(left_out_outliers: Detection) -> Curve:
-    """Best area under the ROC curve of four detectors on pixels, a reference: a class left out of training.
-
-        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
-
-    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
-    """
-    return of_pixels(left_out_outliers)
-
-
-@metric(GROUP, UNIT, "higher", kinds=IMAGES)
-def outlier_auroc_corrupted(corrupted_outliers: Detection) -> Curve:
-    """Area under the ROC curve of the squared reconstruction error: corrupted test images against test samples.
-
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
-
-    Each corruption of group robustness at its weakest level, on an equal share of the images: Gaussian noise of std
-    0.1, black or white pixels at rate 0.05, blocks of 2x2 pixels, a masked block of a quarter of the height and width,
-    masked pixels at rate 0.1, two blots and a crease. The curve has the AUROC of each. Inliers are different images.
-
-    Misleads: noise raises every reconstruction error, so the score may find the noise and not the novelty: compare with
-    the detectors on pixels.
-    """
-    return by_error(corrupted_outliers)
-
-
-@metric(GROUP, UNIT, "higher", version=2, kinds=IMAGES)
-def outlier_auroc_corrupted_by_density(corrupted_outliers: Detection) -> Curve:
-    """Area under the ROC curve of minus the log density of codes: corrupted test images against test samples.
-
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
-
-    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
-    makes them unusual.
-    """
-    return detected(corrupted_outliers, "code density")
-
-
-@metric(GROUP, UNIT, "none", kinds=IMAGES)
-def outlier_auroc_corrupted_of_pixels(corrupted_outliers: Detection) -> Curve:
-    """Best area under the ROC curve of four detectors on pixels, a reference: corrupted test images.
-
-        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
-
-    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
-    """
-    return of_pixels(corrupted_outliers)
-
-
+@of_each_set("outlier_auroc_{set}", "higher")
 def by_error(found: Detection) -> Curve:
-    """AUROC by reconstruction error, with the table of all scores."""
-    return detected(found, "reconstruction error", found.table())
+    """Area under the ROC curve of the squared reconstruction error: {outliers} against test samples.
+
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
+
+    The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5.
+
+    Misleads: {misleads}. Compare with the detectors on pixels.
+    """
+    return detected(found, ERROR, auroc, found.table())
 
 
+@of_each_set("outlier_precision_{set}", "higher")
+def precision_by_error(found: Detection) -> Curve:
+    """Average precision of the squared reconstruction error: {outliers} among as many test samples.
+
+        1/M sum_m #(outliers n with s_n >= s_m) / #(samples n with s_n >= s_m), over the M outliers m,
+        s the squared reconstruction error
+
+    It is the precision at each outlier, averaged; by chance, 0.5. Other than the AUROC, it weighs the highest scores
+    most.
+
+    Misleads: outliers are much rarer in practice than one sample in two, and precision falls with their share. Also,
+    {misleads}.
+    """
+    return detected(found, ERROR, average_precision)
+
+
+@of_each_set("outlier_auroc_{set}_by_bound", "higher")
+def by_bound(found: Detection) -> Curve:
+    """Area under the ROC curve of minus the bound on the log-likelihood: {outliers} against test samples.
+
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log 1/16 sum_k p(x, z_k) / q(z_k | x), z_k ~ q
+
+    For variational models: Y. Burda et al. 2015, arXiv:1509.00519.
+
+    Misleads: models assign simple images, such as blank ones, a high likelihood whether or not they are unusual:
+    E. Nalisnick et al., "Do deep generative models know what they don't know?", 2018, arXiv:1810.09136.
+    """
+    return detected(found, BOUND, auroc)
+
+
+@of_each_set("outlier_auroc_{set}_by_density", "higher", version=2)
+def by_density(found: Detection) -> Curve:
+    """Area under the ROC curve of minus the log density of codes: {outliers} against test samples.
+
+        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
+
+    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
+    makes them unusual.
+    """
+    return detected(found, DENSITY, auroc)
+
+
+@of_each_set("outlier_auroc_{set}_of_pixels", "none")
 def of_pixels(found: Detection) -> Curve:
-    """AUROC of the best detector on pixels."""
-    return max((detected(found, name) for name in DETECTORS), key=lambda curve: curve.value or 0)
+    """Best area under the ROC curve of four detectors on pixels, a reference: {outliers}.
+
+        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
+
+    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
+    """
+    return max((detected(found, name, auroc) for name in DETECTORS), key=lambda curve: curve.value or 0)
 
 
-def detected(found: Detection, method: str, table: dict[str, list[float] | list[str]] | None = None) -> Curve:
-    """AUROC by one score."""
+def detected(
+    found: Detection,
+    method: str,
+    measure: Callable[..., Compared],
+    table: dict[str, list[float] | list[str]] | None = None,
+) -> Curve:
+    """How well one score separates the two."""
     usual, unusual = found.by(method)
-    area = auroc(usual, unusual)
+    area = measure(usual, unusual)
     return Curve(area.value, table or {}, len(usual), influence=(area.real, area.fake))

@@ -123,9 +123,10 @@ def atoms(records: Sequence[Record]) -> Figure | None:
     grey = all(strip.shape[1] == 1 for strip in strips.values())
     title = f"Atoms of linear decoders of models of {data_of(records)}"
     scale = f"each to its own scale, {'blue below 0, red above' if grey else 'grey at 0'}"
-    subtitle = f"{some}units that carry most variance, {scale}; lowest error first; {models(shown)}"
-    subtitle += left_out(record for record in records if "atoms" in record.images)
     planted = next((r.images["planted"] for r in shown if "planted" in r.images), None)
+    which = "units that carry most variance" if planted is None else "those most similar to the planted ones"
+    subtitle = f"{some}{which}, {scale}; lowest error first; {models(shown)}"
+    subtitle += left_out(record for record in records if "atoms" in record.images)
     head = [] if planted is None else atom_rows("planted", decode_strip(planted))
     return picture(head, [atom_rows(name, strip) for name, strip in strips.items()], title, subtitle)
 
