@@ -583,7 +583,7 @@ def report(arguments: argparse.Namespace) -> int:
     if "path" in job.axes["data"]["source"] and job.path is None:
         raise ZooError(f"data={job.data}: name it by data.source.path=")
     overrides = arguments.overrides
-    report_data(job.results, job.data, job.width, written(overrides), quoting(overrides), job.trust)
+    report_data(job.results, job.data, job.width, written(overrides), job.trust)
     return 0
 
 

@@ -100,6 +100,18 @@ def test_rows_are_told_apart_in_pairs_over_test_samples() -> None:
     assert not found.differ("best", "near")
 
 
+def test_rows_of_which_it_is_not_known_how_they_vary_are_told_apart_from_none() -> None:
+    found = only([*row("x", [1.0], [1.0]), *row("y", [1.2], [1.3]), *row("z", [5, 5.1, 5.3], [5, 6, 7.2])])
+    assert found.untested == {"x", "y"}
+    assert not found.differ("x", "y")
+    assert found.over == "seeds"
+    costs = [("x", 1.0, 7.0), ("y", 2.0, 5.0), ("z", 3.0, 9.0)]
+    exact = only([record(name, {"a": a, "b": b}, group="cost") for name, a, b in costs])
+    assert not exact.untested
+    assert list(exact.mean) == [1.5, 1.5, 3.0]
+    assert exact.joined(exact.rows) == [(0, 1)], "a tie; the third row differs, as costs are exact"
+
+
 def test_seeds_that_spread_keep_rows_together() -> None:
     near = [*row("x", [1, 2, 3], [1, 2, 3.1]), *row("y", [2, 3, 4], [2.1, 3, 4])]
     far = row("z", [101, 102, 103], [101, 102, 103.3])

@@ -23,13 +23,19 @@ from zoo.report.statistics import (
     models,
     scope,
     written,
+    written_half,
 )
 
 FINITE = st.floats(-1e3, 1e3)
 
 
+def spread(values: list[float]) -> bool:
+    """Whether values differ by more than rounding."""
+    return np.std(values) > 1e-6 * max(1.0, *map(abs, values))
+
+
 @settings(deadline=None)
-@given(st.lists(FINITE, min_size=2, max_size=9).filter(lambda values: np.std(values) > 1e-6))
+@given(st.lists(FINITE, min_size=2, max_size=9).filter(spread))
 def test_estimate_agrees_with_the_t_test(values: list[float]) -> None:
     found = estimate(values)
     low, high = ttest_1samp(values, 0.0).confidence_interval(0.95)
@@ -49,6 +55,18 @@ def test_estimate_of_one_seed_or_of_equal_seeds_has_no_interval() -> None:
     assert estimate([0.1]).half_width is None
     assert estimate([0.1, 0.1, 0.1]).half_width is None, "a closed form: test samples vary, but how is not known"
     assert estimate([0.1, 0.1, 0.1]).mean == 0.1
+
+
+def test_rounding_is_no_variation_over_seeds() -> None:
+    assert estimate([0.1, 0.1, 0.1 + 2e-17]).half_width is None
+    assert estimate([0.1, 0.1, 0.1001]).half_width > 0
+
+
+def test_an_error_of_zero_is_compared_by_its_ratio_too() -> None:
+    none, bad = estimate([0.0, 0.0, 1e-9], errors=True), estimate([0.9, 3.2, 1.8], errors=True)
+    assert bad.mean - bad.half_width < 0
+    assert bad.differs(none)
+    assert not estimate([0.0, 0.0], errors=True).differs(estimate([0.0, 0.0], errors=True))
 
 
 def test_errors_are_compared_by_their_ratio() -> None:
@@ -132,7 +150,8 @@ def test_rows_without_mse_are_in_order_of_the_first_metric_that_most_have():
         "bits": {"value": 1.0, "direction": "none"},
         "perplexity": {"value": None, "direction": "lower"},
         "precision": {"value": 0.5, "direction": "higher"},
-        "parameters": {"value": 7, "direction": "lower"},
+        "parameters": {"value": 7, "direction": "lower", "group": "cost"},
+        "seconds": {"value": 7, "direction": "lower", "measured": True},
     }
     records = [
         replace(one, name=str(k), metrics={n: e | {"value": e["value"] and e["value"] + k} for n, e in scores.items()})
@@ -141,6 +160,8 @@ def test_rows_without_mse_are_in_order_of_the_first_metric_that_most_have():
     records[0] = replace(records[0], metrics=scores | {"perplexity": {"value": 9.0, "direction": "lower"}})
     assert leading(records) == ("precision", -1)
     assert list(by_name(records)) == ["2", "1", "0"]
+    failed = replace(records[1], metrics=records[1].metrics | {"precision": scores["precision"] | {"value": None}})
+    assert leading([records[0], failed, records[2]]) == ("precision", -1), "costs, which all have, say little"
     assert leading([replace(one, metrics={}) for one in records]) == ("mse", 1)
 
 
@@ -169,6 +190,21 @@ def test_one_run_twice_is_refused() -> None:
 )
 def test_values_of_a_column_are_written_alike(means: list[float], texts: list[str]) -> None:
     assert [written(mean, places) for mean, places in zip(means, decimals(means), strict=True)] == texts
+
+
+@pytest.mark.parametrize(
+    ("half", "mean", "places", "text"),
+    [
+        (0.036, 17.9, 1, "0.04"),
+        (0.25, 8.0, 0, "0.2"),
+        (1.3, 3462.0, -1, "1"),
+        (0.36, 17.9, 1, "0.4"),
+        (0.0, 4.0, 2, "0.00"),
+        (1e-18, 0.00781, 5, "0.00000"),
+    ],
+)
+def test_an_interval_is_written_as_zero_only_if_it_is(half: float, mean: float, places: int, text: str) -> None:
+    assert written_half(half, mean, places) == text
 
 
 def test_no_interval_is_written_where_seeds_never_differ() -> None:

@@ -81,7 +81,7 @@ def test_one_name_with_two_configurations_is_refused() -> None:
         benchmark([*table_records(), digits_record("pca", 16, 3)])
 
 
-def test_the_best_as_written_is_marked_ties_included() -> None:
+def test_the_best_is_marked_ties_included() -> None:
     records = table_records()
     found = {column.metric: column for column in columns(records)}
     assert found["mse"].best == {"pca", "svd"}
@@ -114,6 +114,22 @@ def test_rows_that_cannot_be_told_apart_from_the_best_are_marked() -> None:
     empty = [replace(r, metrics={"mse": r.metrics["mse"] | {"value": None, "reason": "none"}}) for r in rows]
     few = [replace(r, name=f"empty {k}", hash=f"empty {k}") for k, r in enumerate(empty)]
     assert {c.metric: c.best for c in columns([rows[0], *few])}["mse"] == set()
+
+
+def test_rows_that_are_written_alike_may_differ() -> None:
+    (column,) = columns(with_values({"pca": 1.001, "svd": 1.002, "deep_ae": 5.0}))
+    assert column.cells["pca"].text == column.cells["svd"].text == "1.00"
+    assert column.best == {"pca"}
+
+
+def test_the_only_row_with_an_interval_is_marked_only_if_it_is_the_only_row() -> None:
+    records = [r for r in deepcopy(table_records()) if r.name in ("pca", "svd")]
+    for record in records:
+        if record.name == "svd":
+            record.metrics["sse"] = {k: v for k, v in record.metrics["sse"].items() if k != "resampled"}
+            record.metrics["sse"] |= {"value": 1e9}
+    assert {c.metric: c.best for c in columns(records)}["sse"] == set()
+    assert {c.metric: c.best for c in columns([r for r in records if r.name == "pca"])}["sse"] == {"pca"}
 
 
 def with_values(values: dict[str, float], **about: object) -> list[Record]:

@@ -15,7 +15,7 @@ from zoo.files import write_atomically
 from zoo.report.figures import FIGURES
 from zoo.report.figures.style import content, content_of, save
 from zoo.report.statistics import comparable
-from zoo.report.table import RERUN, STALE, benchmark, brief, common, excerpt, markdown, print_table
+from zoo.report.table import RERUN, STALE, benchmark, brief, common, excerpt, markdown, print_table, words
 from zoo.runs.identity import is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_records
@@ -99,9 +99,7 @@ def is_as(path: Path, expected: bytes | Figure | None) -> bool:
     return path.read_bytes() == expected if isinstance(expected, bytes) else content_of(path) == content(expected)
 
 
-def report_data(
-    results: Path, name: str, width: int, command: str, pages: Sequence[Path] = (), trust: Sequence[str] = ()
-) -> list[Path]:
+def report_data(results: Path, name: str, width: int, command: str, trust: Sequence[str] = ()) -> list[Path]:
     """Write and print all records of a data set: a table of one width, figures of all widths.
 
     Args:
@@ -109,12 +107,11 @@ def report_data(
         name: of the data set; its folder is data/<name>, as a study may have the same name.
         width: of the table's rows.
         command: writes the files again: "zoo report data=mnist".
-        pages: see `report_study`.
         trust: see `publish`.
     """
     records = read_records(results, name)
     table = [record for record in records if record.width == width]
-    return publish(table, records, results / "data" / name, command, pages, trust=trust)
+    return publish(table, records, results / "data" / name, command, trust=trust)
 
 
 def publish(
@@ -201,7 +198,8 @@ def contents(
         )
     records, both = comparable(records), comparable(union(records, sweep))
     shared = common(records)
-    shown_in_table, shown_in_sweep = brief(records, shared), brief(both, shared)
+    everywhere = [change for change in shared if all(change in words(record.name) for record in both)]
+    shown_in_table, shown_in_sweep = brief(records, shared), brief(both, everywhere)
     drawn = {name: draw(shown_in_sweep if name in OF_SWEEP else shown_in_table) for name, draw in FIGURES.items()}
     pictures = {folder / f"{name}.png": figure for name, figure in drawn.items()}
     shown = [path.name for path, figure in pictures.items() if figure is not None]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from zoo.report.statistics import by_name, decimals, decoded, definitions
+from zoo.report.statistics import EXACT, by_name, decimals, decoded, definitions
 from zoo.runs.records import Record
 
 DRAWS = 1000  # of the mean ranks
@@ -30,7 +30,8 @@ class Ranking:
         draws: (B, K), the mean ranks in each draw of their distribution.
         left_out: rows to which fewer than half of the metrics apply.
         over: what the distribution is over: "seeds and test samples"; empty if nothing is known to vary, and the draws
-            have no meaning.
+            are all the same.
+        untested: rows of which it is not known how one of the metrics varies, so that they differ from none.
     """
 
     group: str
@@ -40,6 +41,7 @@ class Ranking:
     draws: Array
     left_out: list[str]
     over: str
+    untested: frozenset[str] = frozenset()
 
     @property
     def interval(self) -> tuple[Array, Array]:
@@ -48,7 +50,9 @@ class Ranking:
         return np.minimum(low, self.mean), np.maximum(high, self.mean)
 
     def differ(self, one: str, other: str) -> bool:
-        """Whether the 95 % interval of the difference of two rows' mean ranks leaves out 0."""
+        """Whether the 95 % interval of the difference of two rows' mean ranks leaves out 0; False where untested."""
+        if {one, other} & self.untested:
+            return False
         difference = self.draws[:, self.rows.index(one)] - self.draws[:, self.rows.index(other)]
         low, high = np.quantile(difference, ENDS)
         return bool(low > 0 or high < 0)
@@ -79,7 +83,9 @@ def rankings(records: Sequence[Record]) -> list[Ranking]:
     three seeds are too few. Metrics are therefore fixed, and the values are redrawn: for each row, the mean of its
     seeds under Student's distribution with n - 1 degrees of freedom, all metrics together; and, where
     all rows hold resamples of a metric, the test samples, all rows and metrics together, as a Gaussian of the
-    resamples' covariance. Each draw is ranked, and its ranks are averaged over the metrics. Intervals are for each
+    resamples' covariance. Of a row with one seed, or equal ones, and a metric without resamples, it is not known how it
+    varies: it is untested, unless the group is of costs, which are exact. Each draw is ranked, and its ranks are
+    averaged over the metrics. Intervals are for each
     pair, without a correction for the number of pairs, as in the tables. Ranks of draws vary more than ranks of
     estimates, so fewer than 5 % of the pairs that do not differ are found to differ.
     """
@@ -115,9 +121,13 @@ def ranking(group: str, every: Mapping[str, Sequence[Record]], directions: Mappi
     mean = ranks(means[None], units)[0]
     order = np.argsort(mean, kind="stable")
     draws = ranks(means + deviations(seeds, resampled), units)
-    parts = ["seeds"] * any(len(each) > 1 for each in seeds) + ["test samples"] * any(complete(resampled))
+    vary = [(np.ptp(each, axis=0) > 0).any() for each in seeds]
+    parts = ["seeds"] * any(vary) + ["test samples"] * any(complete(resampled))
+    known = [(np.ptp(each, axis=0) > 0) | np.array(complete(resampled)) for each in seeds]
+    untested = [row for row, each in zip(rows, known, strict=True) if group != EXACT and not each.all()]
     names, left_out = [rows[k] for k in order], [row for row in every if row not in rows]
-    return Ranking(group, metrics, names, mean[order], draws[:, order], left_out, " and ".join(parts))
+    over = " and ".join(parts)
+    return Ranking(group, metrics, names, mean[order], draws[:, order], left_out, over, frozenset(untested))
 
 
 def distinct(values: Array) -> list[int]:

@@ -27,6 +27,8 @@ ABOUT = ("group", "unit", "direction", "definition", "version", "measured")  # w
 EARLIER = "measured by an earlier version of this metric"
 MIXED = "left out, as not every run was timed alone and on one kind of machine"
 EXACT = "cost"  # the group of metrics that do not depend on samples
+ROUNDING = 1e-7  # relative: smaller differences are rounding errors of float32
+LEAST_ERROR = 1e-12  # smaller errors are rounding errors of float32, and are compared as if they were as large
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,8 @@ class Estimate:
         resampled: (100,), the mean over seeds for each bootstrap resample of the test samples; None where the metric is
             no mean over samples.
         exact: it does not depend on which samples the test set holds, as a number of parameters.
-        logarithms: the same of the logarithms, by which errors are compared; None where one is 0, and of other metrics.
+        logarithms: the same of the logarithms, by which errors are compared; None of other metrics. 0 counts as
+            `LEAST_ERROR`.
     """
 
     mean: float
@@ -98,15 +101,17 @@ def estimate(
         return None
     drawn = np.array(resampled) if len(resampled) == n else None
     found = varying(values, drawn, exact)
-    if not errors or min(values) <= 0 or (drawn is not None and drawn.min() <= 0):
+    if not errors or min(values) < 0:
         return found
-    logarithms = [math.log(value) for value in values]
-    return replace(found, logarithms=varying(logarithms, None if drawn is None else np.log(drawn), exact))
+    logarithms = [math.log(max(value, LEAST_ERROR)) for value in values]
+    of_drawn = None if drawn is None else np.log(drawn.clip(LEAST_ERROR))
+    return replace(found, logarithms=varying(logarithms, of_drawn, exact))
 
 
 def varying(values: Sequence[float], drawn: NDArray[np.float64] | None, exact: bool) -> Estimate:
     """The mean of values, and how it varies: over them, and over the mean of `drawn`, (values, resamples)."""
-    varies = len(set(values)) > 1  # a closed form is the same for every seed, which says nothing of test samples
+    # a closed form is the same for every seed, but for rounding, which says nothing of test samples
+    varies = max(values) - min(values) > ROUNDING * max(map(abs, values))
     seeds = (statistics.variance(values) / len(values), len(values) - 1) if varies else None
     return Estimate(statistics.mean(values), seeds, None if drawn is None else drawn.mean(0), exact)
 
@@ -202,12 +207,16 @@ def by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
 def leading(records: Sequence[Record]) -> tuple[str, int]:
     """The metric by which rows are sorted, and -1 if higher is better, else 1.
 
-    It is the mse where a record has one; for words and documents, the first of the metrics that rank rows and that most
-    records have.
+    It is the mse where a record has one, or where there are only costs; for words and documents, the first of the
+    metrics that rank rows and that most records have.
     """
     every = [(name, entry) for record in records for name, entry in record.metrics.items()]
     known = Counter(name for name, entry in every if entry.get("value") is not None)
-    ranking = {name: RANKS[entry["direction"]] for name, entry in every if entry.get("direction") in RANKS}
+    ranking = {
+        name: RANKS[entry["direction"]]
+        for name, entry in every
+        if entry.get("direction") in RANKS and entry.get("group") != EXACT and not entry.get("measured")
+    }
     if not ranking or known["mse"]:
         return "mse", 1
     return max(ranking.items(), key=lambda each: known[each[0]])
@@ -303,7 +312,7 @@ def cells(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Cell
         name: Cell(
             each,
             written(each.mean, place),
-            written(each.half_width, place) if varies and each.half_width is not None else "",
+            written_half(each.half_width, each.mean, place) if varies and each.half_width is not None else "",
             some(len(values(groups[name], metric)), len(groups[name])),
         )
         for (name, each), place in zip(known.items(), places, strict=True)
@@ -332,6 +341,15 @@ def decimals(means: Sequence[float]) -> list[int]:
 def written(number: float, places: int) -> str:
     """A number to so many decimals; by powers of ten where that would be more than eight."""
     return f"{round(number, places):,.{max(places, 0)}f}" if places <= 8 else f"{number:.2e}"
+
+
+def written_half(half: float, mean: float, places: int) -> str:
+    """Half the width of an interval to so many decimals; where that would be 0 and it is not, to one digit."""
+    if half <= ROUNDING * abs(mean):
+        half = 0.0
+    elif round(half, places) == 0:
+        places = -math.floor(math.log10(half))
+    return written(half, places)
 
 
 def listing(numbers: Iterable[int]) -> str:

@@ -130,7 +130,7 @@ def columns(records: Sequence[Record]) -> list[Column]:
 
 
 def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
-    """The row with the best mean, and all rows that have the same text or cannot be distinguished from it.
+    """The row with the best mean, and all rows that cannot be distinguished from it.
 
     None where the metric has no better direction, is a measurement such as seconds, which other work on the machine
     changes, applies to no more than half of the rows, or distinguishes none of them from the best. A row without
@@ -143,8 +143,8 @@ def best(filled: dict[str, Cell], about: dict[str, Any], rows: int) -> set[str]:
     known = {row: cell for row, cell in filled.items() if cell.estimate.known}
     if not top.estimate.known:
         return set()
-    found = {row for row, c in known.items() if c.text == top.text or not c.estimate.differs(top.estimate)}
-    return found if len(found) < len(known) or len(known) == 1 else set()
+    found = {row for row, c in known.items() if not c.estimate.differs(top.estimate)}
+    return found if len(found) < len(known) or len(filled) == 1 else set()
 
 
 def markdown(

@@ -192,6 +192,18 @@ def test_the_unit_of_the_factor_that_is_held_varies_least(factors):
     assert BATCH == 64
 
 
+def test_units_that_vary_equally_little_share_the_vote(factors):
+    """Of a sparse code, many units are 0 in all samples of a batch; the first of them had the whole vote."""
+    generator = torch.Generator().manual_seed(0)
+    mixed = factors[0].double() @ torch.randn(factors[0].shape[1], 16, generator=generator).double()
+    code = mixed.where(mixed >= mixed.topk(2, 1).values[:, -1:], 0).clamp(min=0)
+    (code,) = standardised(code)
+    found = votes(code, factors[0], 500, seed=0)
+    assert found.sum() == pytest.approx(500)
+    order = torch.randperm(16, generator=generator)
+    torch.testing.assert_close(votes(code[:, order], factors[0], 500, seed=0), found[order])
+
+
 @pytest.fixture(scope="module")
 def small():
     return Splits(sprites(side=8, scales=2, rotations=2, positions=6, test_fraction=0.4))

@@ -77,6 +77,23 @@ def test_bytes_are_read_from_the_text_that_holds_them(engine, length):
     assert bytes(json.loads(engine.execute(f"JSON.stringify(Array.from(zoo.bytes('{text}')))"))) == data
 
 
+@pytest.mark.parametrize(
+    ("ticks", "texts"),
+    [
+        ([16_000, 16_500, 17_000, 17_500], ["16K", "16.5K", "17K", "17.5K"]),
+        ([1.2e6, 1.25e6, 1.3e6], ["1.2M", "1.25M", "1.3M"]),
+        ([105.2, 105.4, 105.60000000000001], ["105.2", "105.4", "105.6"]),
+        ([1645, 1645.2, 1645.4], ["1,645", "1,645.2", "1,645.4"]),
+        ([-0.5, 0, 0.5], ["-0.5", "0", "0.5"]),
+        ([1e-5, 1e-3, 0.1, 10], ["1e-5", "0.001", "0.1", "10"]),
+        ([7], ["7"]),
+    ],
+)
+def test_ticks_are_told_apart(engine, ticks, texts):
+    told = json.loads(engine.execute(f"JSON.stringify({ticks}.map((tick) => zoo.tick(tick, {ticks})))"))
+    assert told == texts
+
+
 def test_half_precision_numbers_are_read_exactly(engine):
     numbers = torch.tensor([0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 6e-8, -3.1e-6, 0.333251953125]).half()
     text = as_text(float16([numbers]))

@@ -81,9 +81,9 @@ def average_precision(usual: Tensor, unusual: Tensor) -> Compared:
 
         1/M sum_m a_m / (a_m + b_m)
 
-    with a_m outliers and b_m inliers that score at least as high as outlier m. Of scores without information it is
-    M / (N + M). The influences are its derivatives by the weights of the samples: another inlier at or above m lowers
-    the m-th term by a_m / (a_m + b_m)^2, another outlier raises it by b_m / (a_m + b_m)^2.
+    with a_m outliers and b_m inliers that score at least as high as outlier m. Of a constant score it is M / (N + M),
+    of random ones a little more. The influences are its derivatives by the weights of the samples: another inlier at or
+    above m lowers the m-th term by a_m / (a_m + b_m)^2, another outlier raises it by b_m / (a_m + b_m)^2.
     """
     inliers, outliers = usual.double().sort().values, unusual.double().sort().values
     a, b = (len(each) - torch.searchsorted(each, outliers).double() for each in (outliers, inliers))

@@ -132,10 +132,11 @@ def concentration(importance: Tensor, dim: int) -> Tensor:
 
 
 def votes(codes: Tensor, factors: Tensor, n: int, seed: int) -> Tensor:
-    """How often each unit varies least among 64 samples that agree in a factor: (D, F) counts that add up to n.
+    """How often each unit varies least among 64 samples that agree in a factor: (D, F) float64, which add up to n.
 
     In each of n batches, a random factor has the value of a random sample; the samples are drawn with replacement from
-    all with this value. Variances are relative to those of all codes; a constant unit has no vote.
+    all with this value. Variances are relative to those of all codes; a constant unit has no vote. Units that vary
+    equally little share the vote: of sparse codes, many units are 0 in all samples of a batch.
 
     Args:
         codes: (N, D), standardised.
@@ -144,7 +145,7 @@ def votes(codes: Tensor, factors: Tensor, n: int, seed: int) -> Tensor:
         seed: determines them.
     """
     generator = torch.Generator().manual_seed(seed)
-    found = torch.zeros(codes.shape[1], factors.shape[1], dtype=torch.int64)
+    found = torch.zeros(codes.shape[1], factors.shape[1], dtype=torch.float64)
     varies = (codes != 0).any(0)
     if not varies.any():
         return found
@@ -157,7 +158,8 @@ def votes(codes: Tensor, factors: Tensor, n: int, seed: int) -> Tensor:
                 drawn = members[torch.randint(len(members), (batches, BATCH), generator=generator)]
                 for part in torch.split(drawn, max(1, CHUNK // (BATCH * codes.shape[1]))):
                     variance = codes[part].var(1).masked_fill(~varies, torch.inf)
-                    found[:, factor] += variance.argmin(1).bincount(minlength=codes.shape[1])
+                    least = (variance == variance.amin(1, keepdim=True)).double()
+                    found[:, factor] += (least / least.sum(1, keepdim=True)).sum(0)
     return found
 
 
@@ -170,4 +172,4 @@ def majority_vote(train: Tensor, train_factors: Tensor, test: Tensor, test_facto
     named = votes(train, train_factors, VOTES, SEED).argmax(1)
     checked = votes(test, test_factors, CHECKS, SEED + 1)
     right = checked * (named[:, None] == torch.arange(checked.shape[1]))
-    return right.sum(0) / checked.sum(0).clamp(min=1)
+    return right.sum(0) / checked.sum(0).clamp(min=1.0)

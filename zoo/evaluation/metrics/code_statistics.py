@@ -16,12 +16,12 @@ UNITS, ROWS = 256, 1024  # that sums over codes take at once: PyTorch copies wha
 
 @metric("code", "units", "none")
 def active_units(test_codes: Tensor) -> float:
-    """Code units whose variance over the test samples exceeds 0.01.
+    """Code units whose variance over the test samples exceeds 0.01, whatever the scale of the code.
 
         sum_i [1/N sum_n (z_ni - m_i)^2 > 0.01], m_i = 1/N sum_n z_ni
 
     For a VAE this is the statistic A_u = Var_x(E[u | x]) > 0.01 of Y. Burda, R. Grosse, R. Salakhutdinov 2015,
-    arXiv:1509.00519, section 5.2. It depends on the scale of the code, which differs between methods.
+    arXiv:1509.00519, section 5.2.
 
     Misleads: rescaling a code changes the count, so only codes with a fixed scale compare, such as those of VAEs with a
     standard normal prior.
@@ -107,7 +107,7 @@ def participation_ratio(test_codes: Tensor) -> float:
 
 @metric("code", "units", "none")
 def l0(test_codes: Tensor) -> Tensor:
-    """Number of active units per sample: those that are not exactly zero.
+    """Number of units per sample that are not exactly zero.
 
         1/N sum_n sum_i [z_ni != 0]
 

@@ -2,8 +2,8 @@
 
 Definitions follow F. Locatello et al., "Challenging common assumptions in the unsupervised learning of disentangled
 representations", 2019, arXiv:1811.12359, appendix B; docstrings say where they differ. Beside its value, each metric
-shows the value for shuffled codes, the level of chance, for all factors together and for each. No value depends on the
-scale, the sign or the order of units.
+shows the value for shuffled codes, the level of chance, for all factors together and for each. But for ties, such as of
+equally good splits of a tree, no value depends on the scale, the sign or the order of units.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
 
         mutual information gap = (I(u1; v) - I(u2; v)) / H(v)
 
-    From 0 to 1; units in 20 bins of equal width, of the first 10,000 test samples. R. Chen et al., "Isolating sources
-    of disentanglement in VAEs", 2018, arXiv:1802.04942, eq. 6.
+    From 0 to 1; units in 20 bins of equal width, of the first 10,000 test samples, so that a factor of K > 20 values
+    reaches log 20 / log K at most. R. Chen et al., "Isolating sources of disentanglement in VAEs", 2018,
+    arXiv:1802.04942, eq. 6.
 
     Misleads: a factor that two units share equally scores 0 even if no information is lost; a periodic factor, such as
     an angle, needs two units.
@@ -51,7 +52,7 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
         information, entropies = mutual_information(codes[:FITTED], test_factors[:FITTED])
         return gap(information) / entropies
 
-    return by_factor(factor_names, gaps(test_codes), gaps(shuffled(test_codes)))
+    return by_factor(factor_names, gaps(test_codes), gaps(shuffled(test_codes)), min(FITTED, len(test_codes)))
 
 
 @metric(GROUP, "1", "higher", version=2)
@@ -86,10 +87,11 @@ def sap(
     def gaps(train: Tensor, test: Tensor) -> Tensor:
         return gap(predictability(train[:FITTED], factors[0], test[:TESTED], factors[1]))
 
-    return by_factor(factor_names, gaps(train_codes, test_codes), gaps(shuffled(train_codes), shuffled(test_codes)))
+    floor = gaps(shuffled(train_codes), shuffled(test_codes))
+    return by_factor(factor_names, gaps(train_codes, test_codes), floor, min(TESTED, len(test_codes)))
 
 
-@metric(GROUP, "fraction", "higher")
+@metric(GROUP, "fraction", "higher", version=2)
 def factor_vae_score(
     train_codes: Tensor, train_factors: Tensor, test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]
 ) -> Curve:

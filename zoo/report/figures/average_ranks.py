@@ -21,7 +21,8 @@ from zoo.runs.records import Record
 WIDE, GAP = 2.2, 0.12  # inches of a panel, and beside it
 ABOVE, BELOW = 0.45, 0.6  # inches of a panel's heading, and of its axis
 BAR = 0.08  # inches between bars
-UNKNOWN = "one seed and no resamples: differences cannot be tested"
+UNTESTED = "differences cannot be tested"
+UNKNOWN = f"one seed and no resamples: {UNTESTED}"
 BARS = 5 * BAR + MARGIN  # inches to the right of a panel
 NAME, FOOTER = 40, 62  # characters in a line of a row's name, and of a footer
 
@@ -46,9 +47,17 @@ class Ranked:
     def footer(self) -> list[str]:
         """The metrics, and which rows are not ranked, in lines."""
         lines = textwrap.wrap(f"ranked by {', '.join(self.ranking.metrics)}", FOOTER)
+        untested = [name for name in self.ranking.rows if name in self.ranking.untested]
+        if untested and len(untested) < len(self.ranking.rows):
+            lines += textwrap.wrap(f"not tested, it is not known how values vary: {', '.join(untested)}", FOOTER)
         if names := ", ".join(self.ranking.left_out):
             lines += textwrap.wrap(f"not ranked, values are missing: {names}", FOOTER)
         return lines
+
+    @property
+    def tested(self) -> bool:
+        """Whether any rows are known to differ or not."""
+        return len(self.ranking.untested) < len(self.ranking.rows)
 
     @property
     def pitch(self) -> float:
@@ -81,7 +90,7 @@ def average_ranks(records: Sequence[Record]) -> Figure | None:
     room = max(text_width(line, SMALL) for each in found for label in each.labels for line in label) + GAP
     pitch = MARGIN + room + WIDE + BARS
     tall = [max(each.whole for each in found[k : k + COLUMNS]) for k in range(0, len(found), COLUMNS)]
-    known = any(each.ranking.over for each in found)
+    known = any(each.tested for each in found)
     bars = "bars join rows that cannot be distinguished" if known else UNKNOWN
     most = max((each.ranking.rows for each in found), key=len)
     title = f"Average ranks on {data_of(records)}"
@@ -92,7 +101,7 @@ def average_ranks(records: Sequence[Record]) -> Figure | None:
         y = HEAD + sum(tall[: number // COLUMNS]) + ABOVE
         draw_ranking(place(drawn, x, y, WIDE, each.high), each)
         write_around(ax, each, x, y, room)
-        if each.ranking.over:
+        if each.tested:
             draw_bars(ax, each.ranking.joined(each.rows), x + WIDE + GAP, y, each.pitch)
     return drawn
 
@@ -119,7 +128,7 @@ def draw_ranking(panel: Axes, ranked: Ranked) -> None:
 def write_around(ax: Axes, ranked: Ranked, x: float, y: float, room: float) -> None:
     """Write around a panel at (x, y): the group, the basis of its ranks, the rows, and which rows are not ranked."""
     ranking = ranked.ranking
-    over = f"; 95 % over {ranking.over}" if ranking.over else ""
+    over = f"; 95 % over {ranking.over}" if ranking.over else "" if ranked.tested else f"; {UNTESTED}"
     ax.text(x, y - 0.24, ranking.group, size=NORMAL)
     ax.text(x, y - 0.1, f"{len(ranking.rows)} rows{over}", size=SMALL, color=MUTED)
     for k, (name, lines) in enumerate(zip(ranked.rows, ranked.labels, strict=True)):

@@ -107,10 +107,10 @@ def metric(column: Column) -> dict[str, str]:
 def row(
     name: str, group: Sequence[Record], commands: Mapping[str, str], filled: Sequence[Column], strips: Strips
 ) -> dict[str, Any]:
-    """One row: its cells as [value, half width of the interval, text], and its first record in detail."""
+    """One row: its cells as [value, half width of the interval or None, text], and its first record in detail."""
     first = group[0]
     cells = {
-        each.metric: [figures(cell.mean), figures(cell.half_width), str(cell)]
+        each.metric: [figures(cell.mean), figures(cell.half_width) if cell.half_text else None, str(cell)]
         for each in filled
         if (cell := each.cells.get(name)) is not None
     }

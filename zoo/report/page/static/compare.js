@@ -211,10 +211,10 @@
       scales = { x, y, w, h };
       const inner = svg("g", { transform: `translate(${MARGIN.left} ${MARGIN.top})` });
       for (const tick of x.ticks) {
-        inner.append(svg("line", { class: "grid", x1: x.at(tick), x2: x.at(tick), y1: 0, y2: h }), svg("text", { class: "tick", x: x.at(tick), y: h + 15, "text-anchor": "middle" }, short(tick)));
+        inner.append(svg("line", { class: "grid", x1: x.at(tick), x2: x.at(tick), y1: 0, y2: h }), svg("text", { class: "tick", x: x.at(tick), y: h + 15, "text-anchor": "middle" }, zoo.tick(tick, x.ticks)));
       }
       for (const tick of y.ticks) {
-        inner.append(svg("line", { class: "grid", x1: 0, x2: w, y1: y.at(tick), y2: y.at(tick) }), svg("text", { class: "tick", x: -6, y: y.at(tick) + 4, "text-anchor": "end" }, short(tick)));
+        inner.append(svg("line", { class: "grid", x1: 0, x2: w, y1: y.at(tick), y2: y.at(tick) }), svg("text", { class: "tick", x: -6, y: y.at(tick) + 4, "text-anchor": "end" }, zoo.tick(tick, y.ticks)));
       }
       inner.append(svg("text", { class: "label", x: w / 2, y: h + 34, "text-anchor": "middle" }, title(state.x)));
       inner.append(svg("text", { class: "label", transform: `translate(-50 ${h / 2}) rotate(-90)`, "text-anchor": "middle" }, title(state.y)));
@@ -241,15 +241,16 @@
     }
 
     function bars(row, cx, cy, x, y) {
-      const line = (name, log) => {
+      const line = (name) => {
         const [mean, half] = row.cells[name];
-        return half && (log !== "1" || mean - half > 0) ? [mean - half, mean + half] : null;
+        return half ? [mean - half, mean + half] : null;
       };
-      const [across, down] = [line(state.x, state.logX), line(state.y, state.logY)];
+      const [across, down] = [line(state.x), line(state.y)];
+      const placed = (at, value, end) => (Number.isFinite(at(value)) ? at(value) : end); // below 0 on a logarithmic axis
       const style = `stroke: ${colour(row.family)}`;
       return [
-        ...(across ? [svg("line", { class: "interval", style, x1: x.at(across[0]), x2: x.at(across[1]), y1: cy, y2: cy })] : []),
-        ...(down ? [svg("line", { class: "interval", style, x1: cx, x2: cx, y1: y.at(down[0]), y2: y.at(down[1]) })] : []),
+        ...(across ? [svg("line", { class: "interval", style, x1: placed(x.at, across[0], 0), x2: x.at(across[1]), y1: cy, y2: cy })] : []),
+        ...(down ? [svg("line", { class: "interval", style, x1: cx, x2: cx, y1: placed(y.at, down[0], scales.h), y2: y.at(down[1]) })] : []),
       ];
     }
 
@@ -348,7 +349,7 @@
         curve(row),
         zoo.el("div", { className: "command" }, code, copy),
         zoo.el("details", {}, zoo.el("summary", {}, "Configuration"), zoo.el("pre", { tabIndex: 0 }, yaml(row.config))),
-        zoo.el("details", {}, zoo.el("summary", {}, "Record (first seed)"), zoo.el("p", {}, save, " · ", zoo.el("a", { href: row.record }, "whole record")), zoo.el("pre", { tabIndex: 0 }, json))
+        zoo.el("details", {}, zoo.el("summary", {}, "Record (fit of the first seed, means of all)"), zoo.el("p", {}, save, " · ", zoo.el("a", { href: row.record }, "whole record")), zoo.el("pre", { tabIndex: 0 }, json))
       );
     }
 

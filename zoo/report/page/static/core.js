@@ -20,6 +20,15 @@ const zoo = {};
     return new Uint8Array(bytes.buffer, 0, bytes.byteLength - (whole.length - text.length));
   };
 
+  /** One of the ticks of an axis, with as many digits as tell it from its neighbours. */
+  zoo.tick = function (tick, ticks) {
+    const step = Math.min(...ticks.slice(1).map((each, i) => Math.abs(each - ticks[i])), Math.abs(tick) || 1);
+    const digits = Math.max(1, Math.floor(Math.log10(Math.abs(tick) || 1)) - Math.floor(Math.log10(step) + 1e-9) + 1);
+    if (tick !== 0 && Math.abs(tick) < 1e-3) return tick.toExponential(digits - 1);
+    const notation = Math.abs(tick) >= 1e4 ? "compact" : "standard";
+    return Intl.NumberFormat("en", { notation, maximumSignificantDigits: Math.min(digits, 12) }).format(tick);
+  };
+
   /** The numbers of float16, of which all low bytes come before all high ones, as Float32Array. */
   zoo.floats = function (bytes) {
     const scale = Float64Array.from({ length: 32 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 25));
