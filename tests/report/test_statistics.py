@@ -15,6 +15,7 @@ from zoo.report.statistics import (
     by_name,
     cells,
     decimals,
+    enough,
     estimate,
     estimate_of,
     half_width,
@@ -23,7 +24,6 @@ from zoo.report.statistics import (
     models,
     scope,
     written,
-    written_half,
 )
 
 FINITE = st.floats(-1e3, 1e3)
@@ -193,18 +193,19 @@ def test_values_of_a_column_are_written_alike(means: list[float], texts: list[st
 
 
 @pytest.mark.parametrize(
-    ("half", "mean", "places", "text"),
+    ("mean", "half", "places", "texts"),
     [
-        (0.036, 17.9, 1, "0.04"),
-        (0.25, 8.0, 0, "0.2"),
-        (1.3, 3462.0, -1, "1"),
-        (0.36, 17.9, 1, "0.4"),
-        (0.0, 4.0, 2, "0.00"),
-        (1e-18, 0.00781, 5, "0.00000"),
+        (17.93, 0.036, 1, ("17.93", "0.04")),
+        (7.97, 0.25, 0, ("8.0", "0.2")),
+        (3462.4, 1.3, -1, ("3,462", "1")),
+        (17.93, 0.36, 1, ("17.9", "0.4")),
+        (4.0, 0.0, 2, ("4.00", "0.00")),
+        (0.00781, 1e-18, 5, ("0.00781", "0.00000")),
     ],
 )
-def test_an_interval_is_written_as_zero_only_if_it_is(half: float, mean: float, places: int, text: str) -> None:
-    assert written_half(half, mean, places) == text
+def test_an_interval_is_written_as_zero_only_if_it_is(mean, half, places, texts) -> None:
+    found = enough(half, mean, places)
+    assert (written(mean, found), written(half, found)) == texts
 
 
 def test_no_interval_is_written_where_seeds_never_differ() -> None:

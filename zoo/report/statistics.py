@@ -300,22 +300,23 @@ class Cell:
 
 
 def cells(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Cell]:
-    """The mean of `metric` in each row to which it applies, all in the same format.
+    """The mean of `metric` in each row to which it applies, all in the same format if their intervals allow.
 
     Where nothing ever differs (parameters, say), no interval is written.
     """
     found = {name: estimate_of(group, metric) for name, group in groups.items()}
     known = {name: each for name, each in found.items() if each is not None}
-    places = decimals([each.mean for each in known.values()])
+    shared = decimals([each.mean for each in known.values()])
     varies = any(each.half_width for each in known.values())
     return {
         name: Cell(
             each,
-            written(each.mean, place),
-            written_half(each.half_width, each.mean, place) if varies and each.half_width is not None else "",
+            written(each.mean, places),
+            written(each.half_width, places) if varies and each.half_width is not None else "",
             some(len(values(groups[name], metric)), len(groups[name])),
         )
-        for (name, each), place in zip(known.items(), places, strict=True)
+        for (name, each), place in zip(known.items(), shared, strict=True)
+        for places in [enough(each.half_width, each.mean, place)]
     }
 
 
@@ -343,13 +344,11 @@ def written(number: float, places: int) -> str:
     return f"{round(number, places):,.{max(places, 0)}f}" if places <= 8 else f"{number:.2e}"
 
 
-def written_half(half: float, mean: float, places: int) -> str:
-    """Half the width of an interval to so many decimals; where that would be 0 and it is not, to one digit."""
-    if half <= ROUNDING * abs(mean):
-        half = 0.0
-    elif round(half, places) == 0:
-        places = -math.floor(math.log10(half))
-    return written(half, places)
+def enough(half: float | None, mean: float, places: int) -> int:
+    """Decimals of a mean and of half the width of its interval, which is written as 0 only if it is."""
+    if not half or half <= ROUNDING * abs(mean) or round(half, places) > 0:
+        return places
+    return -math.floor(math.log10(half))
 
 
 def listing(numbers: Iterable[int]) -> str:
