@@ -24,9 +24,10 @@ const zoo = {};
   zoo.tick = function (tick, ticks) {
     const step = Math.min(...ticks.slice(1).map((each, i) => Math.abs(each - ticks[i])), Math.abs(tick) || 1);
     const digits = Math.max(1, Math.floor(Math.log10(Math.abs(tick) || 1)) - Math.floor(Math.log10(step) + 1e-9) + 1);
-    if (tick !== 0 && Math.abs(tick) < 1e-3) return tick.toExponential(digits - 1);
-    const notation = Math.abs(tick) >= 1e4 ? "compact" : "standard";
-    return Intl.NumberFormat("en", { notation, maximumSignificantDigits: Math.min(digits, 12) }).format(tick);
+    const exact = Number(tick.toPrecision(Math.min(digits, 12)));
+    if (exact !== 0 && Math.abs(exact) < 1e-3) return exact.toExponential();
+    const notation = Math.abs(exact) >= 1e4 ? "compact" : "standard";
+    return Intl.NumberFormat("en", { notation, maximumSignificantDigits: 12 }).format(exact);
   };
 
   /** The numbers of float16, of which all low bytes come before all high ones, as Float32Array. */
