@@ -62,6 +62,19 @@ def test_robustness_curves_draw_what_the_records_hold(records):
     assert {r.name for r in records} <= set(names(figure))
 
 
+def test_an_error_of_zero_lies_below_the_logarithmic_axis(records):
+    """Pixelation leaves images as they are that consist of such blocks."""
+    name = "depixelation_mse"
+
+    def with_zero(record):
+        entry = record.metrics[name]
+        curve = entry["curve"] | {"corrupted": [0.0, *entry["curve"]["corrupted"][1:]]}
+        return replace(record, metrics=record.metrics | {name: entry | {"curve": curve}})
+
+    figure = robustness_curves([with_zero(record) for record in records])
+    assert all(panel.get_ylim()[0] > 0 for panel in figure.axes[1:])
+
+
 def test_nothing_is_drawn_of_what_was_not_measured(records):
     assert rate_distortion(without(records, "code_bits")) is None
     assert robustness_curves(without(records, *CORRUPTIONS)) is None

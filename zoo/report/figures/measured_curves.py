@@ -31,7 +31,7 @@ from zoo.report.figures.panels import (
 )
 from zoo.report.figures.register import figure
 from zoo.report.figures.style import HEAD, INK, look, place, sheet
-from zoo.report.statistics import by_name, data_of, noun
+from zoo.report.statistics import by_name, data_of, listing, noun
 from zoo.runs.records import Record
 
 OUTSIDE = {"bd_rate_against_jpeg": "JPEG", "bd_rate_against_webp": "WebP"}
@@ -67,7 +67,8 @@ def rate_distortion(records: Sequence[Record]) -> Figure | None:
     stars = {name: point for name in lines if (point := rate_line(groups[name][0], "bits_back"))}
     star = "; star: sampled codes, bits-back" if stars else ""
     grey = others([*lines], MOST - len(outside))
-    subtitle = f"codes quantised on a grid of steps, entropy-coded{star}{grey}; seed {first.seed}{controls}"
+    seeds = f"seed {listing(groups[name][0].seed for name in lines)}"
+    subtitle = f"codes quantised on a grid of steps, entropy-coded{star}{grey}; {seeds}{controls}"
     drawn, ax = charts([*lines], title, subtitle, [*outside])
     for panel, own, left, low in parts(drawn, [*lines], [*outside]):
         draw(panel, lines, own, ms=3.5, lw=0.9)
@@ -106,9 +107,10 @@ def robustness_curves(records: Sequence[Record]) -> Figure | None:
     rows = -(-len(panels) // columns)
     pitch = wide + 0.55, high + 0.85
     title = f"Robustness to corruption on {data_of(records)}"
+    seeds = f"seed {listing(firsts[name].seed for name in names)}"
     against = f"{ERROR} against the clean {noun(records)} (log scale)"
     controls = left_out(record for record in records if any(curve_of(record, metric) for metric in panels))
-    subtitle = f"{against}; black: without a model{others(names, len(own))}; seed {firsts[names[0]].seed}{controls}"
+    subtitle = f"{against}; black: without a model{others(names, len(own))}; {seeds}{controls}"
     size = AXIS + columns * pitch[0] - 0.55 + label_room(own), HEAD + KEY + rows * pitch[1]
     drawn, ax = sheet(*size, title, subtitle)
     key(ax, every, AXIS, HEAD)
@@ -125,7 +127,8 @@ def robustness_curves(records: Sequence[Record]) -> Figure | None:
             *(lines[name][1] for name in own if name in lines),
             *(reference[name] for name in rivals_of(reference)),
         ]
-        errors = [error for line in labelled for error in line]
+        # a logarithmic axis has no 0, which images of coarse blocks have when they are pixelated
+        errors = [error for line in labelled for error in line if error > 0] or [1.0]
         panel.set_ylim(min(errors) / BEYOND, max(errors) * BEYOND)
         panel.set_title(CORRUPTIONS[metric], loc="left", size=8)
         panel.set(xlabel=axis, xticks=reference[axis])
