@@ -27,6 +27,7 @@ from zoo.report.figures.panels import (
     label_right,
     label_room,
     last,
+    others,
     terse,
 )
 from zoo.report.figures.register import figure
@@ -43,7 +44,7 @@ from zoo.report.figures.style import (
     sheet,
     text_width,
 )
-from zoo.report.statistics import by_name, data_of, models, scope, values
+from zoo.report.statistics import by_name, data_of, listing, models, scope, values
 from zoo.runs.records import Record
 
 SCORES = {
@@ -80,8 +81,9 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
         return None
     references = {metric: of_terms(records, REFERENCES.get(metric, "")) for metric in panels}
     outside = [*dict.fromkeys(name for each in references.values() for name in each)]
-    names = foremost([*dict.fromkeys(name for rows in panels.values() for name in rows)], most=MOST - len(outside))
-    labels = short(names)
+    every = [*dict.fromkeys(name for rows in panels.values() for name in rows)]
+    names = foremost(every, most=MOST - len(outside))
+    labels, grey = short(names), others(every, MOST - len(outside))
     pitch = PANEL[0] + BETWEEN + label_room([*labels.values(), *outside])
     high = max(PANEL[1], LINE * (len(names) + len(outside) + 2))
     title = f"Scores against code width on {data_of(records)}"
@@ -90,7 +92,7 @@ def scores_against_width(records: Sequence[Record]) -> Figure | None:
         AXIS + len(panels) * pitch,
         HEAD + TITLE + high + FOOT,
         title,
-        f"range over seeds shaded{black}; {scope(records)}",
+        f"range over seeds shaded{black}{grey}; {scope(records)}",
     )
     for number, (metric, rows) in enumerate(panels.items()):
         panel = place(drawn, AXIS + number * pitch, HEAD + TITLE, PANEL[0], high)
@@ -141,8 +143,9 @@ def retrieval_curves(records: Sequence[Record]) -> Figure | None:
     order = sorted(lines, key=lambda name: -statistics.fmean(lines[name][1]))
     names = foremost(order)
     high = max(3.0, LINE * (len(names) + 2))
-    title, seed = f"Retrieval on {data_of(records)}", next(iter(groups.values()))[0].seed
-    subtitle = f"each document is the query in turn, the others are ranked by the cosine of codes; seed {seed}"
+    title, seeds = f"Retrieval on {data_of(records)}", listing(groups[name][0].seed for name in lines)
+    query = "each document is the query in turn, the others are ranked by the cosine of codes"
+    subtitle = f"{query}{others(order)}; seed {seeds}"
     labels = short(names)
     drawn, ax = sheet(AXIS + 4.6 + label_room(labels.values()), HEAD + high + FOOT, title, subtitle)
     panel = place(drawn, AXIS, HEAD, 4.6, high)
