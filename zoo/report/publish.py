@@ -15,7 +15,7 @@ from zoo.files import write_atomically
 from zoo.report.figures import FIGURES
 from zoo.report.figures.style import content, content_of, save
 from zoo.report.statistics import comparable
-from zoo.report.table import RERUN, STALE, benchmark, brief, common, excerpt, markdown, print_table, words
+from zoo.report.table import RERUN, STALE, benchmark, brief, common, excerpt, markdown, print_table
 from zoo.runs.identity import is_stale
 from zoo.runs.job import Job
 from zoo.runs.records import Record, read_records
@@ -198,7 +198,7 @@ def contents(
         )
     records, both = comparable(records), comparable(union(records, sweep))
     shared = common(records)
-    everywhere = [change for change in shared if all(change in words(record.name) for record in both)]
+    everywhere = [change for change in shared if change in common(both)]
     shown_in_table, shown_in_sweep = brief(records, shared), brief(both, everywhere)
     drawn = {name: draw(shown_in_sweep if name in OF_SWEEP else shown_in_table) for name, draw in FIGURES.items()}
     pictures = {folder / f"{name}.png": figure for name, figure in drawn.items()}

@@ -85,9 +85,9 @@ def rankings(records: Sequence[Record]) -> list[Ranking]:
     all rows hold resamples of a metric, the test samples, all rows and metrics together, as a Gaussian of the
     resamples' covariance. Of a row with one seed, or equal ones, and a metric without resamples, it is not known how it
     varies: it is untested, unless the group is of costs, which are exact. Each draw is ranked, and its ranks are
-    averaged over the metrics. Intervals are for each
-    pair, without a correction for the number of pairs, as in the tables. Ranks of draws vary more than ranks of
-    estimates, so fewer than 5 % of the pairs that do not differ are found to differ.
+    averaged over the metrics. Intervals are for each pair, without a correction for the number of pairs, as in the
+    tables. Ranks of draws vary more than ranks of estimates, so fewer than 5 % of the pairs that do not differ are
+    found to differ.
     """
     rows = by_name(records)
     groups: dict[str, dict[str, str]] = {}
@@ -121,10 +121,9 @@ def ranking(group: str, every: Mapping[str, Sequence[Record]], directions: Mappi
     mean = ranks(means[None], units)[0]
     order = np.argsort(mean, kind="stable")
     draws = ranks(means + deviations(seeds, resampled), units)
-    vary = [(np.ptp(each, axis=0) > 0).any() for each in seeds]
-    parts = ["seeds"] * any(vary) + ["test samples"] * any(complete(resampled))
-    known = [(np.ptp(each, axis=0) > 0) | np.array(complete(resampled)) for each in seeds]
-    untested = [row for row, each in zip(rows, known, strict=True) if group != EXACT and not each.all()]
+    vary, sampled = [np.ptp(each, axis=0) > 0 for each in seeds], np.array(complete(resampled))
+    parts = ["seeds"] * any(each.any() for each in vary) + ["test samples"] * bool(sampled.any())
+    untested = [row for row, each in zip(rows, vary, strict=True) if group != EXACT and not (each | sampled).all()]
     names, left_out = [rows[k] for k in order], [row for row in every if row not in rows]
     over = " and ".join(parts)
     return Ranking(group, metrics, names, mean[order], draws[:, order], left_out, over, frozenset(untested))

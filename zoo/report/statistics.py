@@ -307,16 +307,16 @@ def cells(groups: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Cell
     found = {name: estimate_of(group, metric) for name, group in groups.items()}
     known = {name: each for name, each in found.items() if each is not None}
     shared = decimals([each.mean for each in known.values()])
+    places = [enough(each.half_width, each.mean, place) for each, place in zip(known.values(), shared, strict=True)]
     varies = any(each.half_width for each in known.values())
     return {
         name: Cell(
             each,
-            written(each.mean, places),
-            written(each.half_width, places) if varies and each.half_width is not None else "",
+            written(each.mean, place),
+            written(each.half_width, place) if varies and each.half_width is not None else "",
             some(len(values(groups[name], metric)), len(groups[name])),
         )
-        for (name, each), place in zip(known.items(), shared, strict=True)
-        for places in [enough(each.half_width, each.mean, place)]
+        for (name, each), place in zip(known.items(), places, strict=True)
     }
 
 

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.nn import functional as F
 
 from zoo.data.images import Images
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.evaluation.evaluator import evaluate
+from zoo.evaluation.measures.cosines import directions
 from zoo.evaluation.shortfall import shortfall
 from zoo.fitting.loggers import Silent
 from zoo.memory import keep_freed_memory, peak_memory
@@ -341,14 +341,14 @@ def nearest_to(planted: Tensor, atoms: Tensor, codes: Tensor) -> Tensor:
         codes: of training images: (N, D).
 
     Returns:
-        (K, C, H, W); without any unit in use, (0, C, H, W).
+        Unit vectors (K, C, H, W); without any unit in use, (0, C, H, W).
     """
-    used = atoms.flatten(1)[(codes != 0).any(0)]
-    if not len(used := used[used.norm(dim=1) > 0]):
+    used = directions(atoms.flatten(1) * (codes != 0).any(0)[:, None])
+    if not len(used):
         return planted[:0]
-    cosines = F.normalize(planted.flatten(1), dim=1) @ F.normalize(used, dim=1).T
-    nearest = cosines.abs().argmax(1, keepdim=True)
-    turned = torch.where(cosines.gather(1, nearest) < 0, -1.0, 1.0)
+    products = planted.flatten(1) @ used.T
+    nearest = products.abs().argmax(1, keepdim=True)
+    turned = torch.where(products.gather(1, nearest) < 0, -1.0, 1.0)
     return (used[nearest[:, 0]] * turned).view_as(planted)
 
 

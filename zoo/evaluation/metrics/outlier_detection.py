@@ -35,10 +35,16 @@ SETS = {
     "left_out": "a class left out of training",
     "corrupted": "corrupted images",
 }
+ABOUT = {
+    "other": "The data set is evaluation.outliers.",
+    "left_out": "The class is data.source.without.",
+    "corrupted": "The corruptions are those of the group robustness, each at its weakest level and on an equal share "
+    "of the images; inliers are different images.",
+}
 MISLEADS = {
     "other": "another data set may differ in something trivial, such as brightness, that any score finds",
     "left_out": "a good autoencoder reconstructs even a class that it has never seen, and then scores badly here",
-    "corrupted": "blocks of equal pixels and black masks may lower the error, and corruptions cancel: see the curve",
+    "corrupted": "some corruptions, such as coarse blocks, lower the error, and others raise it: the curve has each",
 }
 
 
@@ -46,8 +52,8 @@ def of_each_set(name: str, direction: Direction, version: int = 1) -> Callable[[
     """Register a score as three metrics, of one set of outliers each; its docstring is a template of theirs.
 
     Args:
-        name: of the metrics, with "{set}"; in the docstring, "{outliers}" says what these are, and "{misleads}" how an
-            error misleads about them.
+        name: of the metrics, with "{set}"; in the docstring, "{outliers}" and "{about}" say what these are, and
+            "{misleads}" how an error misleads about them.
         direction: of the metrics.
         version: of the metrics.
     """
@@ -64,7 +70,9 @@ def of_each_set(name: str, direction: Direction, version: int = 1) -> Callable[[
 
         for outliers, function in zip(SETS, (of_other, of_left_out, of_corrupted), strict=True):
             function.__name__ = name.format(set=outliers)
-            function.__doc__ = str(score.__doc__).format(outliers=SETS[outliers], misleads=MISLEADS[outliers])
+            function.__doc__ = str(score.__doc__).format(
+                outliers=SETS[outliers], about=ABOUT[outliers], misleads=MISLEADS[outliers]
+            )
             metric(GROUP, "1", direction, version, kinds=REAL if outliers == "left_out" else IMAGES)(function)
         return score
 
@@ -77,7 +85,7 @@ def by_error(found: Detection) -> Curve:
 
         P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
 
-    The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5.
+    The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5. {about}
 
     Misleads: {misleads}. Compare with the detectors on pixels.
     """
@@ -91,7 +99,7 @@ def precision_by_error(found: Detection) -> Curve:
         1/M sum_m #(outliers n with s_n >= s_m) / #(samples n with s_n >= s_m), over the M outliers m,
         s the squared reconstruction error
 
-    It is the precision at each outlier, averaged; by chance, about 0.5. Other than the AUROC, it weighs the highest
+    It is the precision at each outlier, averaged; by chance, about 0.5. Unlike the AUROC, it weighs the highest
     scores most.
 
     Misleads: outliers are much rarer in practice than one sample in two, and precision falls with their share. Also,
