@@ -17,8 +17,19 @@ from zoo.errors import ZooError
 from zoo.evaluation.registry import METRICS
 from zoo.report.figures import FIGURES
 from zoo.report.publish import check_study, publish, quoted_in, quoting, report_data, report_study, write_report
-from zoo.report.statistics import comparable, decoded
-from zoo.report.table import apart, benchmark, columns, excerpt, markdown, print_table, print_tables, varied_over
+from zoo.report.statistics import Cell, comparable, decoded
+from zoo.report.table import (
+    Column,
+    apart,
+    benchmark,
+    columns,
+    excerpt,
+    headlines,
+    markdown,
+    print_table,
+    print_tables,
+    varied_over,
+)
 from zoo.runs.identity import code_digest
 from zoo.runs.job import Job
 from zoo.runs.records import Record, write_record
@@ -228,6 +239,29 @@ def test_the_terminal_table_fits_80_columns(name: str) -> None:
     for column in columns(records):
         for text in column.texts(["svd"], "{}"):
             assert any("svd" in line and text in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("groups", "first"),
+    [
+        (("words", "reconstruction", "cost"), "wordsim353"),
+        (("documents", "reconstruction", "cost"), "retrieval_precision"),
+        (("disentanglement", "reconstruction", "cost"), "mig"),
+        (("dictionary", "reconstruction", "cost"), "planted_recovery"),
+        (("robustness", "reconstruction", "cost"), "mse"),
+    ],
+)
+def test_a_table_shows_first_what_its_study_is_about(groups, first):
+    def column(name: str, rows: int) -> Column:
+        about = {"group": METRICS[name].group, "direction": METRICS[name].direction}
+        return Column(name, about, dict.fromkeys(map(str, range(rows)), Cell(1.0, None, False)), set())
+
+    every = {"perplexity": 2, "fit_seconds": 5, "mse": 5, "denoising_gaussian_mse": 5, "retrieval_precision": 5}
+    every |= {"wordsim353": 5, "mig": 5, "planted_recovery": 5}
+    filled = [column(name, rows) for name, rows in every.items() if METRICS[name].group in groups]
+    found = headlines(filled, 10)
+    assert found[0] == first
+    assert set(found) == {each.metric for each in filled}
 
 
 def test_the_report_is_complete_and_the_same_each_time(tmp_path: Path) -> None:

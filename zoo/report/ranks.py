@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from zoo.report.statistics import EXACT, by_name, decimals, decoded, definitions
+from zoo.report.statistics import EXACT, by_name, decimals, decoded, definitions, vary
 from zoo.runs.records import Record
 
 DRAWS = 1000  # of the mean ranks
@@ -121,9 +121,9 @@ def ranking(group: str, every: Mapping[str, Sequence[Record]], directions: Mappi
     mean = ranks(means[None], units)[0]
     order = np.argsort(mean, kind="stable")
     draws = ranks(means + deviations(seeds, resampled), units)
-    vary, sampled = [np.ptp(each, axis=0) > 0 for each in seeds], np.array(complete(resampled))
-    parts = ["seeds"] * any(each.any() for each in vary) + ["test samples"] * bool(sampled.any())
-    untested = [row for row, each in zip(rows, vary, strict=True) if group != EXACT and not (each | sampled).all()]
+    seeded, sampled = [vary(each) for each in seeds], np.array(complete(resampled))
+    parts = ["seeds"] * any(each.any() for each in seeded) + ["test samples"] * bool(sampled.any())
+    untested = [row for row, each in zip(rows, seeded, strict=True) if group != EXACT and not (each | sampled).all()]
     names, left_out = [rows[k] for k in order], [row for row in every if row not in rows]
     over = " and ".join(parts)
     return Ranking(group, metrics, names, mean[order], draws[:, order], left_out, over, frozenset(untested))

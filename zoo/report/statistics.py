@@ -110,10 +110,17 @@ def estimate(
 
 def varying(values: Sequence[float], drawn: NDArray[np.float64] | None, exact: bool) -> Estimate:
     """The mean of values, and how it varies: over them, and over the mean of `drawn`, (values, resamples)."""
-    # a closed form is the same for every seed, but for rounding, which says nothing of test samples
-    varies = max(values) - min(values) > ROUNDING * max(map(abs, values))
-    seeds = (statistics.variance(values) / len(values), len(values) - 1) if varies else None
+    seeds = (statistics.variance(values) / len(values), len(values) - 1) if vary(np.array(values)) else None
     return Estimate(statistics.mean(values), seeds, None if drawn is None else drawn.mean(0), exact)
+
+
+def vary(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the values of several seeds, (S,) or (S, M), vary: each of M over the seeds, by more than rounding.
+
+    A closed form is the same for every seed, but for rounding, which says nothing of test samples.
+    """
+    found: NDArray[np.bool_] = np.ptp(values, axis=0) > ROUNDING * np.abs(values).max(0)
+    return found
 
 
 def half_width(parts: Iterable[tuple[float, int] | None]) -> float | None:

@@ -32,7 +32,11 @@ from zoo.runs.bars import Terminal
 from zoo.runs.records import Record
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
-SUMMARY = ("sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000", "parameters", "macs", "fit_seconds")
+QUESTIONS, OF_QUESTIONS = ("words", "documents", "disentanglement", "outliers"), 6  # groups that few studies ask for
+SUMMARY = (
+    *("planted_recovery", "sse", "mse", "psnr", "ssim", "linear_probe_accuracy", "iwae_5000"),
+    *("parameters", "macs", "fit_seconds"),
+)
 OF_SETS = ("generation", "learned_generation", "inception")  # groups of metrics of sets of generated samples
 TRAINING = "training images"  # in curves of comparisons with test images
 NOT_MEASURED = {"value": None, "reason": "not measured"}
@@ -335,15 +339,30 @@ def shortfalls(records: Sequence[Record]) -> list[str]:
     return [f"{kind}: {', '.join(names)}" for kind, names in found.items()]
 
 
-def print_table(records: Sequence[Record], metrics: Iterable[str] = SUMMARY) -> None:
-    """Print some columns of the benchmark, in as many tables of at most 80 characters a line as they need."""
+def headlines(filled: Sequence[Column], most: int) -> list[str]:
+    """The metrics that a table of at most `most` columns shows.
+
+    What few studies ask for comes first, and of that what most rows have. Then come the metrics that most studies
+    share, and errors of corrupted images while there is room.
+    """
+    filled = sorted(filled, key=lambda each: -len(each.cells))
+    better = {each.metric: each.about["group"] for each in filled if each.about["direction"] != "none"}
+    asked, errors = ([name for name in better if better[name] in groups] for groups in (QUESTIONS, ("robustness",)))
+    known = [*asked[:OF_QUESTIONS], *(name for name in SUMMARY if name in better)]
+    return [*known, *errors[: max(0, most - len(known))]]
+
+
+def print_table(records: Sequence[Record], metrics: Iterable[str] = ()) -> None:
+    """Print columns of the benchmark, its headlines or the given ones, in tables of at most 80 characters a line."""
     shared = common(records)
     records = brief(comparable(records), shared)
+    filled = columns(records)
+    metrics = list(metrics) or headlines(filled, len(SUMMARY))
     console, rows = Terminal(width=TERMINAL, highlight=False), list(by_name(records))
     room = TERMINAL - min(max(map(len, rows)), NAME) - 3
     parts: list[list[Column]] = []
     left = 0
-    for each in (column for column in columns(records) if column.metric in metrics):
+    for each in (column for column in filled if column.metric in metrics):
         width = 3 + max(map(len, [each.name, *each.texts(rows, "{}")]))
         if width > left:
             parts.append([])

@@ -16,13 +16,10 @@ from PIL import Image
 
 from zoo.cli import main
 from zoo.errors import ZooError
-from zoo.evaluation.registry import METRICS
 from zoo.model.io import read_model
 from zoo.report.page import claims, compare, word_planes
 from zoo.report.page.assemble import assemble, data_of, source
 from zoo.report.page.write import command, explored, tables, write_page
-from zoo.report.statistics import Cell
-from zoo.report.table import Column
 from zoo.runs.compose import composed, composing
 from zoo.runs.grid import jobs_of
 from zoo.runs.job import Job
@@ -184,24 +181,3 @@ def test_the_committed_page_has_the_tables_of_the_committed_records():
     for shown, recorded in zip(found, expected, strict=True):
         cells = ({row["name"]: row["cells"] for row in each["rows"]} for each in (shown, recorded))
         assert next(cells) == next(cells), "written by `zoo report page paths.results=results`"
-
-
-@pytest.mark.parametrize(
-    ("groups", "first"),
-    [
-        (("words", "reconstruction", "cost"), "wordsim353"),
-        (("documents", "reconstruction", "cost"), "retrieval_precision"),
-        (("robustness", "reconstruction", "cost"), "mse"),
-    ],
-)
-def test_a_table_shows_first_what_its_study_is_about(groups, first):
-    def column(name: str, rows: int) -> Column:
-        about = {"group": METRICS[name].group, "direction": METRICS[name].direction}
-        return Column(name, about, dict.fromkeys(map(str, range(rows)), Cell(1.0, None, False)), set())
-
-    every = {"perplexity": 2, "fit_seconds": 5, "mse": 5, "denoising_gaussian_mse": 5, "retrieval_precision": 5}
-    every |= {"wordsim353": 5}
-    filled = [column(name, rows) for name, rows in every.items() if METRICS[name].group in groups]
-    found = compare.opened(filled)
-    assert found[0] == first
-    assert set(found) == {each.metric for each in filled}

@@ -11,14 +11,14 @@ from typing import Any
 from zoo.catalogue import FAMILIES, OTHER, family_of, variants
 from zoo.report.figures.style import HUES
 from zoo.report.statistics import by_name, comparable, scope
-from zoo.report.table import SUMMARY, Column, brief, columns, common, missing
+from zoo.report.table import Column, brief, columns, common, headlines, missing
 from zoo.runs.records import Record, record_path
 from zoo.runs.strips import decode_strip, encode_strip
 
 CURVES = ("train_nll", "validation_nll")
 POINTS = 50  # of a curve
 PICTURED = 8  # images of a strip
-TEXTS, OF_TEXTS, COLUMNS = ("words", "documents"), 5, 10  # groups; and columns that a table shows at first
+COLUMNS = 10  # that a table shows at first
 RESULTS = Path("..")  # the folder of the records, seen from the page
 
 
@@ -79,23 +79,10 @@ def study(table: Table, strips: Strips) -> dict[str, Any]:
         "scope": scope(records),
         "shared": shared,
         "metrics": [metric(each) for each in filled],
-        "shown": opened(filled),
+        "shown": headlines(filled, COLUMNS),
         "rows": rows,
         "empty": missing(shown, filled),
     }
-
-
-def opened(filled: Sequence[Column]) -> list[str]:
-    """The columns that a table shows when it is opened; its rows are sorted by the first of them.
-
-    Scores of words and documents come first, those that most rows have before others. Then come the metrics that most
-    studies share, and errors of corrupted images while there is room.
-    """
-    filled = sorted(filled, key=lambda each: -len(each.cells))
-    better = {each.metric: each.about["group"] for each in filled if each.about["direction"] != "none"}
-    texts, errors = ([name for name in better if better[name] in groups] for groups in (TEXTS, ("robustness",)))
-    known = [*texts[:OF_TEXTS], *(name for name in SUMMARY if name in better)]
-    return [*known, *errors[: max(0, COLUMNS - len(known))]]
 
 
 def metric(column: Column) -> dict[str, str]:
