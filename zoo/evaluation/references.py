@@ -222,7 +222,12 @@ class References:
         key = " ".join(f"{name} {images.digest()}" for name, images in {**outside, **left_out}.items())
         if key not in self._latest_sets:
             self._latest_sets.clear()
-            self._latest_sets[key] = OutlierSets(self.data, outside)
+            digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+
+            def kept(name: str, compute: Callable[[], Any]) -> Any:
+                return self.kept(f"{name}-{digest}", compute)
+
+            self._latest_sets[key] = OutlierSets(self.data, outside, kept)
         return self._latest_sets[key]
 
     @cached_property

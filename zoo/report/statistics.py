@@ -367,8 +367,10 @@ def listing(numbers: Iterable[int]) -> str:
 
 
 def data_of(records: Sequence[Record]) -> str:
-    """The data set of records as titles name it."""
-    return title_of(records[0].data)
+    """The data set of records as titles name it: "MNIST", or "MNIST without 9" where all leave out that class."""
+    sources = [record.config.get("data", {}).get("source", {}) for record in records]
+    title, without = title_of(records[0].data), {source.get("without") for source in sources}
+    return title if len(without) > 1 or None in without else f"{title} without {without.pop()}"
 
 
 def noun(records: Sequence[Record]) -> str:

@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from zoo.catalogue import title_of
 from zoo.errors import ZooError
 from zoo.report.reported import reported, reported_for
 from zoo.report.statistics import (
@@ -74,6 +75,8 @@ def counted(records: Sequence[Record], column: Column) -> str:
     entries = [entry for record in records if (entry := record.metrics.get(column.metric, {})).get("value") is not None]
     numbers = sorted({entry["n"] for entry in entries if entry.get("n")})
     parts = [f"n = {' or '.join(f'{n:,}' for n in numbers)}"] if numbers else []
+    if outside := sorted({name for entry in entries for name in entry.get("settings", {}).get("outside", ())}):
+        parts.append(f"outliers: {', '.join(map(title_of, outside))}")
     if (floor := of_training_images(records, column.metric)) is not None:
         parts.append(f"training images themselves: {floor:.3g}")
     if any(cell.half_text for cell in column.cells.values()) and not any("resampled" in entry for entry in entries):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.evaluation.conftest import SHORT, autoencoder, linear_model
-from zoo.data.images import Images
+from zoo.data.images import Images, Source
 from zoo.data.left_out import leaving_out
 from zoo.data.sources import digits as digits_source
 from zoo.data.splits import Splits
@@ -29,6 +29,7 @@ from zoo.model.priors.standard import NormalPrior
 
 OWN = ["reconstruction error", "likelihood bound", "code density"]
 PIXELS = ["isolation forest", "local outlier factor", "kernel density", "nearest neighbours"]
+PIXELS += ["mean value", "compressed length"]
 NAMES = in_groups(["outliers"])
 
 
@@ -87,14 +88,47 @@ def test_corrupted_images_are_at_the_weakest_strengths_and_of_other_images_than_
     assert [next(iter(series.levels)) for series in SERIES.values()] == [0.1, 0.05, 2, 0.25, 0.1, 2]
     rest = nines.test[:][1::2]
     blocks = OutlierSets(nines, {}).corrupted()["pixelation"]
-    assert torch.equal(blocks, nn.functional.avg_pool2d(rest[2::6], 2).repeat_interleave(2, 2).repeat_interleave(2, 3))
+    means = nn.functional.avg_pool2d(rest[2::6], 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert torch.equal(blocks, (16 * means).round() / 16)
+
+
+def test_corrupted_images_are_stored_as_the_others_and_differ_from_the_clean_ones(nines):
+    """An outlier that is a clean image, or has values that no image has, says nothing of a score."""
+    rest = nines.test[:][1::2]
+    for place, (name, found) in enumerate(OutlierSets(nines, {}).corrupted().items()):
+        assert 0 <= found.min() <= found.max() <= 1
+        assert torch.equal(16 * found, (16 * found).round()), name
+        clean = rest[place :: len(SERIES)]
+        assert not any(torch.equal(x, y) for x in found for y in clean), name
+    black = Images(torch.zeros(300, 1, 8, 8, dtype=torch.uint8), torch.zeros(300).long(), scale=16.0)
+    assert "masked block" not in OutlierSets(Splits(Source("black", black, black)), {}).corrupted()
+
+
+def test_what_takes_long_is_kept(nines):
+    """The scores of pixels come from the cache, and the detectors are not fitted again."""
+    cache = {}
+
+    def kept(name, compute):
+        if name not in cache:
+            cache[name] = compute()
+        return cache[name]
+
+    first = OutlierSets(nines, {}, kept)
+    scores = first.inlier_scores, first.outlier_scores("corrupted", first.named("corrupted").outliers)
+    again = OutlierSets(nines, {}, kept)
+    same = again.inlier_scores, again.outlier_scores("corrupted", again.named("corrupted").outliers)
+    assert len(cache) == 2
+    assert "detectors" not in vars(again)
+    for one, other in zip(scores, same, strict=True):
+        assert list(one) == PIXELS
+        assert all(torch.equal(one[name], other[name]) for name in PIXELS)
 
 
 # Metrics
 
 
 def test_entries_hold_every_score_and_intervals(entries, nines):
-    for name, n in (("other", 162), ("left_out", 36), ("corrupted", 162)):
+    for name, n in (("other", 324), ("left_out", 72), ("corrupted", 300)):
         entry = entries[f"outlier_auroc_{name}"]
         curve = entry["curve"]
         assert curve["score"] == [OWN[0], OWN[2], *PIXELS]
@@ -102,13 +136,46 @@ def test_entries_hold_every_score_and_intervals(entries, nines):
         assert entries[f"outlier_auroc_{name}_by_density"]["value"] == curve["AUROC"][1]
         assert entries[f"outlier_auroc_{name}_of_pixels"]["value"] == max(curve["AUROC"][2:])
         assert entries[f"outlier_precision_{name}"]["value"] == curve["average precision"][0]
-        bound = f"outlier_auroc_{name}_by_bound"
-        assert entries[bound]["reason"].startswith("the model is not variational")
-        for metric in (m for m in entries if f"_{name}" in m and m != bound):
+        assert entries[f"outlier_precision_{name}_by_density"]["value"] == curve["average precision"][1]
+        assert entries[f"outlier_precision_{name}_of_pixels"]["value"] == max(curve["average precision"][2:])
+        bounds = [f"outlier_{measure}_{name}_by_bound" for measure in ("auroc", "precision")]
+        for bound in bounds:
+            assert entries[bound]["reason"].startswith("the model is not variational")
+        for metric in (m for m in entries if f"_{name}" in m and m not in bounds):
             low, high = entries[metric]["interval"]
             assert low <= entries[metric]["value"] <= high
             assert entries[metric]["n"] == n
     assert list(entries["outlier_auroc_corrupted"]["curve"])[3:] == list(SERIES)
+
+
+def test_how_many_outliers_there_are_of_a_kind_is_no_chance(pca, nines):
+    """Kinds that a score finds without fail, and always misses: the AUROC is 0.5 whichever outliers are drawn."""
+    subject = Subject(pca, nines, {}, chosen=ChosenDensities(SHORT))
+    with torch.no_grad():
+        seen = subject.corrupted_outliers
+    method, half = OWN[0], len(seen.usual[OWN[0]]) // 2
+    usual = torch.linspace(0, 1, 2 * half)
+    unusual = torch.cat([usual.new_full((half,), -1.0), usual.new_full((half,), 2.0)])
+    kinds = {"missed": torch.arange(half), "found": torch.arange(half, 2 * half)}
+    known = replace(seen, usual={method: usual}, unusual={method: unusual}, kinds=kinds)
+    curve = METRICS["outlier_auroc_corrupted"].function(known)
+    assert curve.value == 0.5
+    assert curve.influence[1].abs().max() < 1e-12, "resampled, the mean moved by 0.05 and more"
+
+
+def test_average_precision_falls_with_the_share_of_outliers():
+    """The numbers of the docstring: normal scores 1.8 standard deviations apart."""
+    normal = torch.distributions.Normal(0, 1)
+    levels = torch.linspace(-6, 9, 200_001, dtype=torch.float64)
+    found, false = 1 - normal.cdf(levels - 1.8), 1 - normal.cdf(levels)
+    area = torch.trapezoid(found.flip(0), false.flip(0))
+    document = METRICS["outlier_precision_other"].function.__doc__
+    assert f"the AUROC is {area:.2f}" in document
+    precision = []
+    for share in (0.5, 0.09, 0.01):
+        of_found = share * found / (share * found + (1 - share) * false).clamp(min=1e-300)
+        precision.append(torch.trapezoid(of_found.flip(0), found.flip(0)))
+    assert "precision {:.2f}, {:.2f} and {:.2f} where 50, 9 and 1 % are".format(*precision) in document
 
 
 def test_noise_is_no_digit_by_any_score(entries):

@@ -39,6 +39,13 @@ class Detection:
             raise NotApplicable(self.lacking[method])
         return self.usual[method], self.unusual[method]
 
+    def within_kinds(self, influence: Tensor) -> Tensor:
+        """Influences of outliers (N,) less the mean of their kind: how many there are of a kind is no chance."""
+        found = influence.clone()
+        for index in self.kinds.values():
+            found[index] -= influence[index].mean()
+        return found
+
     def table(self) -> dict[str, list[float] | list[str]]:
         """AUROC and average precision of each method, and the AUROC of each kind of outlier where there are several.
 

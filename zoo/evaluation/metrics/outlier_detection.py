@@ -1,160 +1,204 @@
-"""How well a score of each sample separates outliers from test samples; no model was fitted to outliers.
+"""How well a score of each sample separates outliers from test samples.
 
-There are at most 5,000 outliers and as many inliers, so an uninformative score has an AUROC of 0.5, and an average
-precision of 0.5, or a little more of few samples (0.53 of 36). There are three sets of outliers: "other" are images of
-another data set, evaluation.outliers; "left_out" are those of the class data.source.without; "corrupted" are test
-images under each corruption of the group robustness at its weakest level, on an equal share of the images: Gaussian
-noise of std 0.1, black or white pixels at rate 0.05, blocks of 2x2 pixels, a masked block of a quarter of the height
-and width, masked pixels at rate 0.1, two blots and a crease; here the inliers are different images. Each set has five
-metrics:
+There are three sets of outliers, and at most 5,000 of a set and as many inliers:
 
-- outlier_auroc_<set>: by the reconstruction error; the curve has AUROC and average precision of every score: those of
-  the model, and of four detectors on pixels (`zoo.evaluation.measures.pixel_detectors`);
-- outlier_precision_<set>: average precision by the reconstruction error;
-- outlier_auroc_<set>_by_bound: by the bound on the log-likelihood from 16 draws;
-- outlier_auroc_<set>_by_density: by the density of codes;
-- outlier_auroc_<set>_of_pixels: the best of the detectors on pixels.
+- "other": images of another data set, evaluation.outliers;
+- "left_out": those of a class that was left out of training, data.source.without;
+- "corrupted": test images under each corruption of the group robustness at its weakest level, on an equal share of the
+  images, and as 8-bit images are stored: Gaussian noise of std 0.1, black or white pixels at rate 0.05, blocks of 2x2
+  pixels, a masked block of a quarter of the height and width, masked pixels at rate 0.1, two blots and a crease. The
+  inliers are different images, and images that a corruption does not change are left out.
 
-Intervals are over inliers and outliers; the model is taken as given.
+Each set is measured by the area under the ROC curve and by average precision, each of four scores: the reconstruction
+error, the bound on the log-likelihood, the density of codes, and the best of six scores of pixels that need no model:
+
+- four detectors, fitted to the same training images as the models (evenly spaced ones of more than 50,000, or of large
+  images): isolation forest, local outlier factor, kernel density and nearest neighbours
+  (`zoo.evaluation.measures.pixel_detectors`);
+- two trivial scores, by which an image is unusual if its mean value, or the length of its compressed pixels, is far
+  from the mean of training images: J. Serra et al., "Input complexity and out-of-distribution detection with
+  likelihood-based generative models", 2020, arXiv:1909.11480.
+
+The curve of outlier_auroc_<set> has the AUROC and average precision of every score. By chance, an AUROC is 0.5, and an
+average precision 0.5, or a little more of few samples (0.53 of 36). Intervals are over inliers, and outliers of each
+kind; the model is taken as given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from zoo.evaluation.measures.detection import Detection, auroc, average_precision
 from zoo.evaluation.measures.distances import Compared
 from zoo.evaluation.measures.pixel_detectors import DETECTORS
 from zoo.evaluation.registry import IMAGES, REAL, Curve, Direction, metric
 
-GROUP = "outliers"
-Score = Callable[[Detection], Curve]
+GROUP, VERSION = "outliers", 3
+Score = Callable[[Detection, Callable[[Detection, str], Curve]], Curve]
 ERROR, BOUND, DENSITY = "reconstruction error", "likelihood bound", "code density"
 SETS = {
-    "other": "images of another data set",
-    "left_out": "a class left out of training",
-    "corrupted": "corrupted images",
-}
-ABOUT = {
-    "other": "The data set is evaluation.outliers.",
-    "left_out": "The class is data.source.without.",
-    "corrupted": "The corruptions are those of the group robustness, each at its weakest level and on an equal share "
-    "of the images; inliers are different images.",
+    "other": "images of another data set, evaluation.outliers,",
+    "left_out": "images of a class left out of training, data.source.without,",
+    "corrupted": "test images under weak corruptions, six kinds,",
 }
 MISLEADS = {
-    "other": "another data set may differ in something trivial, such as brightness, that any score finds",
-    "left_out": "a good autoencoder reconstructs even a class that it has never seen, and then scores badly here",
-    "corrupted": "some corruptions, such as coarse blocks, lower the error, and others raise it: the curve has each",
+    "other": "another data set may differ in something trivial, such as the brightness of the border: compare with the "
+    "scores of pixels",
+    "left_out": "what looks like a class that the model knows is no outlier to it; compare with the scores of pixels",
+    "corrupted": "it is a mean over kinds that a score may find or miss, of which the curve has each; and a method "
+    "that is fitted to corrupted images, such as denoising_ae, knows some of these outliers",
 }
 
 
-def of_each_set(name: str, direction: Direction, version: int = 1) -> Callable[[Score], Score]:
-    """Register a score as three metrics, of one set of outliers each; its docstring is a template of theirs.
+@dataclass(frozen=True)
+class Measured:
+    """What one number says of the scores of inliers and outliers, in words for docstrings.
 
-    Args:
-        name: of the metrics, with "{set}"; in the docstring, "{outliers}" and "{about}" say what these are, and
-            "{misleads}" how an error misleads about them.
-        direction: of the metrics.
-        version: of the metrics.
+    Attributes:
+        name: at the beginning of a sentence.
+        formula: of the score s.
+        means: what the number is.
+        misleads: empty, or a sentence.
+        function: (scores of inliers, scores of outliers) -> the number.
     """
 
-    def register(score: Score) -> Score:
-        def of_other(other_outliers: Detection) -> Curve:
-            return score(other_outliers)
+    name: str
+    formula: str
+    means: str
+    misleads: str
+    function: Callable[..., Compared]
 
-        def of_left_out(left_out_outliers: Detection) -> Curve:
-            return score(left_out_outliers)
 
-        def of_corrupted(corrupted_outliers: Detection) -> Curve:
-            return score(corrupted_outliers)
+MEASURES = {
+    "auroc": Measured(
+        "Area under the ROC curve",
+        "P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2",
+        "It is the probability that an outlier has a higher score than an inlier; by chance, 0.5.",
+        "",
+        auroc,
+    ),
+    "precision": Measured(
+        "Average precision",
+        "1/M sum_m #(outliers n with s_n >= s_m) / #(samples n with s_n >= s_m), over the M outliers m",
+        "It is the precision at each outlier, averaged; by chance, about 0.5, as half of the samples are outliers. "
+        "Unlike the AUROC, it weighs the highest scores most.",
+        "Outliers are much rarer in practice, and precision falls with their share: of two normal scores 1.8 standard "
+        "deviations apart, the AUROC is 0.90, and average precision 0.90, 0.57 and 0.20 where 50, 9 and 1 % are "
+        "outliers. ",
+        average_precision,
+    ),
+}
 
-        for outliers, function in zip(SETS, (of_other, of_left_out, of_corrupted), strict=True):
-            function.__name__ = name.format(set=outliers)
-            function.__doc__ = str(score.__doc__).format(
-                outliers=SETS[outliers], about=ABOUT[outliers], misleads=MISLEADS[outliers]
-            )
-            metric(GROUP, "1", direction, version, kinds=REAL if outliers == "left_out" else IMAGES)(function)
-        return score
+
+def of_each(score: str, direction: Direction = "higher") -> Callable[[Score], Score]:
+    """Register a score as six metrics, by two measures of three sets of outliers; its docstring is their template.
+
+    Args:
+        score: the end of the names.
+        direction: of the metrics.
+    """
+
+    def register(function: Score) -> Score:
+        for measure, measured in MEASURES.items():
+            for outliers in SETS:
+                name = f"outlier_{measure}_{outliers}{score}"
+                document = str(function.__doc__).format(
+                    area=measured.name,
+                    formula=measured.formula,
+                    means=measured.means,
+                    outliers=SETS[outliers],
+                    rare=measured.misleads,
+                    misleads=MISLEADS[outliers],
+                )
+                register_one(function, name, document, outliers, measure, direction)
+        return function
 
     return register
 
 
-@of_each_set("outlier_auroc_{set}", "higher")
-def by_error(found: Detection) -> Curve:
-    """Area under the ROC curve of the squared reconstruction error: {outliers} against test samples.
+def register_one(score: Score, name: str, document: str, outliers: str, measure: str, direction: Direction) -> None:
+    """Register a score as one metric, which needs the scores of one set of outliers."""
+    table = measure == "auroc"
 
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s the squared reconstruction error
+    def measured(found: Detection, method: str) -> Curve:
+        usual, unusual = found.by(method)
+        area = MEASURES[measure].function(usual, unusual)
+        kept = found.table() if table and method == ERROR else {}
+        n = len(usual) + len(unusual)
+        return Curve(area.value, kept, n, influence=(area.real, found.within_kinds(area.fake)))
 
-    The area is the probability that an outlier has a higher score than an inlier; by chance, 0.5. {about}
+    def of_other(other_outliers: Detection) -> Curve:
+        return score(other_outliers, measured)
 
-    Misleads: {misleads}. Compare with the detectors on pixels.
+    def of_left_out(left_out_outliers: Detection) -> Curve:
+        return score(left_out_outliers, measured)
+
+    def of_corrupted(corrupted_outliers: Detection) -> Curve:
+        return score(corrupted_outliers, measured)
+
+    function = {"other": of_other, "left_out": of_left_out, "corrupted": of_corrupted}[outliers]
+    function.__name__, function.__doc__ = name, document
+    metric(GROUP, "1", direction, VERSION, kinds=REAL if outliers == "left_out" else IMAGES)(function)
+
+
+@of_each("")
+def by_error(found: Detection, measured: Callable[[Detection, str], Curve]) -> Curve:
+    """{area} of the squared reconstruction error: {outliers} against as many other test images.
+
+        {formula}, s the squared reconstruction error
+
+    {means}
+
+    Misleads: {rare}{misleads}. Models of binary pixels receive images binarised at 0.5, and grey counts as an error,
+    whatever they have learned.
     """
-    return detected(found, ERROR, auroc, found.table())
+    return measured(found, ERROR)
 
 
-@of_each_set("outlier_precision_{set}", "higher")
-def precision_by_error(found: Detection) -> Curve:
-    """Average precision of the squared reconstruction error: {outliers} among as many test samples.
+@of_each("_by_bound")
+def by_bound(found: Detection, measured: Callable[[Detection, str], Curve]) -> Curve:
+    """{area} of minus the bound on the log-likelihood: {outliers} against as many other test images.
 
-        1/M sum_m #(outliers n with s_n >= s_m) / #(samples n with s_n >= s_m), over the M outliers m,
-        s the squared reconstruction error
+        {formula}, s = -log 1/16 sum_k p(x, z_k) / q(z_k | x), z_k ~ q
 
-    It is the precision at each outlier, averaged; by chance, about 0.5. Unlike the AUROC, it weighs the highest
-    scores most.
-
-    Misleads: outliers are much rarer in practice than one sample in two, and precision falls with their share. Also,
-    {misleads}.
-    """
-    return detected(found, ERROR, average_precision)
-
-
-@of_each_set("outlier_auroc_{set}_by_bound", "higher")
-def by_bound(found: Detection) -> Curve:
-    """Area under the ROC curve of minus the bound on the log-likelihood: {outliers} against test samples.
-
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log 1/16 sum_k p(x, z_k) / q(z_k | x), z_k ~ q
+    {means}
 
     For variational models: Y. Burda et al. 2015, arXiv:1509.00519. As for the group likelihood, models of binary pixels
     receive images binarised at 0.5, and others images with uniform noise of one grey level, under the standard
-    deviation that suits validation images best.
+    deviation that suits validation images best. `Model.score_samples` takes the model as it was fitted, and ranks
+    samples in another order.
 
-    Misleads: models of binary pixels see no difference between grey levels on the same side of 0.5. All models assign
-    simple images, such as blank ones, a high likelihood whether or not they are unusual: E. Nalisnick et al., "Do deep
-    generative models know what they don't know?", 2018, arXiv:1810.09136.
+    Misleads: {rare}{misleads}. Models of binary pixels see no difference between grey levels on the same side of 0.5.
+    Models can assign images that are simpler than those they were fitted to a higher likelihood, such as MNIST under a
+    model of Fashion-MNIST: E. Nalisnick et al., "Do deep generative models know what they don't know?", 2018,
+    arXiv:1810.09136. A high value in one direction says nothing of the other.
     """
-    return detected(found, BOUND, auroc)
+    return measured(found, BOUND)
 
 
-@of_each_set("outlier_auroc_{set}_by_density", "higher", version=2)
-def by_density(found: Detection) -> Curve:
-    """Area under the ROC curve of minus the log density of codes: {outliers} against test samples.
+@of_each("_by_density")
+def by_density(found: Detection, measured: Callable[[Detection, str], Curve]) -> Curve:
+    """{area} of minus the log density of codes: {outliers} against as many other test images.
 
-        P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2, s = -log p(z), p the mixture of codes
+        {formula}, s = -log p(z), p the mixture of codes
 
-    Misleads: outliers whose codes fall among the usual ones are not found: the bottleneck may discard exactly what
-    makes them unusual.
+    {means}
+
+    Misleads: {rare}{misleads}. Outliers whose codes fall among the usual ones are not found: the bottleneck may discard
+    exactly what makes them unusual.
     """
-    return detected(found, DENSITY, auroc)
+    return measured(found, DENSITY)
 
 
-@of_each_set("outlier_auroc_{set}_of_pixels", "none")
-def of_pixels(found: Detection) -> Curve:
-    """Best area under the ROC curve of four detectors on pixels, a reference: {outliers}.
+@of_each("_of_pixels", "none")
+def of_pixels(found: Detection, measured: Callable[[Detection, str], Curve]) -> Curve:
+    """{area} of the best of six scores of pixels that need no model, a reference: {outliers} against others.
 
-        max_s (P(s(outlier) > s(inlier)) + P(s(outlier) = s(inlier)) / 2), s the score of a detector
+        max over scores of {formula}, s a score of pixels
 
-    Misleads: it is the best of four detectors, chosen by this very value, and so a little too high.
+    {means} The scores are those of four detectors and two trivial ones; the curve of outlier_auroc_<set> has each.
+
+    Misleads: {rare}It is the best of six, chosen by this very value, and so a little too high.
     """
-    return max((detected(found, name, auroc) for name in DETECTORS), key=lambda curve: curve.value or 0)
-
-
-def detected(
-    found: Detection,
-    method: str,
-    measure: Callable[..., Compared],
-    table: dict[str, list[float] | list[str]] | None = None,
-) -> Curve:
-    """How well one score separates the two."""
-    usual, unusual = found.by(method)
-    area = measure(usual, unusual)
-    return Curve(area.value, table or {}, len(usual), influence=(area.real, area.fake))
+    return max((measured(found, name) for name in DETECTORS), key=lambda curve: curve.value or 0)
