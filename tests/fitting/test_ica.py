@@ -136,3 +136,11 @@ def test_of_large_sets_evenly_spaced_images_determine_the_rotation(mixed, source
     torch.testing.assert_close(codes.float(), mixed.train[:].flatten(1)[::4, :SOURCES])
     z = fitted(Ica(), mixed, SOURCES).encode(mixed.train[:]).double().numpy()
     assert np.abs(np.corrcoef(z.T, sources.T)[:SOURCES, SOURCES:]).max(0).min() > 0.95
+
+
+def test_an_iteration_that_ends_at_its_limit_says_so(mixed, caplog):
+    fitted(Ica(), mixed, SOURCES)
+    assert not caplog.records
+    fitted(Ica(max_iterations=1), mixed, SOURCES)
+    (told,) = caplog.records
+    assert told.getMessage().startswith("ica: not converged after 1 iterations: another seed finds other units")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from zoo.model.autoencoder import Autoencoder
 from zoo.objective.objective import Objective
 from zoo.types import FitReport
 
+LOG = logging.getLogger(__name__)
 Contrast = Literal["logcosh", "exp", "cube"]
 NOISE = 1e-6  # of the largest variance; to scale an axis of less to variance 1 would amplify rounding errors
 NUMBERS = 1 << 24  # of codes that are rotated, at most
@@ -43,9 +45,9 @@ class Ica:
     decoder|^2, and have the sign that makes the largest entry of this column positive. Axes with a millionth of the
     largest variance or less hold no sources; they follow as they are in PCA.
 
-    Limitations: Gaussian units have no preferred rotation, so that another seed finds another one; the iteration then
-    may end at its limit without having converged, which changes no reconstruction. Of large sets, evenly spaced images
-    determine R: at most 256 MiB, and 16 million numbers of codes.
+    Limitations: where units are nearly Gaussian, or mixed such that the iteration oscillates (as on sprites), it ends at
+    its limit without having converged, and another seed finds other units; a warning says so. Reconstructions are the
+    same. Of large sets, evenly spaced images determine R: at most 256 MiB, and 16 million numbers of codes.
 
     Args:
         contrast: function whose mean measures how Gaussian a unit is: log cosh(u), -exp(-u^2 / 2) or u^4 / 4.
@@ -96,9 +98,12 @@ class Ica:
         ica = FastICA(
             whiten=False, fun=self.contrast, max_iter=self.max_iterations, tol=self.tolerance, random_state=seed
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # Gaussian units have no rotation to converge to
+        with warnings.catch_warnings(record=True) as raised:
+            warnings.simplefilter("always", ConvergenceWarning)
             ica.fit(codes.numpy())
+        if any(issubclass(each.category, ConvergenceWarning) for each in raised):
+            text = "ica: not converged after %d iterations: another seed finds other units; reconstructions are the same"
+            LOG.warning(text, self.max_iterations)
         return torch.from_numpy(ica.components_)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -79,6 +80,8 @@ def counted(records: Sequence[Record], column: Column) -> str:
         parts.append(f"outliers: {', '.join(map(title_of, outside))}")
     if (floor := of_training_images(records, column.metric)) is not None:
         parts.append(f"training images themselves: {floor:.3g}")
+    if (chance := of_shuffled_codes(entries)) is not None:
+        parts.append(f"shuffled codes: {chance:.3g}")
     if any(cell.half_text for cell in column.cells.values()) and not any("resampled" in entry for entry in entries):
         parts.append("intervals over seeds alone")
     return f" ({'; '.join(parts)})" if parts else ""
@@ -91,6 +94,12 @@ def of_training_images(records: Sequence[Record], metric: str) -> float | None:
         if TRAINING in curve.get("samples", ()):
             return float(curve["value"][curve["samples"].index(TRAINING)])
     return None
+
+
+def of_shuffled_codes(entries: Sequence[dict[str, Any]]) -> float | None:
+    """The value of codes in random order, mean over the entries that have it: the level of chance; None if unknown."""
+    curves = [curve for entry in entries if "shuffled" in (curve := entry.get("curve") or {}).get("codes", ())]
+    return statistics.mean(curve["all"][curve["codes"].index("shuffled")] for curve in curves) if curves else None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,12 @@ from zoo.evaluation.metrics.disentanglement import (
     of_units,
     sap,
 )
-from zoo.evaluation.subject import factored
+from zoo.evaluation.subject import Subject, factored
+from zoo.model.autoencoder import Autoencoder
+from zoo.model.bottlenecks.diagonal_posterior import DiagonalPosterior
+from zoo.model.corruptions import NoCorruption
+from zoo.model.likelihoods import GaussianLikelihood
+from zoo.model.priors.standard import NormalPrior
 
 VALUES = (3, 5, 8)
 NAMES = ("shape", "scale", "x")
@@ -233,6 +238,36 @@ def test_a_model_of_sprites_is_measured_factor_by_factor(averages, small):
     assert chance < 0.4
     again = evaluate(averages, small, ["factor_vae_score", "dci_completeness"], {})
     assert again == {name: found[name] for name in again}
+
+
+def places(small, noise):
+    """A VAE of sprites with three units that hold x, y and y: their means have std 1, 1 and 0.001; and their noise."""
+    one, two = (torch.linspace(-1, 1, 8).expand(8, 8) for _ in range(2))
+    rows = torch.stack([one, two.T, 1e-3 * two.T]).flatten(1)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 6))
+    x = small.train[:].flatten(1)
+    with torch.no_grad():
+        encoder[1].weight.copy_(torch.cat([rows / (x @ rows[:2].T).std(), torch.zeros(3, 64)]))
+        encoder[1].bias.copy_(torch.cat([torch.zeros(3), torch.tensor(noise).square().log()]))
+    decoder = nn.Sequential(nn.Linear(3, 64), nn.Unflatten(1, (1, 8, 8)))
+    bottleneck = DiagonalPosterior(3, prior=NormalPrior)
+    return Autoencoder(encoder, bottleneck, decoder, GaussianLikelihood(), NoCorruption()).eval()
+
+
+def test_units_that_hardly_vary_beside_their_noise_are_not_in_use(small):
+    """Such a unit had a vote like any other, and a copy of y in it halved the gaps of y."""
+    quiet, noisy = places(small, [0.1, 0.1, 1e-4]), places(small, [0.1, 0.1, 1.0])
+    assert Subject(quiet, small, {}).used_units.tolist() == [True, True, True]
+    assert Subject(noisy, small, {}).used_units.tolist() == [True, True, False]
+    copied, single = (measured(model, small, ["disentanglement"]) for model in (quiet, noisy))
+    for name in ("mig", "sap"):
+        assert copied[name]["curve"]["y"][0] == pytest.approx(0, abs=0.02)
+        assert single[name]["curve"]["y"][0] > 0.5
+        assert single[name]["curve"]["x"] == pytest.approx(copied[name]["curve"]["x"], abs=0.05)
+
+
+def test_a_code_without_posteriors_has_all_its_units_in_use(averages, small):
+    assert Subject(averages, small, {}).used_units.all()
 
 
 def test_data_without_factors_or_with_one_that_is_constant_say_so(averages, digits, small, monkeypatch):

@@ -49,6 +49,9 @@ def sprites(
     averages of those of a larger one. Test images are drawn at random from all combinations, so that every value of a
     factor is in both parts; both are in random order. Labels are shapes.
 
+    No unit that changes continuously can represent the rotation of all shapes: a square returns to its beginning after
+    the quarter turn, an ellipse and a heart do not. Metrics of disentanglement cannot reach 1 on it.
+
     Where this differs from dSprites: grey edges, shapes of equal areas, a quarter turn in place of a full one, and a
     grid of 3 x 6 x 10 x 16 x 16 in place of 3 x 6 x 40 x 32 x 32.
 

@@ -1,9 +1,13 @@
 """Whether each unit of the code represents one factor of variation; for data whose factors are known.
 
 Definitions follow F. Locatello et al., "Challenging common assumptions in the unsupervised learning of disentangled
-representations", 2019, arXiv:1811.12359, appendix B; docstrings say where they differ. Beside its value, each metric
-shows the value for shuffled codes, the level of chance, for all factors together and for each. But for ties, such as of
-equally good splits of a tree, no value depends on the scale, the sign or the order of units.
+representations", 2019, arXiv:1811.12359, appendix B; docstrings say where they differ. Codes are deterministic: of a
+VAE, the means of its posteriors. Units that are not in use count as constant in all metrics (there in factor_vae_score
+alone): those whose means have a standard deviation of less than 5 % of that of samples of the posteriors.
+
+Beside its value, each metric shows the value for shuffled codes, the level of chance; all but dci_disentanglement also
+show both for each factor. But for ties, such as of equally good splits of a tree, no value depends on the scale, the
+sign or the order of units.
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ from zoo.evaluation.registry import Curve, metric
 GROUP = "disentanglement"
 
 
-@metric(GROUP, "1", "higher")
-def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -> Curve:
+@metric(GROUP, "1", "higher", version=2)
+def mig(used_test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -> Curve:
     """Information on a factor in its best unit minus that in the second best, over its entropy; mean over factors.
 
         mutual information gap = (I(u1; v) - I(u2; v)) / H(v)
@@ -40,10 +44,10 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
     arXiv:1802.04942, eq. 6.
 
     Misleads: a factor that two units share equally scores 0 even if no information is lost; a periodic factor, such as
-    an angle, needs two units.
+    the angle of a shape that looks the same after a part of a turn, needs two units.
 
     Args:
-        test_codes: (N, D).
+        used_test_codes: (N, D).
         test_factors: (N, F).
         factor_names: F names.
     """
@@ -52,12 +56,18 @@ def mig(test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]) -
         information, entropies = mutual_information(codes[:FITTED], test_factors[:FITTED])
         return gap(information) / entropies
 
-    return by_factor(factor_names, gaps(test_codes), gaps(shuffled(test_codes)), min(FITTED, len(test_codes)))
+    return by_factor(
+        factor_names, gaps(used_test_codes), gaps(shuffled(used_test_codes)), min(FITTED, len(used_test_codes))
+    )
 
 
-@metric(GROUP, "1", "higher", version=2)
+@metric(GROUP, "1", "higher", version=3)
 def sap(
-    train_codes: Tensor, train_factors: Tensor, test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]
+    used_train_codes: Tensor,
+    train_factors: Tensor,
+    used_test_codes: Tensor,
+    test_factors: Tensor,
+    factor_names: Sequence[str],
 ) -> Curve:
     """How well one unit predicts a factor (1: always, 0: chance), best unit minus second best; mean over factors.
 
@@ -73,12 +83,12 @@ def sap(
     accuracy is counted above chance.
 
     Misleads: a factor that two units share equally scores 0 even if no information is lost; a periodic factor, such as
-    an angle, needs two units.
+    the angle of a shape that looks the same after a part of a turn, needs two units.
 
     Args:
-        train_codes: (N, D).
+        used_train_codes: (N, D).
         train_factors: (N, F).
-        test_codes: (M, D).
+        used_test_codes: (M, D).
         test_factors: (M, F).
         factor_names: F names.
     """
@@ -87,13 +97,17 @@ def sap(
     def gaps(train: Tensor, test: Tensor) -> Tensor:
         return gap(predictability(train[:FITTED], factors[0], test[:TESTED], factors[1]))
 
-    floor = gaps(shuffled(train_codes), shuffled(test_codes))
-    return by_factor(factor_names, gaps(train_codes, test_codes), floor, min(TESTED, len(test_codes)))
+    floor = gaps(shuffled(used_train_codes), shuffled(used_test_codes))
+    return by_factor(factor_names, gaps(used_train_codes, used_test_codes), floor, min(TESTED, len(used_test_codes)))
 
 
-@metric(GROUP, "fraction", "higher", version=2)
+@metric(GROUP, "fraction", "higher", version=3)
 def factor_vae_score(
-    train_codes: Tensor, train_factors: Tensor, test_codes: Tensor, test_factors: Tensor, factor_names: Sequence[str]
+    used_train_codes: Tensor,
+    train_factors: Tensor,
+    used_test_codes: Tensor,
+    test_factors: Tensor,
+    factor_names: Sequence[str],
 ) -> Curve:
     """How often the unit that varies least among 64 samples with one factor in common identifies this factor.
 
@@ -105,24 +119,23 @@ def factor_vae_score(
     batches, of 5,000 batches of test samples in all. Chance is about 1 / F for F factors. H. Kim, A. Mnih,
     "Disentangling by factorising", 2018, arXiv:1802.05983, section 4.
 
-    Where this differs from Locatello et al. 2019: batches are drawn from the samples of the data set, not generated;
-    only constant units are left out, because a limit on the standard deviation would depend on the scale.
+    Where this differs from Locatello et al. 2019: batches are drawn from the samples of the data set, not generated.
 
     Misleads: only the unit that varies least is looked at: further units that mix several factors cost nothing.
 
     Args:
-        train_codes: (N, D).
+        used_train_codes: (N, D).
         train_factors: (N, F).
-        test_codes: (M, D).
+        used_test_codes: (M, D).
         test_factors: (M, F).
         factor_names: F names.
     """
-    found = majority_vote(train_codes, train_factors, test_codes, test_factors)
-    floor = majority_vote(shuffled(train_codes), train_factors, shuffled(test_codes), test_factors)
+    found = majority_vote(used_train_codes, train_factors, used_test_codes, test_factors)
+    floor = majority_vote(shuffled(used_train_codes), train_factors, shuffled(used_test_codes), test_factors)
     return by_factor(factor_names, found, floor)
 
 
-@metric(GROUP, "1", "higher")
+@metric(GROUP, "1", "higher", version=2)
 def dci_disentanglement(factor_importances: Importances, shuffled_importances: Importances) -> Curve:
     """1 - H / log F of a unit's importances for predicting F factors, mean over units weighted by their importance.
 
@@ -146,7 +159,7 @@ def dci_disentanglement(factor_importances: Importances, shuffled_importances: I
     return Curve(found, {"codes": ["measured", "shuffled"], "all": [found, floor]}, factor_importances.n)
 
 
-@metric(GROUP, "1", "higher")
+@metric(GROUP, "1", "higher", version=2)
 def dci_completeness(
     factor_importances: Importances, shuffled_importances: Importances, factor_names: Sequence[str]
 ) -> Curve:
@@ -156,7 +169,9 @@ def dci_completeness(
 
     1 where each factor is predicted from one unit only.
 
-    Misleads: a periodic factor, such as an angle, needs two units and scores low however well it is represented.
+    Misleads: a periodic factor, such as the angle of a shape that looks the same after a part of a turn, needs two
+    units and scores low however well it is represented. D counts units that are not in use, so that the same units
+    beside more unused ones score higher.
 
     Args:
         factor_importances: of units for factors, (D, F).
@@ -167,7 +182,7 @@ def dci_completeness(
     return by_factor(factor_names, found, floor, factor_importances.n)
 
 
-@metric(GROUP, "fraction", "higher")
+@metric(GROUP, "fraction", "none", version=2)
 def dci_informativeness(
     factor_importances: Importances, shuffled_importances: Importances, factor_names: Sequence[str]
 ) -> Curve:
@@ -177,8 +192,8 @@ def dci_informativeness(
 
     On the first 5,000 test codes.
 
-    Misleads: it says nothing about disentanglement. Trees split along single units, so a rotated code scores lower with
-    the same information.
+    Misleads: it says nothing about disentanglement, and so has no direction here. Trees split along single units, so a
+    rotated code scores lower with the same information.
 
     Args:
         factor_importances: of units for factors, (D, F).
