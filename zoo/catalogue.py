@@ -68,7 +68,7 @@ FAMILIES = (
 )
 TITLES = {  # of data sets whose keys do not say enough
     **{"mnist": "MNIST", "binary_mnist": "binary MNIST", "fashion_mnist": "Fashion-MNIST", "faces_small": "faces"},
-    **{"newsgroups": "20 Newsgroups", "words": "words of 20 Newsgroups"},
+    **{"newsgroups": "20 Newsgroups", "words": "words of 20 Newsgroups", "sprites_small": "sprites (16x16)"},
 }
 
 

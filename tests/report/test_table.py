@@ -269,6 +269,7 @@ def test_the_report_is_complete_and_the_same_each_time(tmp_path: Path) -> None:
     again = write_report(table_records(), tmp_path / "b", COMMAND, [*sweep_records(), *table_records()])
     lacking = (
         *("atoms", "robustness_curves", "rate_distortion", "explained_variance_against_l0", "outlier_detection"),
+        "disentanglement",
         *(
             "traversals",
             "scores_against_width",

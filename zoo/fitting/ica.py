@@ -45,9 +45,9 @@ class Ica:
     decoder|^2, and have the sign that makes the largest entry of this column positive. Axes with a millionth of the
     largest variance or less hold no sources; they follow as they are in PCA.
 
-    Limitations: where units are nearly Gaussian, or mixed such that the iteration oscillates (as on sprites), it ends at
-    its limit without having converged, and another seed finds other units; a warning says so. Reconstructions are the
-    same. Of large sets, evenly spaced images determine R: at most 256 MiB, and 16 million numbers of codes.
+    Limitations: where units are nearly Gaussian, or the iteration oscillates (as on sprites), it ends at its limit
+    without having converged, and another seed finds other units; a warning says so. Reconstructions are the same. Of
+    large sets, evenly spaced images determine R: at most 256 MiB, and 16 million numbers of codes.
 
     Args:
         contrast: function whose mean measures how Gaussian a unit is: log cosh(u), -exp(-u^2 / 2) or u^4 / 4.
@@ -102,7 +102,9 @@ class Ica:
             warnings.simplefilter("always", ConvergenceWarning)
             ica.fit(codes.numpy())
         if any(issubclass(each.category, ConvergenceWarning) for each in raised):
-            text = "ica: not converged after %d iterations: another seed finds other units; reconstructions are the same"
+            text = (
+                "ica: not converged after %d iterations: another seed finds other units, with the same reconstructions"
+            )
             LOG.warning(text, self.max_iterations)
         return torch.from_numpy(ica.components_)
 

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from zoo.report.figures.outlier_dots import MARKS, OF_PIXELS, SETS, outlier_detection
+from zoo.report.figures.dots import OF_REFERENCES
+from zoo.report.figures.outlier_dots import MARKS, SETS, outlier_detection
 from zoo.runs.records import read_records
 
 ABOUT = {"unit": "1", "direction": "higher", "group": "outliers"}
@@ -64,7 +65,7 @@ def test_each_score_is_a_dot_at_the_mean_over_seeds(records):
     for panel in panels:
         assert np.allclose(dots(panel, MARKS["reconstruction error"]), [(0.8, place) for place in range(4)])
         assert np.allclose(dots(panel, MARKS["code density"]), [(0.6, rows.index("pca"))])
-        assert np.allclose(dots(panel, OF_PIXELS), [(0.99, 4)])
+        assert np.allclose(dots(panel, OF_REFERENCES), [(0.99, 4)])
         assert dots(panel, MARKS["likelihood bound"]) == []
 
 

@@ -6,6 +6,17 @@ Importing this package registers the zoo's own figures; `figure` registers anoth
 from zoo.report.figures.register import FIGURES, figure
 
 # in the order of a report's page
-from zoo.report.figures import pictures, average_ranks, curves, measured_curves, outlier_dots, texts  # isort: skip
+from zoo.report.figures import pictures, average_ranks, curves, measured_curves, outlier_dots, factor_dots  # isort: skip
+from zoo.report.figures import texts  # isort: skip
 
-__all__ = ["FIGURES", "average_ranks", "curves", "figure", "measured_curves", "outlier_dots", "pictures", "texts"]
+__all__ = [
+    "FIGURES",
+    "average_ranks",
+    "curves",
+    "factor_dots",
+    "figure",
+    "measured_curves",
+    "outlier_dots",
+    "pictures",
+    "texts",
+]
