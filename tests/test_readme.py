@@ -28,6 +28,13 @@ def test_it_is_short():
     assert len(README.split()) <= 900
 
 
+def test_it_counts_the_methods_and_names_each():
+    methods = {path.stem for path in (ROOT / "conf/variant").glob("*.yaml")}
+    assert f"a benchmark of {len(methods)} methods" in README
+    table = README.partition("| family | methods |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == methods
+
+
 def test_its_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("python")
