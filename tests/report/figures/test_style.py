@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zoo.catalogue import FAMILIES, members
+from zoo.catalogue import FAMILIES, family_of, members
 from zoo.report.figures.style import (
     DPI,
     HUES,
@@ -105,6 +105,16 @@ def test_a_changed_method_has_the_hue_of_the_method_and_another_marker() -> None
     assert look("vae network=conv")[1] not in markers
     assert turns_between(hue_of("vae network=conv"), hue_of("vae")) < 0.15
     assert look("my_own") != look("my_other")
+
+
+def test_changed_methods_of_a_family_have_markers_of_their_own_in_every_table(repository) -> None:
+    tables = sorted((repository / "results").glob("*/benchmark.md"))
+    assert len(tables) > 10
+    for table in tables:
+        rows = [line.split("|")[1].strip() for line in table.read_text().split("\n## ")[1].splitlines() if "|" in line]
+        changed = [row for row in rows[2:] if " " in row]
+        found = [(family_of(row.partition(" ")[0]), look(row)[1]) for row in changed]
+        assert len(set(found)) == len(found), table.parent.name
 
 
 def test_text_width_is_that_of_the_drawn_text() -> None:

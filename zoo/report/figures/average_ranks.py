@@ -79,9 +79,10 @@ class Ranked:
 def average_ranks(records: Sequence[Record]) -> Figure | None:
     """Mean rank of each variant over the metrics of each group; None if no group ranks anything.
 
-    Lines are 95 % intervals, bars at the right join rows that do not differ: see `zoo.report.ranks.rankings` for
-    what this means, and why it is not the critical-difference diagram of Friedman's and Nemenyi's tests. Of more than a
-    dozen rows, a dozen are labelled, the best of each family first; ranks are among all rows.
+    Lines are 95 % intervals. Bars at the right join rows that do not differ, and those between them: see
+    `zoo.report.ranks.rankings` for what this means, and why it is not the critical-difference diagram of Friedman's and
+    Nemenyi's tests. Of more than a dozen rows, a dozen are labelled, the best of each family first; ranks are among all
+    rows.
     """
     shown = without_controls(records)
     found = [Ranked(ranking) for ranking in rankings(shown)]
@@ -91,7 +92,7 @@ def average_ranks(records: Sequence[Record]) -> Figure | None:
     pitch = MARGIN + room + WIDE + BARS
     tall = [max(each.whole for each in found[k : k + COLUMNS]) for k in range(0, len(found), COLUMNS)]
     known = any(each.tested for each in found)
-    bars = "bars join rows that cannot be distinguished" if known else UNKNOWN
+    bars = "rows that no bar joins differ" if known else UNKNOWN
     most = max((each.ranking.rows for each in found), key=len)
     title = f"Average ranks on {data_of(records)}"
     subtitle = f"1 is best in all metrics; {bars}{others(most)}; {models(shown)}{left_out(records)}"

@@ -27,7 +27,9 @@ SMALL, NORMAL, LARGE = 7.0, 8.0, 11.0  # points
 FONT = "DejaVu Sans"  # matplotlib brings it along, so figures look alike everywhere
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#dddddd"
 LIMIT = 300_000  # bytes of a picture in the repository
-MARKERS, CHANGED = "os^Dv<>ph", "PX*d8"  # of methods, and of changed methods
+Marker = str | tuple[int, int, int]  # matplotlib's: a letter, or corners, 1 for a star, and degrees
+MARKERS = "os^Dv<>ph"  # of methods
+CHANGED: tuple[Marker, ...] = (*"PX*d8H", (4, 1, 0), (4, 1, 45), (3, 1, 0), (3, 1, 180), (6, 1, 0))  # of changed ones
 HEAD, MARGIN = 0.66, 0.15  # inches of headline, and around a figure
 REST = "#bdbdbd"  # rows without a label
 SHADES = ((0.42, 0.13), (0.53, 0.15), (0.62, 0.15))  # lightness, chroma: dark enough to be read on white
@@ -93,7 +95,7 @@ def oklch(lightness: float, chroma: float, hue: float) -> tuple[float, float, fl
     return red, green, blue
 
 
-def look(name: str) -> tuple[tuple[float, float, float], str]:
+def look(name: str) -> tuple[tuple[float, float, float], Marker]:
     """Colour and marker of a row, from its name alone: the same in every figure.
 
     The methods of a family share a hue, and differ in shade and marker; `FIRST` keeps apart the markers of methods of
@@ -107,7 +109,7 @@ def look(name: str) -> tuple[tuple[float, float, float], str]:
     shift = number_of(changes) if changes else 0
     lightness, chroma = SHADES[(place + place // len(MARKERS) + shift) % len(SHADES)]
     hue = HUES.get(family, 0.0) + WITHIN * (place / max(len(names), 256 * (not names)) - 0.5)
-    markers = CHANGED if changes else MARKERS
+    markers: Sequence[Marker] = CHANGED if changes else MARKERS
     marker = markers[(FIRST.get(family, 0) + place + shift) % len(markers)]
     return oklch(lightness, chroma if family in HUES else 0.0, hue), marker
 
@@ -115,9 +117,9 @@ def look(name: str) -> tuple[tuple[float, float, float], str]:
 def number_of(text: str) -> int:
     """A number from 0 to 255 that follows from a text alone: one byte of its digest.
 
-    With this byte, no two rows of a study in this repository look alike.
+    With this byte, no two changed methods of a family share a marker in a table of this repository.
     """
-    return hashlib.sha256(text.encode()).digest()[4]
+    return hashlib.sha256(text.encode()).digest()[15]
 
 
 def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float:

@@ -188,7 +188,8 @@ def neighbours(records: Sequence[Record]) -> Figure | None:
     best = agreeing(found, groups)
     rows = [(terse(name), [*zip(found[name]["word"], found[name]["neighbours"], strict=True)]) for name in best]
     title = f"Nearest neighbours of {data_of(records)}"
-    subtitle = f"by the cosine of codes, {len(best)} of {len(found)} methods; {models(records)}"
+    first = models([groups[name][0] for name in best])
+    subtitle = f"by the cosine of codes, {len(best)} of {len(found)} methods; {first}"
     return listed(rows, [look(name)[0] for name in best], title, subtitle)
 
 
@@ -275,7 +276,7 @@ def word_maps(records: Sequence[Record]) -> Figure | None:
     curves = {name: found[name] for name in agreeing(found, groups)}
     subtitle = (
         "sixteen words with five neighbours of each, on the two leading axes of codes; dots without a word: no room; "
-        f"{models(records)}"
+        f"{models([groups[name][0] for name in curves])}"
     )
     side = 4.6
     drawn, _, panels = maps(curves, f"Neighbours of {data_of(records)} on a plane", subtitle, 0.0, side=side, columns=2)
