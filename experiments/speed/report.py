@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pandas as pd
 
 from zoo.files import write_atomically
 
+PACKAGE = "bottleneck-zoo"
 HEADINGS = {
     "loop": "A fit beside a bare loop, its products alone, and Pythae",
     "gpu": "The same on a GPU",
-    "recipe": "Recipes: test error after equal time",
+    "recipe": "Recipes: test error after about equal time",
     "quality": "Time to quality",
     "defaults": "The zoo and Pythae, each with its own defaults",
     "growth": "Your own large arrays",
@@ -57,6 +59,8 @@ def markdown(parts: Sequence[Mapping[str, Any]]) -> str:
         machine, versions = part["environment"]["machine"], part["environment"]["versions"]
         packages = ", ".join(f"{name} {version}" for name, version in versions.items())
         device = f"{machine['gpu']}, " if part["part"] == "gpu" else ""
+        if (earlier := versions.get(PACKAGE, version(PACKAGE))) != version(PACKAGE):
+            packages += f"; not measured again since version {earlier}"
         where = f"measured on {device}{machine['processor']}, {machine['cpu']}; {packages}"
         text.append("\n".join(f"- {note}" for note in [*part["notes"], where]))
     page = "\n\n".join(text) + "\n"
