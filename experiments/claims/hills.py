@@ -277,8 +277,8 @@ CLAIM = Claim(
     cases=cases,
     answers={
         "nnny": """The hills are not the classes, for any of the three kinds of codes: one or two classes are the
-            majority in two hills each, and one or two in none. About ten is the best number of hills, but only with
-            full covariances and with so many codes.""",
+            most frequent one in two hills each, and one or two in none. About ten is the best number of hills, but
+            only with full covariances and with so many codes.""",
     },
     draw=draw,
 )
