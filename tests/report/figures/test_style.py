@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo.catalogue import FAMILIES, family_of, members
+from zoo.report.figures.panels import label_right
 from zoo.report.figures.style import (
+    CHANGED,
     DPI,
     HUES,
     LIMIT,
@@ -184,3 +186,24 @@ def test_a_few_coloured_dots_among_greys_keep_their_colours() -> None:
     with Image.open(io.BytesIO(png(Image.fromarray(grey)))) as reduced:
         assert reduced.mode == "P"
         assert [reduced.convert("RGB").getpixel((10 * k + 3, 3)) for k in range(len(colours))] == colours
+
+
+def test_every_marker_of_a_changed_method_is_drawn_where_it_belongs() -> None:
+    """Markers of several numbers were taken for data: lines ran through the figure."""
+    names, found = [], set()
+    for number in itertools.count():
+        name = f"topk units={number}"
+        if (marker := look(name)[1]) not in found:
+            names.append(name)
+            found.add(marker)
+        if found == set(CHANGED):
+            break
+    drawn, ax = sheet(6.0, 4.0, "", "")
+    panel = place(drawn, 0.5, 0.8, 3.0, 2.5)
+    label_right(ax, panel, {name: (k / len(names), k / len(names)) for k, name in enumerate(names)})
+    keys = [line for line in ax.lines if line.get_marker() in found]
+    assert {line.get_marker() for line in keys} == found
+    for line in ax.lines:
+        x, y = line.get_data()
+        assert 0.5 <= np.min(x) <= np.max(x) <= 4.5
+        assert 0.8 <= np.min(y) <= np.max(y) <= 3.3

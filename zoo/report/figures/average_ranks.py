@@ -116,7 +116,7 @@ def draw_ranking(panel: Axes, ranked: Ranked) -> None:
         colour, marker = look(name)
         if ranking.over:
             panel.plot((low[at], high[at]), (y, y), color=colour, lw=1)
-        panel.plot(ranking.mean[at], y, marker, color=colour, ms=4.5, mec="white", mew=0.3)
+        panel.plot(ranking.mean[at], y, marker=marker, color=colour, ms=4.5, mec="white", mew=0.3)
     rest = [mean for mean, name in zip(ranking.mean, ranking.rows, strict=True) if name not in ranked.rows]
     panel.plot(rest, [ranked.high - LINE / 2] * len(rest), "|", color=REST, ms=4)
     count, room = len(ranking.rows), 0.03 * len(ranking.rows)

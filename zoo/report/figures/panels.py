@@ -226,7 +226,7 @@ def label_right(
             ax.plot((at - 0.07, at + 0.07), (height, height), dashes(name, references), color=colour, lw=0.9)
         else:
             colour, marker = look(name)
-            ax.plot(at, height, marker, color=colour, ms=4, mec="white", mew=0.3)
+            ax.plot(at, height, marker=marker, color=colour, ms=4, mec="white", mew=0.3)
         if right - x < NEAR:
             ax.plot((x, right, at - 0.08), (y, y, height), color=colour, lw=0.4, alpha=0.6)
         ax.text(at + MARK, height, labels.get(name, terse(name)), size=SMALL, color=colour, va="center_baseline")
