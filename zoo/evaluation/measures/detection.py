@@ -40,7 +40,7 @@ class Detection:
         return self.usual[method], self.unusual[method]
 
     def within_kinds(self, influence: Tensor) -> Tensor:
-        """Influences of outliers (N,) less the mean of their kind: how many there are of a kind is no chance."""
+        """Influences of outliers (N,) less the mean of their kind: how many there are of a kind is fixed, not drawn."""
         found = influence.clone()
         for index in self.kinds.values():
             found[index] -= influence[index].mean()

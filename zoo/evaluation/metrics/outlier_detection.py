@@ -45,7 +45,8 @@ SETS = {
 MISLEADS = {
     "other": "another data set may differ in something trivial, such as the brightness of the border: compare with the "
     "scores of pixels",
-    "left_out": "what looks like a class that the model knows is no outlier to it; compare with the scores of pixels",
+    "left_out": "an image that resembles a known class is reconstructed as well as that class; compare with the scores "
+    "of pixels",
     "corrupted": "it is a mean over kinds that a score may find or miss, of which the curve has each; and a method "
     "that is fitted to corrupted images, such as denoising_ae, knows some of these outliers",
 }
@@ -119,14 +120,13 @@ def of_each(score: str, direction: Direction = "higher") -> Callable[[Score], Sc
 
 def register_one(score: Score, name: str, document: str, outliers: str, measure: str, direction: Direction) -> None:
     """Register a score as one metric, which needs the scores of one set of outliers."""
-    table = measure == "auroc"
 
     def measured(found: Detection, method: str) -> Curve:
         usual, unusual = found.by(method)
         area = MEASURES[measure].function(usual, unusual)
-        kept = found.table() if table and method == ERROR else {}
+        table = found.table() if (measure, method) == ("auroc", ERROR) else {}
         n = len(usual) + len(unusual)
-        return Curve(area.value, kept, n, influence=(area.real, found.within_kinds(area.fake)))
+        return Curve(area.value, table, n, influence=(area.real, found.within_kinds(area.fake)))
 
     def of_other(other_outliers: Detection) -> Curve:
         return score(other_outliers, measured)
