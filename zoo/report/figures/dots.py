@@ -19,7 +19,7 @@ Scores = Mapping[str, float]  # by name
 
 
 @dataclass(frozen=True)
-class Panel:
+class DotPanel:
     """One panel.
 
     Attributes:
@@ -37,7 +37,9 @@ class Panel:
     references: Scores = field(default_factory=dict)
 
 
-def dots(panels: Sequence[Panel], marks: Mapping[str, str], title: str, subtitle: str, references: str = "") -> Figure:
+def dots(
+    panels: Sequence[DotPanel], marks: Mapping[str, str], title: str, subtitle: str, references: str = ""
+) -> Figure:
     """A figure of panels on one scale, whose rows are the same.
 
     Args:
@@ -70,7 +72,9 @@ def dots(panels: Sequence[Panel], marks: Mapping[str, str], title: str, subtitle
     return drawn
 
 
-def draw_panel(axes: Axes, panel: Panel, rows: Sequence[str], below: Sequence[str], marks: Mapping[str, str]) -> None:
+def draw_panel(
+    axes: Axes, panel: DotPanel, rows: Sequence[str], below: Sequence[str], marks: Mapping[str, str]
+) -> None:
     """Mark the scores of each row, joined by a line, and below them the references."""
     for height, row in enumerate(rows):
         scores, colour = panel.rows.get(row, {}), look(row)[0]

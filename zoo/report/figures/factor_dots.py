@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from zoo.report.figures.dots import Panel, dots
+from zoo.report.figures.dots import DotPanel, dots
 from zoo.report.figures.measured_curves import curve_of
 from zoo.report.figures.register import figure
 from zoo.report.statistics import by_name, data_of, models
@@ -33,7 +33,7 @@ def disentanglement(records: Sequence[Record]) -> Figure | None:
         rows = {row: found for row, group in groups.items() if (found := by_factor(group, metric, "measured"))}
         if rows:
             chance = statistics.mean(by_factor(groups[row], metric, "shuffled")[MEAN] for row in rows)
-            panels.append(Panel(title, metric, rows, chance))
+            panels.append(DotPanel(title, metric, rows, chance))
     if not panels:
         return None
     names = dict.fromkeys(name for panel in panels for row in panel.rows.values() for name in row if name != MEAN)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from matplotlib.figure import Figure
 
 from zoo.catalogue import title_of
-from zoo.report.figures.dots import Panel, dots
+from zoo.report.figures.dots import DotPanel, dots
 from zoo.report.figures.measured_curves import curve_of
 from zoo.report.figures.register import figure
 from zoo.report.statistics import by_name, data_of, models
@@ -37,7 +37,7 @@ def outlier_detection(records: Sequence[Record]) -> Figure | None:
         }
         pixels = {score: area for areas in found.values() for score, area in areas.items() if score not in MARKS}
         if rows:
-            panels.append(Panel(title, "AUROC", rows, 0.5, pixels))
+            panels.append(DotPanel(title, "AUROC", rows, 0.5, pixels))
     if not panels:
         return None
     title = f"Outlier detection on {data_of(records)}"
