@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -21,6 +22,7 @@ from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import NoCorruption
 from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.linear import linear
+from zoo.model.priors.mixture import MixturePrior
 from zoo.objective.objective import Objective, step_on
 
 DISCRIMINATORS = {
@@ -272,6 +274,32 @@ def test_the_estimated_total_correlation_is_that_of_the_formula(data):
 def test_discriminators_of_images_need_a_prior(data):
     with pytest.raises(ZooError, match=r"fit=adversarial_image needs samples .* choose bottleneck=gaussian_posterior"):
         fit(DISCRIMINATORS["image"])(model(Pointwise), data, Objective(), seed=0)
+
+
+def test_discriminators_of_images_need_one_reconstruction_of_an_image(data):
+    several = partial(DiagonalPosterior, samples=2)
+    with pytest.raises(ZooError, match=r"^fit=adversarial_image .* gives 2; set bottleneck\.samples=1"):
+        fit(DISCRIMINATORS["image"])(model(several), data, Objective(), seed=0)
+
+
+@pytest.mark.parametrize("kind", ["prior", "image"])
+def test_the_prior_is_that_of_the_bottleneck_and_is_not_fitted_to_the_discriminator(data, kind):
+    """With draws from the prior as codes, true and false are the same; a mixture's own weights get no gradient."""
+    fitted = model(partial(DiagonalPosterior, prior=MixturePrior))
+    with torch.no_grad():
+        fitted.bottleneck.prior.mean += 5
+    discriminator, x = DISCRIMINATORS[kind](fitted, data.shape), data.train[:32]
+    step = step_on(fitted, x, torch.Generator().manual_seed(0), None)
+    if kind == "prior":
+        drawn = fitted.bottleneck.sample(len(x), torch.Generator().manual_seed(0)).detach()
+        step = replace(step, code=replace(step.code, z=drawn), generator=torch.Generator().manual_seed(0))
+        logits = discriminator.network(drawn)
+        expected = F.softplus(-logits).mean() + F.softplus(logits).mean()
+        torch.testing.assert_close(discriminator.loss(fitted, x, step), expected)
+    step = step_on(fitted, x, torch.Generator().manual_seed(0), None)
+    adversarial = discriminator.penalties(fitted, x, step)["adversarial"]
+    gradients = torch.autograd.grad(adversarial, list(fitted.bottleneck.prior.parameters()), allow_unused=True)
+    assert gradients == (None, None, None)
 
 
 @pytest.mark.parametrize("replay", [True, False])

@@ -2,12 +2,14 @@ import pytest
 import torch
 
 from zoo.model.autoencoder import build
+from zoo.model.bottlenecks.batch_topk import BatchTopK
 from zoo.model.bottlenecks.pointwise import Pointwise
 from zoo.model.corruptions import Binarise, NoCorruption
 from zoo.model.likelihoods import GaussianLikelihood
 from zoo.model.networks.linear import linear
 from zoo.model.networks.mlp import mlp
-from zoo.objective.terms.contractive import contractive
+from zoo.objective.objective import step_on
+from zoo.objective.terms.contractive import contractive, estimate
 
 WIDTH = 8
 
@@ -30,7 +32,7 @@ def exact(model, x):
 
 def penalty(model, x):
     x = x.double()
-    return contractive(model, x, model(x))["contractive"]
+    return contractive(model, x, step_on(model, x, torch.Generator().manual_seed(0), None))["contractive"]
 
 
 @pytest.mark.parametrize("activation", ["identity", "tanh", "sigmoid"])
@@ -75,9 +77,9 @@ def test_binary_inputs_have_the_penalty_of_the_binary_image(x):
     one = model(mlp, "tanh")
     one.corruption = Binarise()
     binary = (x > 0.5).double()
-    found = contractive(one, x.double(), one(x.double()))["contractive"]
+    found = penalty(one, x)
     one.corruption = NoCorruption()
-    torch.testing.assert_close(found, contractive(one, binary, one(binary))["contractive"])
+    torch.testing.assert_close(found, penalty(one, binary))
     assert (found > 0).all()
 
 
@@ -85,3 +87,33 @@ def test_is_measured_at_the_encoders_input(x):
     one = model(linear, "tanh")
     step = one(1 - x.double())
     torch.testing.assert_close(contractive(one, x.double(), step)["contractive"], exact(one, 1 - x.double()))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_estimates_of_small_batches_average_to_the_norm(x, batch):
+    """The first rows of the matrix alone, of which one is constant, would be biased."""
+    deep, images = model(mlp, "tanh"), x[:batch].double()
+    g = torch.Generator().manual_seed(0)
+    drawn = torch.stack([estimate(deep, images, g).detach() for _ in range(2000)])
+    error = drawn.std(0) / len(drawn) ** 0.5
+    assert (drawn.std(0) > 0).all()
+    assert ((drawn.mean(0) - exact(deep, images)).abs() < 4 * error).all()
+
+
+def test_estimates_draw_from_the_generator_of_the_step(x):
+    deep, state = model(mlp, "tanh"), torch.get_rng_state()
+    first, same, other = (estimate(deep, x.double(), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_penalty_does_not_count_a_batch_again(x):
+    """A bottleneck that counts what it sees in training has seen this batch in the forward pass."""
+    parts = mlp, lambda: BatchTopK(WIDTH, 2), GaussianLikelihood(), NoCorruption()
+    counting = build((1, 4, 5), *parts, seed=0).train()
+    step = counting(x)
+    threshold = counting.bottleneck.threshold.clone()
+    contractive(counting, x, step)
+    assert torch.equal(counting.bottleneck.threshold, threshold)
+    assert counting.bottleneck.training

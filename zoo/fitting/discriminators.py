@@ -14,6 +14,7 @@ from zoo.errors import ZooError
 from zoo.model.autoencoder import Autoencoder
 from zoo.model.networks.conv import conv
 from zoo.model.networks.mlp import layers
+from zoo.objective.terms.mmd import draws_from_prior
 from zoo.types import HasPrior, Shape, Step
 
 
@@ -33,9 +34,11 @@ class Discriminator(nn.Module, ABC):
 
 
 class PriorDiscriminator(Discriminator):
-    """Classifies codes and draws from N(0, I), to make the distribution of all codes N(0, I).
+    """Classifies codes and draws from the prior, to make the distribution of all codes the prior.
 
-        loss = softplus(-D(p)) + softplus(D(z)),  adversarial = weight softplus(-D(z)),  p ~ N(0, I)
+        loss = softplus(-D(p)) + softplus(D(z)),  adversarial = weight softplus(-D(z)),  p from the prior
+
+    The prior is the bottleneck's own, or N(0, I) where it has none. It is not fitted to the codes: it gets no gradient.
 
     A. Makhzani, J. Shlens, N. Jaitly, I. Goodfellow, B. Frey, "Adversarial autoencoders", 2015, arXiv:1511.05644.
 
@@ -61,8 +64,7 @@ class PriorDiscriminator(Discriminator):
     def loss(self, model: Autoencoder, x: Tensor, step: Step) -> Tensor:
         """Binary cross-entropy with draws from the prior as true and codes as false."""
         z = step.code.z.detach()
-        prior = torch.randn(z.shape, generator=step.generator, device=z.device)
-        return cross_entropy(self.network(prior), self.network(z))
+        return cross_entropy(self.network(draws_from_prior(model, z, step.generator)), self.network(z))
 
 
 class PermutationDiscriminator(Discriminator):
@@ -106,6 +108,8 @@ class ImageDiscriminator(Discriminator):
         features    = feature_weight / 2 |f(x) - f(x_hat)|^2, f the output of the last convolution
         loss        = softplus(-D(x)) + softplus(D(x_hat)) + softplus(D(x_p)),  x_p = decode(p), p from the prior
 
+    The prior gets no gradient: it is not fitted to deceive the discriminator.
+
     A. Larsen, S. Sønderby, H. Larochelle, O. Winther, "Autoencoding beyond pixels using a learned similarity metric",
     2016, arXiv:1512.09300, algorithm 1.
 
@@ -119,7 +123,7 @@ class ImageDiscriminator(Discriminator):
         filters: channels of the convolutions.
 
     Raises:
-        ZooError: the bottleneck has no prior, or a number is out of range.
+        ZooError: the bottleneck has no prior, or a number is out of range; when called, several samples per image.
     """
 
     def __init__(
@@ -139,11 +143,20 @@ class ImageDiscriminator(Discriminator):
         self.features, self.head = network[:-1], network[-1]
 
     def penalties(self, model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
-        """{"features", "adversarial"}, weighted."""
+        """{"features", "adversarial"}, weighted.
+
+        Raises:
+            ZooError: the bottleneck draws several samples per image.
+        """
+        if len(step.raw) != len(x):
+            raise ZooError(
+                f"fit=adversarial_image compares an image with one reconstruction, and this bottleneck gives "
+                f"{len(step.raw) // len(x)}; set bottleneck.samples=1, or choose another fit"
+            )
         x_hat = model.likelihood.mean(step.raw)
         distance = (self.features(x) - self.features(x_hat)).square().sum(1).mean()
         z = step.code.z.detach()
-        fake = model.decode(torch.cat([z, self._prior(model, len(z), step)]))
+        fake = model.decode(torch.cat([z, draws_from_prior(model, z, step.generator)]))
         cross_entropies = F.softplus(-self.head(self.features(fake)))
         # twice the mean is the sum of two means: there are as many reconstructions as samples
         adversarial = 2 * self.weight * cross_entropies.mean()
@@ -153,14 +166,9 @@ class ImageDiscriminator(Discriminator):
         """Binary cross-entropy with images as true, and reconstructions and samples as false."""
         x_hat = model.likelihood.mean(step.raw.detach())
         with torch.no_grad():
-            samples = model.decode(self._prior(model, len(x_hat), step))
+            samples = model.decode(draws_from_prior(model, step.code.z, step.generator))
         real, fake = (self.head(self.features(images)) for images in (x, torch.cat([x_hat, samples])))
         return F.softplus(-real).mean() + 2 * F.softplus(fake).mean()
-
-    def _prior(self, model: Autoencoder, n: int, step: Step) -> Tensor:
-        assert isinstance(model.bottleneck, HasPrior)
-        assert step.generator is not None
-        return model.bottleneck.sample(n, step.generator)
 
 
 def of_codes(model: Autoencoder, hidden: Sequence[int]) -> nn.Module:

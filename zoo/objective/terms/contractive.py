@@ -29,7 +29,7 @@ def contractive(model: Autoencoder, x: Tensor, step: Step) -> dict[str, Tensor]:
             match list(layers):
                 case [nn.Flatten(), nn.Linear() as layer]:
                     return {"contractive": exact_for_layer(layer, bottleneck.activation, step.seen)}
-    return {"contractive": estimate(model, step.seen)}
+    return {"contractive": estimate(model, step.seen, step.generator)}
 
 
 def exact_for_layer(layer: nn.Linear, activation: nn.Module, x: Tensor) -> Tensor:
@@ -41,21 +41,26 @@ def exact_for_layer(layer: nn.Linear, activation: nn.Module, x: Tensor) -> Tenso
         return penalty
 
 
-def estimate(model: Autoencoder, x: Tensor) -> Tensor:
+def estimate(model: Autoencoder, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """|v^T dz / dx|^2 with a vector of signs v, whose mean over v is |dz / dx|_F^2: (B,).
 
     M. Hutchinson, "A stochastic estimator of the trace of the influence matrix", 1989. Instead of random signs, the
-    images of a batch take the rows of a Hadamard matrix in turn: these average to the identity exactly, and images come
-    in random order.
+    images of a batch take the rows of a Hadamard matrix in turn, from a random one on: these average to the identity
+    exactly, and the random start does so for batches of fewer images than rows. The bottleneck is in evaluation mode:
+    it has counted this batch in the forward pass.
     """
     from scipy.linalg import hadamard
 
+    bottleneck = model.bottleneck
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()
-        z = model.bottleneck.point(model.encoder(x))  # x is what the encoder sees, after any corruption
+        h, training = model.encoder(x), bottleneck.training  # x is what the encoder sees, after any corruption
+        z = bottleneck.eval().point(h)
+        bottleneck.train(training)
         if not z.requires_grad:
             raise ZooError("objective.terms=contractive: the encoder has no gradient; choose another network")
         rows = torch.from_numpy(hadamard(1 << (z.shape[1] - 1).bit_length())).to(z)
-        v = rows[torch.arange(len(z)) % len(rows), : z.shape[1]]
+        start = torch.randint(len(rows), (), generator=generator, device=z.device)
+        v = rows[(start + torch.arange(len(z), device=z.device)) % len(rows), : z.shape[1]]
         (moved,) = torch.autograd.grad((v * z).sum(), x, create_graph=True)
         return moved.square().flatten(1).sum(1)
