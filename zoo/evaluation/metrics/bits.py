@@ -30,7 +30,9 @@ def code_bits(rate_curve: RateDistortion) -> Curve:
     smallest. The curve shows all steps: bits, entropy, mse and psnr. Fewer bits are better only at equal error: see
     bd_rate_against_pca.
 
-    Misleads: fewer bits are better at equal error only: see bd_rate_against_pca. The decoder itself is not counted.
+    Misleads: fewer bits are better at equal error only: see bd_rate_against_pca. The decoder itself is not counted. The
+    scales of units matter: codes that are equal up to a matrix which the decoder undoes can differ, as scales are found
+    unit by unit; and units of a sparse code, coded as they are, cost more where the decoder makes up for their scale.
     """
     return Curve(rate_curve.bits[chosen(rate_curve)], rate_curve.table(), rate_curve.n)
 
@@ -105,7 +107,8 @@ def bd_rate_against_pca(rate_curve: RateDistortion, pca_curve: RateDistortion) -
     zoo.evaluation.measures.rate_distortion.
 
     Misleads: it is a mean over the range of quality that both share, which may be narrow: see bd_rate_span. Weights of
-    the decoder are not counted.
+    the decoder are not counted. Methods with equal reconstructions can differ, as pca and ica do, by the scales of
+    their units: see code_bits.
     """
     return against(rate_curve, pca_curve, "PCA")
 

@@ -112,7 +112,7 @@ def l0(test_codes: Tensor) -> Tensor:
         1/N sum_n sum_i [z_ni != 0]
 
     Misleads: fewer active units are better only at equal error, and a unit that is nearly but not exactly zero counts
-    as active.
+    as active. In codes of fsq, zero is a level as any other.
 
     Args:
         test_codes: (N, D).

@@ -28,7 +28,8 @@ def few_label_accuracy_1(train_codes: Tensor, train_labels: Tensor, test_codes: 
     C = 0.1, because no labels are left to choose it; mean over 20 draws of the labelled samples.
 
     Misleads: with one labelled sample of each class, the choice of the sample matters more than the code, and close
-    values are noise.
+    values are noise: intervals and marks are over test samples, and leave out the choice. Units that hardly vary, and
+    copies of a unit, count: the mean variance of a unit is scaled to 1, so more of them weaken the penalty.
 
     Args:
         train_codes: (M, D); mean and scale are taken from all of them.
