@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from zoo.catalogue import variants
 from zoo.cli import QUOTING
 from zoo.options import names
 from zoo.report.figures.style import look
+from zoo.report.page import compare
+from zoo.report.page.assemble import data_of
+from zoo.report.page.write import PLACE, table_of
 from zoo.report.publish import PAGE, check_study, quoted_in, quotes
 from zoo.report.reported import reported
 from zoo.runs.identity import digest
@@ -52,6 +56,21 @@ def test_committed_files_are_what_the_records_give(page: Path, jobs) -> None:
     assert changed == [], f"these differ from the records; run `{command}`"
     figures = re.findall(r"^!\[.*\]\((.*)\)$", page.read_text(), flags=re.M)
     assert sorted(path.name for path in page.parent.glob("*.png")) == sorted(figures)
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    """What the committed page compares, by study."""
+    page = (ROOT / "results" / PLACE).read_text()
+    return {study["name"]: study for study in data_of(page, "compare")["studies"]}
+
+
+def test_the_committed_page_has_the_rows_of_the_records(page: Path, jobs, shown) -> None:
+    name = page.parent.name
+    (expected,) = compare.content([table_of(name, jobs[0])])["studies"]
+    found = {row["name"]: row["cells"] for row in shown[name]["rows"]}
+    recorded = {row["name"]: row["cells"] for row in json.loads(json.dumps(expected["rows"]))}
+    assert found == recorded, "written by `zoo report page paths.results=results`"
 
 
 def test_rows_of_a_study_look_different(jobs) -> None:

@@ -114,15 +114,21 @@ def embedded(study: Study) -> dict[str, Any]:
 
 def tables(study: Callable[[str], Study], results: Path) -> list[compare.Table]:
     """The records of every study whose table is among the results."""
-    found = []
-    for name in reported_studies(results):
-        if name in names("study") and name not in (*EXPLORED, EMBEDDED):
-            jobs = study(name)[0]
-            records = [record for job in jobs if (record := job.recorded()) is not None]
-            about = str(option_file("study", name).get("about", ""))
-            commands = {job.key: command(job) for job in reversed(jobs)}  # of the first seed
-            found += [compare.Table(name, about, records, commands)] if records else []
-    return found
+    found = (table_of(name, study(name)[0]) for name in compared_studies(results))
+    return [table for table in found if table.records]
+
+
+def compared_studies(results: Path) -> list[str]:
+    """The studies whose tables are among the results, but for those that the page shows otherwise."""
+    known = set(names("study")) - {*EXPLORED, EMBEDDED}
+    return [name for name in reported_studies(results) if name in known]
+
+
+def table_of(name: str, jobs: Sequence[Job]) -> compare.Table:
+    """The records of a study, of the runs of its table."""
+    records = [record for job in jobs if (record := job.recorded()) is not None]
+    commands = {job.key: command(job) for job in reversed(jobs)}  # of the first seed
+    return compare.Table(name, str(option_file("study", name).get("about", "")), records, commands)
 
 
 def command(job: Job) -> str:
