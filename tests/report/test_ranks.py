@@ -100,6 +100,19 @@ def test_rows_are_told_apart_in_pairs_over_test_samples() -> None:
     assert not found.differ("best", "near")
 
 
+def test_rows_of_different_test_samples_are_not_told_apart_in_pairs() -> None:
+    """A row with other test samples, such as of data with a class left out, varies independently."""
+    a, b = np.random.default_rng(0).exponential(size=(2, 400))
+    errors = {"best": (a, b, 400), "worse": (a + 0.02, b + 0.02, 400), "elsewhere": (a + 0.02, b + 0.03, 360)}
+    rows = [
+        replace(record(name, {}), metrics={"a": kept(x) | {"n": n}, "b": kept(y) | {"n": n}})
+        for name, (x, y, n) in errors.items()
+    ]
+    found = only(rows)
+    assert found.differ("best", "worse")
+    assert not found.differ("best", "elsewhere")
+
+
 def test_rows_of_which_it_is_not_known_how_they_vary_are_told_apart_from_none() -> None:
     closed = [1.0, 1.0 + 1e-9, 1.0]  # rounding is no variation
     found = only([*row("x", closed, closed), *row("y", [1.2], [1.3]), *row("z", [5, 5.1, 5.3], [5, 6, 7.2])])

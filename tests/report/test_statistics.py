@@ -115,6 +115,19 @@ def test_rows_are_compared_in_pairs() -> None:
     assert not one.differs(one)
 
 
+def test_rows_of_different_test_samples_are_not_compared_in_pairs() -> None:
+    """A data set with a class left out has other test samples, whose resamples are other ones."""
+    x = np.random.default_rng(1).exponential(size=400)
+    one, other = (
+        estimate([y.mean()], [resampled(y)], errors=errors, tested=tested)
+        for y, tested, errors in ((x, 400, True), (1.01 * x, 360, True))
+    )
+    assert not one.differs(other)
+    assert one.differs(estimate([1.01 * x.mean()], [resampled(1.01 * x)], errors=True, tested=400))
+    apart = estimate([2 * x.mean()], [resampled(2 * x)], errors=True, tested=360)
+    assert one.differs(apart)
+
+
 def test_seeds_that_spread_keep_rows_together() -> None:
     one, other = estimate([1.0, 2.0, 3.0]), estimate([2.0, 3.0, 4.0])
     assert not one.differs(other)

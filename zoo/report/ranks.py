@@ -81,8 +81,8 @@ def rankings(records: Sequence[Record]) -> list[Ranking]:
     2006: Friedman's and Nemenyi's tests) is not used: it needs independent blocks, such as many data sets, and here
     there is one. Metrics of a group are correlated and not drawn at random, the number of resamples is arbitrary, and
     three seeds are too few. Metrics are therefore fixed, and the values are redrawn: for each row, the mean of its
-    seeds under Student's distribution with n - 1 degrees of freedom, all metrics together; and, where
-    all rows hold resamples of a metric, the test samples, all rows and metrics together, as a Gaussian of the
+    seeds under Student's distribution with n - 1 degrees of freedom, all metrics together; and, where all rows hold
+    resamples of a metric, the test samples, all rows of one test set and all metrics together, as a Gaussian of the
     resamples' covariance. Of a row with one seed, or equal ones, and a metric without resamples, it is not known how it
     varies: it is untested, unless the group is of costs, which are exact. Each draw is ranked, and its ranks are
     averaged over the metrics. Intervals are for each pair, without a correction for the number of pairs, as in the
@@ -120,7 +120,8 @@ def ranking(group: str, every: Mapping[str, Sequence[Record]], directions: Mappi
     units = np.array([[10.0**-place for place in decimals(column)] for column in means.T]).T
     mean = ranks(means[None], units)[0]
     order = np.argsort(mean, kind="stable")
-    draws = ranks(means + deviations(seeds, resampled), units)
+    tested = [[every[row][0].metrics[m]["n"] for m in metrics] for row in rows]
+    draws = ranks(means + deviations(seeds, resampled, tested), units)
     seeded, sampled = [vary(each) for each in seeds], np.array(complete(resampled))
     parts = ["seeds"] * any(each.any() for each in seeded) + ["test samples"] * bool(sampled.any())
     untested = [row for row, each in zip(rows, seeded, strict=True) if group != EXACT and not (each | sampled).all()]
@@ -152,12 +153,15 @@ def complete(resampled: Sequence[Sequence[Array | None]]) -> list[bool]:
     return [all(each is not None for each in column) for column in zip(*resampled, strict=True)]
 
 
-def deviations(seeds: Sequence[Array], resampled: Sequence[Sequence[Array | None]]) -> Array:
+def deviations(
+    seeds: Sequence[Array], resampled: Sequence[Sequence[Array | None]], tested: Sequence[Sequence[int]]
+) -> Array:
     """Deviations of the values of K rows and P metrics from their means in each draw: (DRAWS, K, P).
 
     Args:
         seeds: for each row, the values of its n seeds: (n, P).
-        resampled: for each row and metric, the values for the same resamples of the test samples.
+        resampled: for each row and metric, the values for resamples of the test samples.
+        tested: for each row and metric, the number of test samples: rows with the same have the same resamples.
     """
     rng = np.random.default_rng(0)
     found = np.zeros((DRAWS, len(seeds), seeds[0].shape[1]))
@@ -167,10 +171,12 @@ def deviations(seeds: Sequence[Array], resampled: Sequence[Sequence[Array | None
             found[:, k] = normal / np.sqrt(rng.chisquare(n - 1, (DRAWS, 1)) / (n - 1))
     for p, known in enumerate(complete(resampled)):
         if known:
-            column = np.array([row[p] for row in resampled])
+            column, numbers = np.array([row[p] for row in resampled]), np.array([row[p] for row in tested])
             moved = (column - column.mean(1, keepdims=True)) / np.sqrt(column.shape[1] - 1)
-            # the same draws for every metric, so that they vary together
-            found[:, :, p] += np.random.default_rng(1).standard_normal((DRAWS, column.shape[1])) @ moved.T
+            for k, number in enumerate(dict.fromkeys(numbers.tolist()), 1):
+                # the same draws for every metric, so that they vary together
+                drawn, same = np.random.default_rng(k).standard_normal((DRAWS, column.shape[1])), numbers == number
+                found[:, same, p] += drawn @ moved[same].T
     return found
 
 

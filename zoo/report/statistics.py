@@ -41,6 +41,7 @@ class Estimate:
             with one seed, or in a closed form.
         resampled: (100,), the mean over seeds for each bootstrap resample of the test samples; None where the metric is
             no mean over samples.
+        tested: number of test samples. Data with a class left out have fewer: resamples of others are not the same.
         exact: it does not depend on which samples the test set holds, as a number of parameters.
         logarithms: the same of the logarithms, by which errors are compared; None of other metrics. 0 counts as
             `LEAST_ERROR`.
@@ -49,6 +50,7 @@ class Estimate:
     mean: float
     seeds: tuple[float, int] | None = None
     resampled: NDArray[np.float64] | None = None
+    tested: int | None = None
     exact: bool = False
     logarithms: Estimate | None = None
 
@@ -60,23 +62,24 @@ class Estimate:
     @property
     def half_width(self) -> float | None:
         """Half the width of the 95 % interval over seeds and test samples; None if neither variation is known."""
-        sampled = None if self.resampled is None else (float(self.resampled.var(ddof=1)), len(self.resampled) - 1)
-        return half_width([self.seeds, sampled])
+        return half_width([self.seeds, spread(self.resampled)])
 
     def differs(self, other: Estimate) -> bool:
         """Whether two rows differ: the 95 % interval of their difference excludes 0.
 
-        Test samples are resampled in pairs: both rows were measured on the same ones. Where no variation is known, only
-        exact values differ. Errors, which are never negative, differ if their logarithms do: the interval of seeds with
-        errors of 1 and 3 reaches below 0, and yet they are no evidence for an error of 0.04.
+        Test samples are resampled in pairs where both rows were measured on the same ones, and independently where
+        their numbers differ. Where no variation is known, only exact values differ. Errors, which are never negative,
+        differ if their logarithms do: the interval of seeds with errors of 1 and 3 reaches below 0, and yet they are no
+        evidence for an error of 0.04.
         """
         if self.logarithms is not None and other.logarithms is not None:
             return self.logarithms.differs(other.logarithms)
-        paired = None
+        sampled: list[tuple[float, int] | None] = []
         if self.resampled is not None and other.resampled is not None:
-            difference = self.resampled - other.resampled
-            paired = float(difference.var(ddof=1)), len(difference) - 1
-        half = half_width([self.seeds, other.seeds, paired])
+            same = self.tested == other.tested
+            drawn = [self.resampled - other.resampled] if same else [self.resampled, other.resampled]
+            sampled = [spread(each) for each in drawn]
+        half = half_width([self.seeds, other.seeds, *sampled])
         if half is None:
             return self.exact and self.mean != other.mean
         return abs(self.mean - other.mean) > half
@@ -87,6 +90,7 @@ def estimate(
     resampled: Sequence[NDArray[np.float64]] = (),
     exact: bool = False,
     errors: bool = False,
+    tested: int | None = None,
 ) -> Estimate | None:
     """The mean of the values of n seeds, and how it varies; None for n = 0.
 
@@ -95,23 +99,29 @@ def estimate(
         resampled: the means of the same resamples of test samples, for each seed; empty where there are none.
         exact: the values do not depend on which samples the test set holds.
         errors: the values are errors, which are compared by their ratio.
+        tested: number of test samples.
     """
     n = len(values)
     if n == 0:
         return None
     drawn = np.array(resampled) if len(resampled) == n else None
-    found = varying(values, drawn, exact)
+    found = replace(varying(values, drawn, exact), tested=tested)
     if not errors or min(values) < 0:
         return found
     logarithms = [math.log(max(value, LEAST_ERROR)) for value in values]
     of_drawn = None if drawn is None else np.log(drawn.clip(LEAST_ERROR))
-    return replace(found, logarithms=varying(logarithms, of_drawn, exact))
+    return replace(found, logarithms=replace(varying(logarithms, of_drawn, exact), tested=tested))
 
 
 def varying(values: Sequence[float], drawn: NDArray[np.float64] | None, exact: bool) -> Estimate:
     """The mean of values, and how it varies: over them, and over the mean of `drawn`, (values, resamples)."""
     seeds = (statistics.variance(values) / len(values), len(values) - 1) if vary(np.array(values)) else None
-    return Estimate(statistics.mean(values), seeds, None if drawn is None else drawn.mean(0), exact)
+    return Estimate(statistics.mean(values), seeds, None if drawn is None else drawn.mean(0), exact=exact)
+
+
+def spread(drawn: NDArray[np.float64] | None) -> tuple[float, int] | None:
+    """Variance of resampled means, and its degrees of freedom."""
+    return None if drawn is None else (float(drawn.var(ddof=1)), len(drawn) - 1)
 
 
 def vary(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -144,7 +154,8 @@ def estimate_of(records: Sequence[Record], metric: str) -> Estimate | None:
     resampled = [decoded(entry["resampled"]) for entry in kept if "resampled" in entry]
     exact = all(entry.get("group") == EXACT and not entry.get("measured") for entry in kept)
     errors = all(ERROR in entry["unit"] for entry in kept)
-    return estimate([float(entry["value"]) for entry in kept], resampled, exact, errors)
+    tested = kept[0].get("n") if kept else None
+    return estimate([float(entry["value"]) for entry in kept], resampled, exact, errors, tested)
 
 
 def decoded(text: str) -> NDArray[np.float64]:
