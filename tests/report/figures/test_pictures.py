@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -12,14 +13,17 @@ from tests.report.digits_records import VARIANTS, digits_record, table_records
 from zoo.errors import ZooError
 from zoo.report.figures import FIGURES
 from zoo.report.figures.pictures import (
+    LEAST_WIDTH,
+    Row,
     atoms,
     overview,
+    picture,
     restorations,
     samples,
     signed,
     traversals,
 )
-from zoo.report.figures.style import DPI, save
+from zoo.report.figures.style import DPI, MARGIN, save
 from zoo.report.statistics import by_name, cells
 from zoo.runs.records import Record
 from zoo.runs.strips import STEPS, decode_strip, encode_strip
@@ -41,7 +45,7 @@ def assert_row(row: list[np.ndarray], strip: str) -> None:
 
 
 def labels(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts]
+    return [text.get_text().replace("\n", " ") for text in figure.axes[0].texts]
 
 
 def test_reconstructions_are_below_the_originals_in_order_of_error() -> None:
@@ -228,3 +232,18 @@ def test_images_keep_their_proportions(shape: tuple[int, int], drawn: float | No
         assert (bottom - top) * DPI == pytest.approx(1), "no image is too flat to be seen"
     else:
         assert (right - left) / (bottom - top) == pytest.approx(drawn)
+
+
+def test_a_subtitle_is_no_wider_than_the_images_allow() -> None:
+    """It is broken into lines, below which the images begin, instead of leaving half of the figure empty."""
+    rows = [[Row("one", "", torch.rand(3, 1, 8, 8))]]
+    short, long = (picture([], rows, "A title", text) for text in ("Short", "a subtitle of many words, " * 9))
+    assert long.get_size_inches()[0] <= LEAST_WIDTH + 2 * MARGIN
+    assert long.get_size_inches()[1] > short.get_size_inches()[1]
+    (text,) = (t for t in long.axes[0].texts if t.get_text().startswith("a subtitle"))
+    assert " ".join(text.get_text().split("\n")) == ("a subtitle of many words, " * 9).strip()
+    renderer = FigureCanvasAgg(long).get_renderer()
+    box = text.get_window_extent(renderer)
+    images = [image.get_window_extent(renderer) for image in long.axes[0].images]
+    assert len(images) == 3
+    assert box.y0 > max(image.y1 for image in images)

@@ -25,6 +25,7 @@ from zoo.report.figures.style import (
     MUTED,
     NORMAL,
     SMALL,
+    broken,
     look,
     on_pixels,
     sheet,
@@ -36,6 +37,7 @@ from zoo.runs.strips import STEPS, decode_strip
 
 CELL = 0.42  # inches of an image
 GAP = 0.04  # inches between images
+LEAST_WIDTH = 6.0  # inches of a figure that a line of its subtitle may take
 APART = 0.1  # inches above a group of several rows
 LINE = 0.135  # inches of a line of label
 WRAP = 30  # characters in a line of label
@@ -237,9 +239,12 @@ def picture(
         pitch * (len(head) + sum(map(len, column))) + APART * sum(len(group) > 1 for group in column)
         for column in columns
     )
-    figure, ax = sheet(len(columns) * across, HEAD + down + MARGIN, title, subtitle)
+    width = len(columns) * across
+    subtitle = broken(subtitle, max(width, LEAST_WIDTH) - 2 * MARGIN)
+    top = HEAD + LINE * subtitle.count("\n")
+    figure, ax = sheet(width, top + down + MARGIN, title, subtitle)
     for number, column in enumerate(columns):
-        left, y = on_pixels(MARGIN + number * across + label), HEAD
+        left, y = on_pixels(MARGIN + number * across + label), top
         for group in (head, *column):
             y += APART * (len(group) > 1)
             for row in group:

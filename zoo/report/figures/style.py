@@ -130,14 +130,27 @@ def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float
     return float(width) / DPI
 
 
+def broken(text: str, width: float) -> str:
+    """A text in lines of at most `width` inches each, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if text_width(longer) <= width else [*lines, word]
+    return "\n".join(lines)
+
+
 def on_pixels(inches: float) -> float:
     """The nearest whole number of pixels, in inches: images placed there stay sharp."""
     return round(inches * DPI) / DPI
 
 
 def sheet(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
-    """A figure under a headline, and an axes over all of it that counts inches from the upper left corner."""
-    width = max(width, *(MARGIN + text_width(*line) + MARGIN for line in ((title, LARGE, "bold"), (subtitle,))))
+    """A figure under a headline, and an axes over all of it that counts inches from the upper left corner.
+
+    It is as wide as its headline where that is wider; the subtitle may have several lines.
+    """
+    widths = [text_width(title, LARGE, "bold"), *map(text_width, subtitle.splitlines())]
+    width = max(width, MARGIN + max(widths) + MARGIN)
     width, height = on_pixels(width), on_pixels(height)
     figure = Figure(figsize=(width, height), dpi=DPI)
     ax = figure.add_axes((0, 0, 1, 1), label=SHEET)
